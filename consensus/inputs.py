@@ -1,0 +1,124 @@
+"""All that can happen to the core."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from consensus.messages import Block, Certificate, CoreMessage
+from consensus.types import Digest, Height, ValidatorIndex, View
+
+
+class TimerId(IntEnum):
+    """The timers of the core. Each carries the view it was set in; a late one changes nothing."""
+
+    PROPOSE = 1
+    ADVANCE = 2
+    RETRY = 3
+    TAIL = 4
+    HEART = 5
+    STATUS = 6
+    PACE = 7
+    BUILD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A decoded message from the authenticated channel of `peer`; None is a node that does not vote."""
+
+    peer: ValidatorIndex | None
+    message: CoreMessage
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer set by SetTimer is due. STATUS belongs to no view and carries 0."""
+
+    timer: TimerId
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The answer to RequestBuild; None when no block can be built now. Discarded if the view has moved on.
+
+    The block and all batches that its cut newly covers are local, checked and on their way to disk: every
+    Persist after this input is only carried out once they are durable.
+    """
+
+    view: View
+    parent_digest: Digest
+    block: Block | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The answer to RequestJudgement: the block is good, or invalid for good. While data is missing there is none."""
+
+    digest: Digest
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BodyAvailable:
+    """A block asked for by FetchBody is here, with all batches that it newly covers, durable and checked."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDue:
+    """Whether there is something to agree on that the chain we would extend does not cover yet."""
+
+    due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The block at `height` is executed and the result is durable; state_digest is the one after it."""
+
+    height: Height
+    state_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """The channel to a validator is open."""
+
+    peer: ValidatorIndex
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """The channel to a validator is closed."""
+
+    peer: ValidatorIndex
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedTo:
+    """Chain sync has brought the blocks up to `block`, final by `certificate`; all are durable.
+
+    The driver hands out `Finalized` itself for those blocks: the core only moves its floor.
+    """
+
+    block: Block
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """The node stops: give up the leadership of the current view at once."""
+
+
+Input = (
+    MessageReceived
+    | TimerFired
+    | Built
+    | Judged
+    | BodyAvailable
+    | WorkDue
+    | Executed
+    | PeerUp
+    | PeerDown
+    | SyncedTo
+    | Shutdown
+)

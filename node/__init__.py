@@ -1,0 +1,1 @@
+"""The node of one organisation: five floors, each importing only those below it (ARCHITECTURE.md draws the map)."""

@@ -1,0 +1,87 @@
+"""Ed25519 keys of nodes and actors, through libsodium only.
+
+# Safety: no other library may verify what is agreed on. `cryptography` accepts a small-order signature that
+libsodium refuses, and a signature that is valid at one node only is a fork of opinion.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final, NewType
+
+import nacl.exceptions
+import nacl.signing
+
+from node.errors import ConfigError
+
+PublicKey = NewType("PublicKey", bytes)
+"""32 bytes."""
+
+SEED_BYTES: Final = 32
+PUBLIC_KEY_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64
+
+
+class SigningKey:
+    """A private key; deterministic signatures. Its repr shows the public half alone."""
+
+    __slots__ = ("_key", "public_key")
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = nacl.signing.SigningKey(seed)
+        self.public_key = PublicKey(bytes(self._key.verify_key))
+
+    def __repr__(self) -> str:
+        return f"SigningKey(public_key={self.public_key.hex()})"
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte signature of `message`."""
+        return self._key.sign(message).signature
+
+    @property
+    def seed(self) -> bytes:
+        """The 32 secret bytes."""
+        return bytes(self._key)
+
+
+def generate_key() -> SigningKey:
+    """Return a new key from the system's randomness."""
+    return SigningKey(bytes(nacl.signing.SigningKey.generate()))
+
+
+def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether `signature` is that key's of `message`; False for wrong lengths. Releases the GIL."""
+    if len(public_key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
+    try:
+        nacl.signing.VerifyKey(public_key).verify(message, signature)
+    except (nacl.exceptions.BadSignatureError, nacl.exceptions.CryptoError):
+        return False
+    return True
+
+
+def store_key(path: Path, key: SigningKey) -> None:
+    """Write the key as hex into a new file of mode 0600. Raises FileExistsError rather than overwrite one."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(key.seed.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_key(path: Path) -> SigningKey:
+    """Return the key in `path`. Raises ConfigError: missing, open to others, or not 64 hex digits."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"key file {path}: {error}"]) from error
+    if mode & 0o077:
+        raise ConfigError([f"key file {path} has mode {mode:04o}, open to others: run chmod 600 {path}"])
+    try:
+        seed = bytes.fromhex(text)
+    except ValueError:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise ConfigError([f"key file {path} does not hold 64 hex digits: restore it from your backup of keys/"])
+    return SigningKey(seed)

@@ -1,0 +1,48 @@
+"""What a question needs of the index. Opened on one height: all answers of one reader hold at it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from consensus.types import Digest, Height
+from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, PostingKind
+
+
+class LineageReader(Protocol):
+    """A snapshot of the index."""
+
+    @property
+    def height(self) -> Height:
+        """The executed height that the snapshot holds at."""
+        ...
+
+    def get_event(self, ref: EventRef) -> EventRow:
+        """Return the event at `ref`. Raises KeyError if there is none."""
+        ...
+
+    def refs_of(self, kind: PostingKind, key: str) -> Sequence[EventRef]:
+        """Return what is filed under (kind, key), by time, then by place on the ledger."""
+        ...
+
+    def find_item(self, item: str) -> ItemRow | None:
+        """Return the item with this canonical id, or None if no event named it."""
+        ...
+
+    def items_like(self, text: str, *, limit: int) -> Sequence[ItemRow]:
+        """Return items whose code or id is near `text`, best first: for "did you mean"."""
+        ...
+
+    def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
+        """Return lots and serials of a product (canonical GTIN Digital Link), by id."""
+        ...
+
+    def master_of(self, id: str) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
+        """Return master data entered for this canonical id, the newest of each member, by member."""
+        ...
+
+    def iterate_events(self) -> Iterator[EventRow]:
+        """Yield every event in ledger order."""
+        ...
+
+    def transaction_ref(self, transaction_id: Digest) -> tuple[Height, int] | None:
+        """Return where a transaction stands (block, place in the block), or None."""
+        ...

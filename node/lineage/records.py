@@ -1,0 +1,94 @@
+"""What the index keeps of an event, so that a question is answered without reading the chain.
+
+An `EventRow` is the event, read, with who entered it and when. A `Posting` files it under what one looks it up
+by; `storage/keys.py` lays both out. Rows and postings are a function of the block alone, so equal at every node.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from consensus.types import Digest, Height
+from node.epcis.model import Event, MasterRecord
+from node.wire.ids import MemberId
+
+_REF: Final = struct.Struct(">QIH")
+REF_BYTES: Final = _REF.size
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EventRef:
+    """An event's place on the ledger: block, transaction in the block, event in the transaction."""
+
+    height: Height
+    transaction: int
+    event: int
+
+    def encode(self) -> bytes:
+        """Return `REF_BYTES` bytes whose order is the ledger's."""
+        return _REF.pack(self.height, self.transaction, self.event)
+
+
+def decode_ref(encoded: bytes) -> EventRef:
+    """Return the place in `encoded`. Raises struct.error for a wrong length."""
+    return EventRef(*_REF.unpack(encoded))
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event of the ledger. ledger_time_ms: of its block. record_time_ms: when the member's node entered it."""
+
+    ref: EventRef
+    transaction_id: Digest
+    member: MemberId
+    ledger_time_ms: int
+    record_time_ms: int
+    event: Event
+
+
+class PostingKind(IntEnum):
+    """What an event is filed under. Numbers stand in keys on disk."""
+
+    ITEM = 1
+    """Every canonical id that the event names as goods, input, output or parent."""
+    RUN = 2
+    """transformationID."""
+    EVENT_ID = 3
+    CONTENT = 4
+    """content_digest in hex, of declarations and of what they may void."""
+    PLACE = 5
+    """Site ids (GLN without extension) of read point, location, and source or destination location."""
+    PARTY = 6
+    """Source and destination parties, and the submitting member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """File `ref` under (kind, key), in the order of time_ms (the low end of the event's time), then of ref."""
+
+    kind: PostingKind
+    key: str
+    time_ms: int
+    ref: EventRef
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """An item that some event named, kept once: for look-up by part of its code.
+
+    product: canonical GTIN Digital Link, or None. code: its lot, serial or SSCC text, else None.
+    """
+
+    item: str
+    product: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MasterRow:
+    """Master data entered by a member; the newest (by ref) of each member stands."""
+
+    ref: EventRef
+    member: MemberId
+    record: MasterRecord
