@@ -1,0 +1,1 @@
+"""Tests: each folder proves one kind of thing (ARCHITECTURE.md)."""

@@ -1,0 +1,1 @@
+"""Networks of real processes, seen only through API and CLI."""

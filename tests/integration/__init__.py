@@ -1,0 +1,1 @@
+"""Real stores and sockets, in one process."""

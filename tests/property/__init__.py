@@ -1,0 +1,1 @@
+"""Round trips, bounds, and that a decoder raises nothing else."""

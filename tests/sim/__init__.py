@@ -1,0 +1,1 @@
+"""Networks in virtual time, seeded: safety under chaos, then progress once healed."""

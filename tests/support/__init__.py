@@ -1,0 +1,1 @@
+"""Builders, fakes and checkers; checkers share no code with what they check."""
