@@ -1,0 +1,117 @@
+"""What execution reads and what it writes: typed records; their keys on disk are `storage/`'s."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from consensus.types import Digest, Height
+from node.ledger.genesis import Member, Parameters
+from node.lineage.records import EventRow, ItemRow, MasterRow, Posting
+from node.wire.ids import FeedId, MemberId
+
+
+class TransactionCode(IntEnum):
+    """The verdict on a transaction. Numbers are hashed into the state digest; names stand in the API."""
+
+    ACCEPTED = 0
+    DUPLICATE = 1
+    """The same id was executed before."""
+    EXPIRED = 2
+    """Created too long before its feed's clock."""
+    TOO_EARLY = 3
+    """Created too far after the block's time."""
+    UNKNOWN_KIND = 4
+    MALFORMED = 5
+    """The payload cannot be read."""
+    ACTOR_UNKNOWN = 6
+    """The actor key is not one of the member's."""
+
+
+class EventCode(IntEnum):
+    """The verdict on one event of an accepted capture."""
+
+    ACCEPTED = 0
+    DUPLICATE = 1
+    """The member entered the same event before, eventID included."""
+    UNREADABLE = 2
+    """The network's numbered rules cannot read it."""
+
+
+class StateReader(Protocol):
+    """The state after the parent of the block that is executed."""
+
+    @property
+    def height(self) -> Height:
+        """The executed height."""
+        ...
+
+    @property
+    def state_digest(self) -> Digest:
+        """The running digest at that height."""
+        ...
+
+    @property
+    def network_id(self) -> Digest:
+        """The network's name."""
+        ...
+
+    @property
+    def parameters(self) -> Parameters:
+        """The network's parameters at that height."""
+        ...
+
+    def find_member(self, member: MemberId) -> Member | None:
+        """Return a member, or None."""
+        ...
+
+    def has_transaction(self, transaction_id: Digest) -> bool:
+        """Return whether a transaction was executed."""
+        ...
+
+    def has_event(self, member: MemberId, event_digest: Digest) -> bool:
+        """Return whether the member has entered this event."""
+        ...
+
+    def feed_clock_ms(self, feed: FeedId) -> int:
+        """Return the feed's clock: the maximum over its covered batches of min(batch time, block time); 0 at first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRow:
+    """A transaction of the ledger with its verdict.
+
+    position: its place in the block. seq: of the batch that carried it in `feed`; place: its place in that batch.
+    event_codes: one for each event of an accepted capture.
+    """
+
+    id: Digest
+    position: int
+    feed: FeedId
+    seq: int
+    place: int
+    kind: int
+    created_ms: int
+    code: TransactionCode
+    event_codes: tuple[EventCode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSet:
+    """All that executing one block changes; written in one atomic batch.
+
+    transactions: in block order, duplicates included (their row of the first time stands). feed_clocks: of the
+    feeds that advanced. event_digests: (member, digest) of the events newly entered.
+    """
+
+    height: Height
+    block_digest: Digest
+    time_ms: int
+    state_digest: Digest
+    transactions: tuple[TransactionRow, ...]
+    events: tuple[EventRow, ...]
+    postings: tuple[Posting, ...]
+    items: tuple[ItemRow, ...]
+    masters: tuple[MasterRow, ...]
+    feed_clocks: tuple[tuple[FeedId, int], ...]
+    event_digests: tuple[tuple[MemberId, Digest], ...]
