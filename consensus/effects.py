@@ -60,17 +60,33 @@ class CancelTimers:
 class RequestBuild:
     """Build a block for `view` on `parent`, answered by Built.
 
-    may_be_empty: a tail or heartbeat block is wanted even without data. The parent's body is local.
+    The parent's body is local and its executed height executed. parent_digest: the name of the parent, which for
+    the anchor of the first epoch is not the hash of its header. may_be_empty: a tail or heartbeat block is wanted
+    even without data; asked anew with True when half the time to propose has passed without an answer.
     """
 
     view: View
     parent: Block
+    parent_digest: Digest
     may_be_empty: bool
 
 
 @dataclass(frozen=True, slots=True)
+class TipChanged:
+    """The block that we would extend is now `digest`: no work is due beyond it until WorkDue says so.
+
+    The block may not be local yet.
+    """
+
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class RequestJudgement:
-    """Judge what the digest covers (P6), answered by Judged once all is local; the parent is known and valid."""
+    """Judge what the digest covers (P6), answered by Judged once all is local; the parent is known and valid.
+
+    The parent is the block that proposal.block.header.parent_digest names, with its body local.
+    """
 
     proposal: Proposal
     parent: Block
@@ -85,7 +101,11 @@ class DropJudgement:
 
 @dataclass(frozen=True, slots=True)
 class FetchBody:
-    """Get the block `digest` and its batches, answered by BodyAvailable. hints: who is likely to have it."""
+    """Get the block `digest` and its batches, answered by BodyAvailable. hints: who is likely to have it.
+
+    Also asked for a block that is being judged: its body may be here before its executed height is.
+    The driver goes on trying until it has it or Finalized or SyncedTo has passed its height.
+    """
 
     digest: Digest
     hints: tuple[ValidatorIndex, ...]
@@ -137,6 +157,7 @@ Effect = (
     | Send
     | SetTimer
     | CancelTimers
+    | TipChanged
     | RequestBuild
     | RequestJudgement
     | DropJudgement

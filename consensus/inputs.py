@@ -18,6 +18,19 @@ class TimerId(IntEnum):
     STATUS = 6
     PACE = 7
     BUILD = 8
+    HOLD = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first input of every run, exactly once: take up what was recovered."""
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """What to add to now_ms to get Unix milliseconds; told whenever it has moved by more than a little."""
+
+    offset_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,11 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """A timer set by SetTimer is due. STATUS belongs to no view and carries 0."""
+    """A timer set by SetTimer is due. STATUS belongs to no view and carries 0.
+
+    The driver first delivers the messages it has already received: a process that slept must not time out a
+    proposal that lies in its socket buffer.
+    """
 
     timer: TimerId
     view: View
@@ -59,14 +76,21 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class BodyAvailable:
-    """A block asked for by FetchBody is here, with all batches that it newly covers, durable and checked."""
+    """A block asked for by FetchBody is here; all batches that it newly covers are durable and checked.
+
+    The core itself asks for the block to be stored, before any vote that rests on it.
+    """
 
     block: Block
 
 
 @dataclass(frozen=True, slots=True)
 class WorkDue:
-    """Whether there is something to agree on that the chain we would extend does not cover yet."""
+    """Whether there is something to agree on that the chain up to the tip last announced does not cover yet.
+
+    Speaks of the newest TipChanged: each of those sets it back to False, and the driver answers at once if work
+    is due beyond the new tip, and later whenever the answer changes.
+    """
 
     due: bool
 
@@ -110,7 +134,9 @@ class Shutdown:
 
 
 Input = (
-    MessageReceived
+    Started
+    | WallClock
+    | MessageReceived
     | TimerFired
     | Built
     | Judged

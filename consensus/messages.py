@@ -88,9 +88,17 @@ def decode_header(encoded: bytes) -> Header:
     return Header(*fields)
 
 
+CUT_DOMAIN: Final = b"lotvine/cut/v1\0\0"
+
+
+def payload_digest(payload: bytes) -> Digest:
+    """Return what a header's cut_digest must be for this payload."""
+    return Digest(hashlib.sha256(CUT_DOMAIN + payload).digest())
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A header with the payload (the encoded cut) that it commits to, unread by the core."""
+    """A header with the payload (the encoded cut) that it commits to by its cut digest, unread by the core."""
 
     header: Header
     payload: bytes
@@ -162,7 +170,8 @@ JUSTIFICATION_MAX: Final = 32
 class Status:
     """Where a node stands; whoever is ahead answers with what the sender lacks.
 
-    notarized_view: the highest view it holds a notarization of.
+    final_height: of the highest final block whose body it has. notarized_view: the highest view it holds a
+    notarization of.
     """
 
     epoch: Epoch
