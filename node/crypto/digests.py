@@ -1,7 +1,7 @@
 """SHA-256 with a domain in front, so that no two kinds of things share a digest.
 
-A domain is 16 bytes and used for one thing; all are listed here and in docs/protocol.md. Those of votes and block
-headers stand in `consensus`, which cannot import this file.
+A domain is 16 bytes and used for one thing; all are listed here and in docs/protocol.md. Those of votes, cuts and
+block headers stand in `consensus`, which cannot import this file.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ from consensus.types import Digest
 
 TRANSACTION_DOMAIN: Final = b"lotvine/tx/v1\0\0\0"
 BATCH_DOMAIN: Final = b"lotvine/batch/v1"
-CUT_DOMAIN: Final = b"lotvine/cut/v1\0\0"
 STATE_DOMAIN: Final = b"lotvine/state/v1"
 ANSWER_DOMAIN: Final = b"lotvine/answr/v1"
 

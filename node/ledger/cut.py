@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Final
 
+from consensus.messages import payload_digest
 from consensus.types import Digest
-from node.crypto.digests import CUT_DOMAIN, sha256
 from node.crypto.merkle import merkle_root
 from node.wire.codec import MalformedError, pack, read_array, unpack
 from node.wire.ids import FeedTip, read_feed_tip
@@ -35,7 +35,7 @@ def decode_cut(payload: bytes) -> Cut:
 
 def cut_digest(payload: bytes) -> Digest:
     """Return the digest of an encoded cut, as it stands in a block's header."""
-    return sha256(CUT_DOMAIN, payload)
+    return payload_digest(payload)
 
 
 def batch_root(digests: Sequence[Digest]) -> Digest:
