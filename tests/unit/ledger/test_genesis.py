@@ -1,0 +1,90 @@
+"""node.ledger.genesis."""
+
+import hashlib
+
+import msgspec
+import pytest
+
+from node.errors import ConfigError
+from node.ledger.genesis import GENESIS_BYTES_MAX, Role, decode_genesis, encode_genesis, validate_genesis
+from node.wire.ids import MemberId
+from tests.support.networks import build_document, build_genesis
+
+DOCUMENT = build_document(validators=4, observers=1)
+ENCODED = encode_genesis(DOCUMENT)
+
+
+def test_the_network_id_is_the_digest_of_the_file() -> None:
+    """So that any tool can tell it: sha256sum genesis.json."""
+    assert decode_genesis(ENCODED).network_id == hashlib.sha256(ENCODED).digest()
+
+
+def test_validators_stand_in_the_order_of_their_keys() -> None:
+    """A validator's index is its place by public key."""
+    genesis = build_genesis(validators=7, observers=1)
+    keys = [genesis.members[member].node_key for member in genesis.validators]
+    assert keys == sorted(keys)
+    assert len(keys) == 7
+    assert [genesis.validator_index(member) for member in genesis.validators] == list(range(7))
+    assert genesis.validator_index(MemberId("firm-7")) is None
+
+
+def test_the_anchor_is_the_network_itself() -> None:
+    """Block 0 has no certificate: its digest is the network id."""
+    genesis = decode_genesis(ENCODED)
+    assert (genesis.epoch, genesis.anchor_height, genesis.anchor_view) == (0, 0, 0)
+    assert genesis.anchor_digest == genesis.network_id
+    assert len(genesis.state_digest) == 32
+    assert genesis.members[MemberId("firm-4")].role is Role.OBSERVER
+    assert genesis.members[MemberId("firm-0")].feed.number == 0
+
+
+def test_another_spelling_of_the_same_document_is_refused() -> None:
+    """One network has one name."""
+    with pytest.raises(ConfigError, match="canonical form"):
+        decode_genesis(ENCODED.replace(b"\n", b" \n", 1))
+
+
+@pytest.mark.parametrize(
+    ("encoded", "why"),
+    [
+        (b"", "genesis: "),
+        (b"[" * 100_000, "genesis: "),
+        (b" " * (GENESIS_BYTES_MAX + 1), "more than"),
+        (ENCODED.replace(b'"format": 1', b'"format": 2'), "format"),
+        (ENCODED.replace(b'"network"', b'"netwrok"'), "netwrok"),
+    ],
+)
+def test_a_damaged_document_is_refused_in_words(encoded: bytes, why: str) -> None:
+    """Raises ConfigError, and nothing else."""
+    with pytest.raises(ConfigError, match=why):
+        decode_genesis(encoded)
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    """The operator mends them in one go."""
+    first, second, *others = DOCUMENT.members
+    document = msgspec.structs.replace(
+        DOCUMENT,
+        members=(
+            msgspec.structs.replace(first, id="No Id", node_key="12", address="nowhere", actor_keys=("zz",)),
+            msgspec.structs.replace(second, address="127.0.0.1:70000"),
+            second,
+            *(msgspec.structs.replace(member, role=Role.OBSERVER) for member in others),
+        ),
+    )
+    problems = validate_genesis(document)
+    for part in ("members[0].id", "members[0].node_key", "members[0].actor_keys[0]", "members[0].address",
+                 "members[1].address", "id firm-1 stands twice", "node_key"):  # fmt: skip
+        assert any(part in problem for problem in problems), part
+    with pytest.raises(ConfigError) as caught:
+        decode_genesis(encode_genesis(document))
+    assert len(caught.value.problems) == len(problems)
+
+
+def test_a_network_needs_a_validator() -> None:
+    """Nobody would agree."""
+    members = tuple(msgspec.structs.replace(member, role=Role.MEMBER) for member in DOCUMENT.members)
+    assert any(
+        "0 validators" in problem for problem in validate_genesis(msgspec.structs.replace(DOCUMENT, members=members))
+    )
