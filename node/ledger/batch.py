@@ -8,9 +8,10 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from consensus.scheme import Signer
 from consensus.types import U32_MAX, Digest
 from node.crypto.digests import BATCH_DOMAIN, sha256
-from node.crypto.keys import SIGNATURE_BYTES, PublicKey, SigningKey, verify_signature
+from node.crypto.keys import SIGNATURE_BYTES, PublicKey, verify_signature
 from node.crypto.merkle import merkle_root
 from node.ledger.transaction import SignedTransaction, read_signed
 from node.wire.codec import MalformedError, pack, read_array, read_bytes, read_digest, read_int, unpack
@@ -102,7 +103,7 @@ def seal_batch(
     previous: Digest,
     time_ms: int,
     transactions: tuple[SignedTransaction, ...],
-    key: SigningKey,
+    key: Signer,
 ) -> Batch:
     """Return a new signed batch. previous: digest of the batch at seq - 1, zero for the first."""
     header = BatchHeader(

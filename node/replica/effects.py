@@ -1,0 +1,195 @@
+"""All that the replica can ask of its driver. The order is the contract.
+
+What follows a StoreBatch, StoreBlock, LogBatch, Persist or Finalized happens only once that is on disk. A driver may
+carry out the effects of many steps as one group: first all writes to the chain store (StoreBatch, StoreBlock,
+Finalized) in one synced write batch, then all records of the vote log (LogBatch, Persist) with one sync, then the rest
+in order. Effects of a later step are never carried out before those of an earlier one, with the exception of the
+writes, which a group may bring forward.
+"""
+
+from dataclasses import dataclass
+
+from consensus.messages import Block, Certificate, Vote
+from consensus.types import Digest, Height
+from node.crypto.keys import PublicKey
+from node.ledger.batch import Batch
+from node.wire.ids import FeedTip, MemberId
+from node.wire.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBatch:
+    """Make a checked batch durable in the chain store, by its digest."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBlock:
+    """Make a block durable in the chain store, by its digest; it is not final yet. May come twice for one block."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """Append the `B` record of this node's own feed to the vote log; the newest one is never dropped."""
+
+    tip: FeedTip
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Append to the vote log: an own vote, or a certificate (which needs no sync of its own)."""
+
+    record: Vote | Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send to one member's node, if there is a session; else drop it."""
+
+    member: MemberId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Send to every member's node that there is a session with."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBatch:
+    """Run `feed.records.check_copy` in a worker thread; answered by BatchChecked with the same digest.
+
+    digest: of the header in `encoded`. At most one check of a digest is under way.
+    """
+
+    digest: Digest
+    encoded: bytes
+    node_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class ServeBatch:
+    """Send BatchData to the member if the chain store has the batch; else nothing."""
+
+    member: MemberId
+    tip: FeedTip
+
+
+@dataclass(frozen=True, slots=True)
+class ServeBlock:
+    """Send BlockData to the member if the chain store has the block, final or not; else nothing."""
+
+    member: MemberId
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ServeChain:
+    """Send ChainData with the final blocks first … last to the member, in one frame.
+
+    Cut it short at the highest block that fits (2 MiB a frame) and has its own stored certificate; with no such
+    block send no blocks and no certificate. At most CHAIN_BLOCKS_MAX blocks are asked for.
+    """
+
+    member: MemberId
+    first: Height
+    last: Height
+
+
+@dataclass(frozen=True, slots=True)
+class FinalBlock:
+    """A final block with all batches that it newly covers, in cut order, each feed by seq; all are stored."""
+
+    block: Block
+    digest: Digest
+    batches: tuple[FeedTip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """These blocks are final, in height order, each height once a run; certificate finalizes the last of them.
+
+    Make that durable in the chain store (with the feeds' tips and the history's frontier after the last block), then
+    have the blocks executed in order, and answer each with Executed.
+    """
+
+    blocks: tuple[FinalBlock, ...]
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The submission is durable in this node's feed. tip: the batch that holds its last transaction."""
+
+    token: int
+    tip: FeedTip
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The submission was not taken. code: `observer`, `feed_full`, `feed_lost`, `too_large` or `stopping`."""
+
+    token: int
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFault:
+    """A member's node sent something wrong. provable: its session or signature proves it, so it may be muted."""
+
+    member: MemberId | None
+    why: str
+    provable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvidence:
+    """Two signed things of one member that cannot both be honest: two votes, or two batches of one (feed, seq).
+
+    Batches are named by their tips; both bodies with the node's signatures are in the chain store.
+    """
+
+    member: MemberId
+    first: Vote | FeedTip
+    second: Vote | FeedTip
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The operator should know: a block judged invalid, a clock far off, a feed that forks or stands still."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop voting and stop the node: more faults than the protocol bears, or our execution disagrees."""
+
+    why: str
+
+
+Effect = (
+    StoreBatch
+    | StoreBlock
+    | LogBatch
+    | Persist
+    | Send
+    | Broadcast
+    | CheckBatch
+    | ServeBatch
+    | ServeBlock
+    | ServeChain
+    | Finalized
+    | Accepted
+    | Refused
+    | ReportFault
+    | ReportEvidence
+    | Alarm
+    | Halt
+)

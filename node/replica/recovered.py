@@ -1,0 +1,50 @@
+"""What a replica is born with: its place in the network, and what was durable when the last run ended.
+
+`Replica(setup, recovered, signer=…, verifier=…, now_ms=…, wall_ms=…)` does no work; the input `Started` takes it up.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from consensus.recovery import Recovered as CoreRecovered
+from consensus.timing import Timing
+from consensus.types import Digest, Height
+from node.crypto.merkle import Frontier
+from node.feed.records import BatchRecord
+from node.ledger.genesis import Genesis
+from node.wire.ids import FeedTip, MemberId
+
+_ANCHOR_HEIGHT: Final = Height(0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSetup:
+    """The network and our place in it. boot_nonce: 16 bytes, new at each start."""
+
+    genesis: Genesis
+    member: MemberId
+    boot_nonce: bytes
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The state to go on from. `Recovered()` is that of a node that has never run.
+
+    core: what the core needs, as its own docstring says (votes, certificates, final block, blocks above it, executed
+    heights). final_height, final_digest: of the highest final block in the chain store; height 0 and None before the
+    first. final_tips: for each feed ever cut, its newest batch at final_height. frontier: over the digests of the
+    blocks 0 … final_height (so of size final_height + 1); None before the first final block.
+    held: every stored batch above its feed's final tip, branches included, in any order.
+    own_logged: the newest `B` record in the vote log. executed_height: may be below final_height; the driver then
+    executes the blocks between and answers Executed as usual.
+    """
+
+    core: CoreRecovered = field(default_factory=CoreRecovered)
+    final_height: Height = _ANCHOR_HEIGHT
+    final_digest: Digest | None = None
+    final_tips: tuple[FeedTip, ...] = ()
+    frontier: Frontier | None = None
+    held: tuple[BatchRecord, ...] = ()
+    own_logged: FeedTip | None = None
+    executed_height: Height = _ANCHOR_HEIGHT
