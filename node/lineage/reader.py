@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from consensus.types import Digest, Height
-from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, PostingKind
+from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 
 
 class LineageReader(Protocol):
@@ -19,7 +19,7 @@ class LineageReader(Protocol):
         """Return the event at `ref`. Raises KeyError if there is none."""
         ...
 
-    def refs_of(self, kind: PostingKind, key: str) -> Sequence[EventRef]:
+    def postings_of(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         """Return what is filed under (kind, key), by time, then by place on the ledger."""
         ...
 

@@ -51,33 +51,48 @@ class PostingKind(IntEnum):
     """What an event is filed under. Numbers stand in keys on disk."""
 
     ITEM = 1
-    """Every canonical id that the event names as goods, input, output or parent."""
+    """Every canonical id that the event names as goods, input, output, child or parent."""
     RUN = 2
-    """transformationID."""
+    """transformationID as sent; which custodian's run it is, is read from the event."""
     EVENT_ID = 3
-    CONTENT = 4
-    """content_digest in hex, of declarations and of what they may void."""
-    PLACE = 5
-    """Site ids (GLN without extension) of read point, location, and source or destination location."""
-    PARTY = 6
-    """Source and destination parties, and the submitting member."""
+
+
+ROLE_MADE: Final = 1
+"""Goods of an Object event ADD."""
+ROLE_OUTPUT: Final = 2
+ROLE_INPUT: Final = 4
+ROLE_SEEN: Final = 8
+"""Goods of an Object event OBSERVE, or of a Transaction event."""
+ROLE_ENDED: Final = 16
+"""Goods of an Object event DELETE."""
+ROLE_CHILD: Final = 32
+"""Goods of an Aggregation or Association event."""
+ROLE_PARENT: Final = 64
+ROLE_INSTANCES: Final = 128
+"""A lot whose serials the event makes: the event names them, and the lot only by its code in ilmd."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """File `ref` under (kind, key), in the order of time_ms (the low end of the event's time), then of ref."""
+    """File `ref` under (kind, key), in the order of time_ms (the low end of the event's time), then of ref.
+
+    role: the ROLE_ bits of the item in the event, 1 … 255; of a RUN, ROLE_INPUT and ROLE_OUTPUT for what sides the
+    event has; 0 for an EVENT_ID. It lets a walk skip events without reading them.
+    """
 
     kind: PostingKind
     key: str
     time_ms: int
     ref: EventRef
+    role: int
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """An item that some event named, kept once: for look-up by part of its code.
+    """An item that some event named: for look-up by part of its code. A function of the id, so written blindly.
 
-    product: canonical GTIN Digital Link, or None. code: its lot, serial or SSCC text, else None.
+    product: canonical GTIN Digital Link (of an opaque scheme that we can read, the class's URI), or None. code: its
+    lot, serial or SSCC text, else None.
     """
 
     item: str

@@ -1,0 +1,102 @@
+"""From an event to what the index keeps of it: under which items, run and id it is found again.
+
+Runs for every event of the ledger, so it does no more than that: custody, containment and time are read when asked.
+"""
+
+from node.epcis.model import Action, Event, EventType, Goods
+from node.lineage.items import ItemKind, lot_of, read_item
+from node.lineage.records import (
+    ROLE_CHILD,
+    ROLE_ENDED,
+    ROLE_INPUT,
+    ROLE_INSTANCES,
+    ROLE_MADE,
+    ROLE_OUTPUT,
+    ROLE_PARENT,
+    ROLE_SEEN,
+    EventRow,
+    ItemRow,
+    Posting,
+    PostingKind,
+)
+
+
+def index_event(row: EventRow) -> tuple[tuple[Posting, ...], tuple[ItemRow, ...]]:
+    """Return the postings of an event and the items that it names, each once, in the order of their naming.
+
+    An error declaration is filed like the event that it repeats, so whoever reads an item's events meets both.
+    """
+    event = row.event
+    ref, time_ms = row.ref, event.time.lo_ms
+    roles = roles_in(event)
+    item_kind = PostingKind.ITEM
+    postings = [Posting(item_kind, item, time_ms, ref, role) for item, role in roles.items()]
+    if event.transformation_id is not None:
+        sides = (ROLE_INPUT if event.inputs else 0) | (ROLE_OUTPUT if event.outputs else 0)
+        postings.append(Posting(PostingKind.RUN, event.transformation_id, time_ms, ref, sides))
+    if event.event_id is not None:
+        postings.append(Posting(PostingKind.EVENT_ID, event.event_id, time_ms, ref, 0))
+    return tuple(postings), tuple([_item_row(item) for item in roles])
+
+
+def roles_in(event: Event) -> dict[str, int]:
+    """Return the ROLE_ bits of every item that the event names, in the order of their naming."""
+    roles: dict[str, int] = {}
+    if event.type is EventType.TRANSFORMATION:
+        for goods in event.inputs:
+            roles[goods.item] = roles.get(goods.item, 0) | ROLE_INPUT
+        for goods in event.outputs:
+            roles[goods.item] = roles.get(goods.item, 0) | ROLE_OUTPUT
+    else:
+        role = _role_of_goods(event)
+        for goods in event.goods:
+            roles[goods.item] = role
+    if event.parent is not None and read_item(event.parent).kind is not ItemKind.PLACE:
+        # A place may be the parent of an association; nothing can be packed in one.
+        roles[event.parent] = roles.get(event.parent, 0) | ROLE_PARENT
+    made = event.outputs if event.type is EventType.TRANSFORMATION else event.goods
+    if event.type is EventType.TRANSFORMATION or event.action is Action.ADD:
+        for lot in _lots_of_serials(event, made):
+            roles[lot] = roles.get(lot, 0) | ROLE_INSTANCES
+    return roles
+
+
+def _role_of_goods(event: Event) -> int:
+    if event.type is EventType.AGGREGATION or event.type is EventType.ASSOCIATION:
+        return ROLE_CHILD
+    if event.type is EventType.OBJECT and event.action is Action.ADD:
+        return ROLE_MADE
+    if event.type is EventType.OBJECT and event.action is Action.DELETE:
+        return ROLE_ENDED
+    return ROLE_SEEN
+
+
+def lot_of_serial(event: Event, item: str) -> str | None:
+    """Return the lot that the serial `item`, made by `event`, is an instance of, or None.
+
+    Read from the id itself, else from the lot number in the event's ilmd.
+    """
+    facts = read_item(item)
+    if facts.kind is not ItemKind.SERIAL:
+        return None
+    if facts.lot is not None:
+        return facts.lot
+    if event.lot_code is None or facts.product is None:
+        return None
+    return lot_of(facts.product, event.lot_code)
+
+
+def _lots_of_serials(event: Event, made: tuple[Goods, ...]) -> tuple[str, ...]:
+    if event.type is EventType.AGGREGATION or event.type is EventType.ASSOCIATION:
+        return ()
+    lots: dict[str, None] = {}
+    for goods in made:
+        lot = lot_of_serial(event, goods.item)
+        if lot is not None:
+            lots[lot] = None
+    return tuple(lots)
+
+
+def _item_row(item: str) -> ItemRow:
+    facts = read_item(item)
+    return ItemRow(item, facts.product, facts.code)

@@ -1,0 +1,87 @@
+"""node/lineage/indexing: under what an event is filed."""
+
+from node.epcis.model import Action, EventType
+from node.lineage.indexing import index_event
+from node.lineage.records import (
+    ROLE_CHILD,
+    ROLE_ENDED,
+    ROLE_INPUT,
+    ROLE_INSTANCES,
+    ROLE_MADE,
+    ROLE_OUTPUT,
+    ROLE_PARENT,
+    ROLE_SEEN,
+    ItemRow,
+    Posting,
+    PostingKind,
+)
+from tests.support.events import at, build_event, build_row, lot, place, product_class, serial, unit
+
+
+def roles(postings: tuple[Posting, ...]) -> dict[str, int]:
+    return {posting.key: posting.role for posting in postings if posting.kind is PostingKind.ITEM}
+
+
+def test_transformation_is_filed_under_its_sides_its_run_and_its_id() -> None:
+    """An item that is input and output of one event has one posting with both roles."""
+    event = build_event(
+        EventType.TRANSFORMATION,
+        at(1, "08:00"),
+        inputs=[lot("1", "a"), lot("2", "b")],
+        outputs=[lot("2", "b")],
+        run="urn:run:1",
+        event_id="urn:uuid:1",
+    )
+    row = build_row(event, 3)
+    postings, items = index_event(row)
+    assert roles(postings) == {lot("1", "a"): ROLE_INPUT, lot("2", "b"): ROLE_INPUT | ROLE_OUTPUT}
+    assert Posting(PostingKind.RUN, "urn:run:1", at(1, "08:00"), row.ref, ROLE_INPUT | ROLE_OUTPUT) in postings
+    assert Posting(PostingKind.EVENT_ID, "urn:uuid:1", at(1, "08:00"), row.ref, 0) in postings
+    assert items[0] == ItemRow(lot("1", "a"), product_class("1"), "a")
+
+
+def test_object_actions_have_their_roles() -> None:
+    """ADD makes, OBSERVE sees, DELETE ends; a transaction's goods are seen."""
+    for kind, action, role in (
+        (EventType.OBJECT, Action.ADD, ROLE_MADE),
+        (EventType.OBJECT, Action.OBSERVE, ROLE_SEEN),
+        (EventType.OBJECT, Action.DELETE, ROLE_ENDED),
+        (EventType.TRANSACTION, Action.ADD, ROLE_SEEN),
+    ):
+        event = build_event(kind, at(1, "08:00"), action=action, goods=[lot("1", "a")])
+        assert roles(index_event(build_row(event, 1))[0]) == {lot("1", "a"): role}
+
+
+def test_children_and_parent_have_their_roles() -> None:
+    """An aggregation files its children as such, and its unit as parent."""
+    event = build_event(EventType.AGGREGATION, at(1, "08:00"), action=Action.ADD, goods=[lot("1", "a")], parent=unit(1))
+    postings, items = index_event(build_row(event, 1))
+    assert roles(postings) == {lot("1", "a"): ROLE_CHILD, unit(1): ROLE_PARENT}
+    assert items[1].product is None
+
+
+def test_place_as_parent_of_an_association_is_no_item() -> None:
+    """A sensor mounted at a site does not make the site goods."""
+    event = build_event(
+        EventType.ASSOCIATION, at(1, "08:00"), action=Action.ADD, goods=[serial("1", "s")], parent=place(1)
+    )
+    assert roles(index_event(build_row(event, 1))[0]) == {serial("1", "s"): ROLE_CHILD}
+
+
+def test_serials_made_with_a_lot_code_are_filed_under_the_lot() -> None:
+    """The lot number in ilmd makes serials instances of the lot, so the lot's events find them."""
+    event = build_event(
+        EventType.OBJECT,
+        at(1, "08:00"),
+        action=Action.ADD,
+        goods=[serial("1", "s1"), serial("1", "s2")],
+        lot_code="a/1",
+    )
+    found = roles(index_event(build_row(event, 1))[0])
+    assert found == {serial("1", "s1"): ROLE_MADE, serial("1", "s2"): ROLE_MADE, lot("1", "a%2F1"): ROLE_INSTANCES}
+
+
+def test_lot_code_of_an_observation_makes_no_instances() -> None:
+    """Only what makes serials says of which lot they are."""
+    event = build_event(EventType.OBJECT, at(1, "08:00"), action=Action.OBSERVE, goods=[serial("1", "s")], lot_code="a")
+    assert roles(index_event(build_row(event, 1))[0]) == {serial("1", "s"): ROLE_SEEN}
