@@ -1,0 +1,93 @@
+"""What the operations need of the node: one small Protocol a resource. `app/` fills them in, tests with fakes.
+
+Each method raises RequestError for what the caller can mend, and nothing else of the caller's making.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from node.api.schema.blocks import BlockResult
+from node.api.schema.events import CaptureResult, EventsResult
+from node.api.schema.items import ItemResult
+from node.api.schema.network import MembersResult, StatusResult
+from node.api.schema.traces import TraceResult
+from node.api.schema.transactions import TransactionResult, Wait
+
+
+class NetworkBackend(Protocol):
+    """The node and the network as the node sees it."""
+
+    def status(self) -> StatusResult:
+        """Return how the node is, at once."""
+        ...
+
+    def members(self) -> MembersResult:
+        """Return the members, at once."""
+        ...
+
+
+class CaptureBackend(Protocol):
+    """Documents in."""
+
+    async def capture(self, document: bytes, *, wait: Wait) -> CaptureResult:
+        """Check an EPCIS document, make transactions of it and submit them.
+
+        document: JSON as received. Returns once everything that was accepted is durable here, or final if wait says
+        so. Raises RequestError if the document as a whole cannot be read.
+        """
+        ...
+
+
+class TransactionBackend(Protocol):
+    """Transactions in, and what became of them."""
+
+    def submit(self, signed: bytes, *, wait: Wait) -> asyncio.Future[TransactionResult]:
+        """Submit a signed transaction: the future is done once it is durable on this node's disk, or final.
+
+        Raises RequestError for one that is not acceptable; the future raises BusyError, or `not_final_in_time`.
+        """
+        ...
+
+    def get(self, transaction_id: str) -> TransactionResult:
+        """Return what is known of a transaction. Raises NotFoundError."""
+        ...
+
+
+class LedgerBackend(Protocol):
+    """What stands on the ledger."""
+
+    async def block(self, height: int | None) -> BlockResult:
+        """Return the block at a height, None for the newest. Raises NotFoundError."""
+        ...
+
+    async def events_at(self, transaction_id: str, index: int | None) -> EventsResult:
+        """Return an event of a transaction, or all of them. Raises NotFoundError."""
+        ...
+
+    async def events_called(self, event_id: str) -> EventsResult:
+        """Return all events with this eventID. Raises NotFoundError."""
+        ...
+
+
+class LineageBackend(Protocol):
+    """Questions about items."""
+
+    async def item(self, item: str) -> ItemResult:
+        """Return an item and its events. item: any spelling. Raises NotFoundError with near matches."""
+        ...
+
+    async def trace(self, item: str, *, direction: str) -> TraceResult:
+        """Return the trace of an item. direction: `back` or `forward`. Raises NotFoundError with near matches."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """All of them."""
+
+    network: NetworkBackend
+    capture: CaptureBackend
+    transactions: TransactionBackend
+    ledger: LedgerBackend
+    lineage: LineageBackend

@@ -1,0 +1,42 @@
+"""All operations, by name. What is not in this list is not served."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from node.api import block, event, item, member, network, trace, tx
+from node.api.backends import Backends
+from node.api.discover import describe_api
+from node.api.operations import NoParams, Operation, operation
+
+
+def program_version() -> str:
+    """Return the version of the installed distribution, `0+source` when run from a source tree."""
+    try:
+        return version("lotvine")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+@operation("rpc.discover")
+def rpc_discover(backends: Backends, params: NoParams) -> dict[str, Any]:  # noqa: ARG001 - every handler's shape
+    """This description of the API, in OpenRPC."""
+    return describe_api(tuple(OPERATIONS.values()), version=program_version())
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    one.name: one
+    for one in (
+        network.network_status,
+        member.member_list,
+        event.event_capture,
+        event.event_get,
+        tx.tx_submit,
+        tx.tx_get,
+        block.block_get,
+        item.item_get,
+        trace.trace_back,
+        trace.trace_forward,
+        rpc_discover,
+    )
+}

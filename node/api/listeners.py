@@ -1,0 +1,239 @@
+"""The two listeners for this machine: `/rpc` by POST and WebSocket, and the operations routes.
+
+There are no access tokens yet, so a listener binds loopback alone, and what a browser could be tricked into sending
+is refused: a page of another site can reach a loopback port, but only with a foreign Host or Origin, or with a content
+type that is not JSON.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from node.api.dispatch import Dispatcher, encode_refusal
+from node.config.addresses import Address, is_loopback, parse_address
+from node.errors import ConfigError, RequestError
+from node.telemetry.health import Health, State
+from node.telemetry.metrics import Metrics
+
+RPC_PATH: Final = "/rpc"
+STOP_SECONDS: Final = 3.0
+HEARTBEAT_SECONDS: Final = 30.0
+_JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class RpcLimits:
+    """Bounds of the RPC listener; see `node.toml`."""
+
+    body_bytes_max: int
+    inflight_requests_max: int
+
+
+class RpcListener:
+    """Serves `/rpc`."""
+
+    def __init__(self, dispatcher: Dispatcher, limits: RpcLimits) -> None:
+        self._dispatcher = dispatcher
+        self._limits = limits
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    @property
+    def open_websockets(self) -> int:
+        """How many WebSockets are open."""
+        return len(self._sockets)
+
+    def build_app(self) -> web.Application:
+        """Return the aiohttp application."""
+        app = web.Application(client_max_size=self._limits.body_bytes_max, middlewares=[_refuse_foreign_pages])
+        app.router.add_post(RPC_PATH, self._serve_post)
+        app.router.add_get(RPC_PATH, self._serve_websocket)
+        app.on_shutdown.append(self._close_sockets)
+        return app
+
+    async def _close_sockets(self, _app: web.Application) -> None:
+        for socket in tuple(self._sockets):
+            await socket.close(code=1001, message=b"the node is stopping")
+
+    async def _serve_post(self, request: web.Request) -> web.Response:
+        if request.content_type != _JSON:
+            return _refuse(415, RequestError("invalid_request", f"send Content-Type: {_JSON}"))
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            words = f"the body is larger than {self._limits.body_bytes_max} bytes"
+            return _refuse(413, RequestError("too_large", words, hint="send it in parts, or raise rpc.body_bytes_max"))
+        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        async with asyncio.TaskGroup() as tasks:
+            self._dispatcher.dispatch(body, tasks, answer.set_result)
+            encoded = await answer
+        if encoded is None:
+            return web.Response(status=204)
+        return web.Response(body=encoded, content_type=_JSON)
+
+    async def _serve_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(
+            max_msg_size=self._limits.body_bytes_max, compress=False, heartbeat=HEARTBEAT_SECONDS, decode_text=False
+        )
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            await _Conversation(socket, self._dispatcher, self._limits.inflight_requests_max).run()
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+
+class _Conversation:
+    """One WebSocket: requests are answered as they are done, by id, in any order.
+
+    A request counts as in flight until its answer is written, so a client that does not read stops being read.
+    """
+
+    def __init__(self, socket: web.WebSocketResponse, dispatcher: Dispatcher, inflight_max: int) -> None:
+        self._socket = socket
+        self._dispatcher = dispatcher
+        self._inflight_max = inflight_max
+        self._inflight = 0
+        self._answers: deque[bytes] = deque()
+        self._is_due = asyncio.Event()
+        self._has_room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until the client or the node closes."""
+        async with asyncio.TaskGroup() as tasks, asyncio.TaskGroup() as requests:
+            writer = tasks.create_task(self._write(), name="rpc websocket writer")
+            try:
+                async for message in self._socket:
+                    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                        break
+                    self._inflight += 1
+                    self._dispatcher.dispatch(message.data, requests, self._on_answer)
+                    while self._inflight >= self._inflight_max and not self._socket.closed:
+                        self._has_room.clear()
+                        await self._has_room.wait()
+            finally:
+                writer.cancel()
+
+    def _on_answer(self, answer: bytes | None) -> None:
+        if answer is None:
+            self._inflight -= 1
+            self._has_room.set()
+        else:
+            self._answers.append(answer)
+            self._is_due.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._is_due.wait()
+            self._is_due.clear()
+            while self._answers:
+                try:
+                    await self._socket.send_frame(self._answers.popleft(), WSMsgType.TEXT)
+                except (ConnectionError, RuntimeError):
+                    # The client is gone; the reader alone reports it. What it asked for is done all the same.
+                    self._answers.clear()
+                self._inflight -= 1
+                self._has_room.set()
+
+
+class OperationsListener:
+    """Serves `/livez`, `/readyz`, `/healthz` and `/metrics`."""
+
+    def __init__(self, health: Health, metrics: Metrics) -> None:
+        self._health = health
+        self._metrics = metrics
+
+    def build_app(self) -> web.Application:
+        """Return the aiohttp application."""
+        app = web.Application(middlewares=[_refuse_foreign_pages])
+        for path, serve in OPERATIONS_ROUTES.items():
+            app.router.add_get(path, partial(serve, self))
+        return app
+
+    async def _serve_live(self, _request: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def _serve_ready(self, _request: web.Request) -> web.Response:
+        unready = self._health.find_unready()
+        if not unready:
+            return web.Response(text="ready\n")
+        lines = [f"{part}: {one.state}: {one.words}" for part, one in unready.items()]
+        return web.Response(status=503, text="\n".join(lines) + "\n")
+
+    async def _serve_health(self, _request: web.Request) -> web.Response:
+        report = self._health.report()
+        body = msgspec.json.encode({part: {"state": one.state, "words": one.words} for part, one in report.items()})
+        failed = any(one.state is State.FAILED for one in report.values())
+        return web.Response(status=503 if failed else 200, body=body, content_type=_JSON)
+
+    async def _serve_metrics(self, _request: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self._metrics.render(), headers=headers)
+
+
+OPERATIONS_ROUTES: Final = {
+    "/livez": OperationsListener._serve_live,
+    "/readyz": OperationsListener._serve_ready,
+    "/healthz": OperationsListener._serve_health,
+    "/metrics": OperationsListener._serve_metrics,
+}
+
+
+@asynccontextmanager
+async def listen_http(
+    build_app: Callable[[], web.Application], address: Address, *, key: str
+) -> AsyncIterator[Address]:
+    """Serve an application while the context lasts; yields the address bound. key: named if it cannot be.
+
+    Raises ConfigError: the address is taken, is not ours, or can be reached from other machines.
+    """
+    if not is_loopback(address):
+        raise ConfigError([f"{key} = {address} can be reached from other machines: use 127.0.0.1 or [::1]"])
+    runner = web.AppRunner(build_app(), access_log=None, shutdown_timeout=STOP_SECONDS, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, address.host, address.port)
+        try:
+            await site.start()
+        except OSError as error:
+            why = error.strerror or error
+            raise ConfigError(
+                [f"{key} = {address}: cannot listen: {why}: is another node running? choose another port"]
+            ) from error
+        bound = runner.addresses[0]
+        yield Address(str(bound[0]), int(bound[1]))
+    finally:
+        await runner.cleanup()
+
+
+@web.middleware
+async def _refuse_foreign_pages(request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:
+    """Refuse what a web page of another site sent: a foreign Origin, or a name that was rebound to loopback."""
+    origin = request.headers.get("Origin")
+    host_of_origin = None if origin is None else origin.partition("://")[2]
+    for host in (request.host, host_of_origin):
+        if host is not None and not _is_this_machine(host):
+            words = "this listener answers this machine only, and takes no requests from web pages of other sites"
+            return _refuse(403, RequestError("forbidden", words))
+    response = await handler(request)  # type: ignore[misc]  # aiohttp's handler type is wider than the middleware's
+    assert isinstance(response, web.StreamResponse)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return is_loopback(parse_address(host if host.rpartition(":")[2].isdigit() else f"{host}:0"))
+    except ValueError:
+        return False
+
+
+def _refuse(status: int, error: RequestError) -> web.Response:
+    return web.Response(status=status, body=encode_refusal(error), content_type=_JSON)

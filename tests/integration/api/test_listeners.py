@@ -1,0 +1,352 @@
+"""The two listeners with real sockets on loopback, reached by our client and by raw HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+
+from node.api.catalog import OPERATIONS
+from node.api.client import RpcError, UnreachableError, open_client, open_pipeline
+from node.api.dispatch import Dispatcher
+from node.api.listeners import OperationsListener, RpcLimits, RpcListener, listen_http
+from node.api.schema.network import StatusResult
+from node.api.schema.traces import TraceResult
+from node.api.schema.transactions import TransactionResult
+from node.config.addresses import Address
+from node.errors import ConfigError
+from node.telemetry.health import Health, PartHealth, State
+from node.telemetry.metrics import Metrics
+from tests.support.api_backends import FakeNode
+
+DEEP = b'{"jsonrpc":"2.0","id":1,"method":"network.status","params":' + b"[" * 30_000 + b"]" * 30_000 + b"}"
+MALFORMED = "malformed_transaction"
+ANY_PORT = Address("127.0.0.1", 0)
+
+
+@dataclass
+class Served:
+    """A listener over fakes."""
+
+    address: Address
+    node: FakeNode
+    metrics: Metrics
+    failures: list[BaseException] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}/rpc"
+
+
+@asynccontextmanager
+async def serve(*, body_bytes_max: int = 65_536, inflight_max: int = 100) -> AsyncIterator[Served]:
+    served = Served(ANY_PORT, FakeNode(), Metrics())
+    dispatcher = Dispatcher(
+        OPERATIONS,
+        served.node.backends(),
+        batch_requests_max=3,
+        metrics=served.metrics,
+        on_failure=served.failures.append,
+    )
+    listener = RpcListener(dispatcher, RpcLimits(body_bytes_max, inflight_max))
+    async with listen_http(listener.build_app, ANY_PORT, key="rpc.listen") as address:
+        served.address = address
+        yield served
+
+
+async def post(url: str, body: bytes, **headers: str) -> tuple[int, object]:
+    sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=sent) as response:
+        text = await response.text()
+        return response.status, json.loads(text) if text else None
+
+
+def request(method: str, params: object = None, request_id: object = 1) -> dict[str, object]:
+    envelope: dict[str, object] = {"jsonrpc": "2.0", "id": request_id, "method": method}
+    return envelope if params is None else envelope | {"params": params}
+
+
+async def error_of(served: Served, body: bytes) -> tuple[object, dict[str, object]]:
+    status, answer = await post(served.url, body)
+    assert status == 200
+    assert isinstance(answer, dict)
+    assert answer["jsonrpc"] == "2.0"
+    error = answer["error"]
+    assert isinstance(error, dict)
+    return answer["id"], error
+
+
+def test_a_question_by_post_is_answered_typed() -> None:
+    """The client reads what the node wrote with the same Structs."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_client(served.address) as client:
+            status = await client.call("network.status", {}, StatusResult)
+            assert status.height == 7
+            trace = await client.call("trace.back", {"item": "x"}, TraceResult)
+            assert trace.direction == "back"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("body", "number", "code", "place"),
+    [
+        (b"{", -32700, "parse_error", None),
+        (b"\xff\xfe", -32700, "parse_error", None),
+        (b"[" * 5000, -32700, "parse_error", None),
+        (DEEP, -32700, "parse_error", None),
+        (b"{}", -32600, "invalid_request", None),
+        (b'{"jsonrpc":"1.0","id":1,"method":"network.status"}', -32600, "invalid_request", "jsonrpc"),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"network.status"}', -32600, "invalid_request", "id"),
+        (b"[]", -32600, "invalid_request", None),
+        (b"[1,2,3,4]", -32600, "invalid_request", None),
+        (json.dumps(request("no.such")).encode(), -32601, "method_not_found", "method"),
+        (json.dumps(request("tx.get", {"id": 5})).encode(), -32602, "invalid_params", "params.id"),
+        (json.dumps(request("tx.get", {"id": "AB" * 32})).encode(), -32602, "invalid_params", "params.id"),
+        (json.dumps(request("tx.get", {})).encode(), -32602, "invalid_params", "params"),
+        (json.dumps(request("tx.get", ["x"])).encode(), -32602, "invalid_params", "params"),
+        (json.dumps(request("network.status", {"more": 1})).encode(), -32602, "invalid_params", "params"),
+        (json.dumps(request("event.get", {})).encode(), -32602, "invalid_params", "params"),
+        (json.dumps(request("tx.submit", {"signed": "!!"})).encode(), -32602, "invalid_params", "params.signed"),
+        (json.dumps(request("tx.submit", {"signed": "YmFk"})).encode(), -32000, MALFORMED, "params.signed"),
+        (json.dumps(request("tx.get", {"id": "ab" * 32})).encode(), -32001, "not_found", "params.id"),
+        (json.dumps(request("block.get")).encode(), -32603, "internal_error", None),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_gets_its_number_code_and_field(body: bytes, number: int, code: str, place: str | None) -> None:
+    """JSON-RPC 2.0 section 5.1, and our own stable table."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            _, error = await error_of(served, body)
+            data = error["data"]
+            assert isinstance(data, dict)
+            assert (error["code"], data["code"], data.get("field")) == (number, code, place)
+            # Our own fault is handed on, and its text stays here.
+            assert len(served.failures) == (code == "internal_error")
+            assert "bug of ours" not in json.dumps(error)
+
+    asyncio.run(scenario())
+
+
+def test_an_unknown_item_comes_with_near_matches() -> None:
+    """The error's data names what the caller may have meant."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_client(served.address) as client:
+            with pytest.raises(RpcError) as caught:
+                await client.call_raw("item.get", {"item": "x"})
+            assert caught.value.near == ("https://id.gs1.org/01/09521234543213/10/A",)
+            assert caught.value.code == "not_found"
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_is_answered_in_order_and_notifications_not_at_all() -> None:
+    """JSON-RPC 2.0 sections 4.1 and 6."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            silent = {"jsonrpc": "2.0", "method": "network.status"}
+            body = json.dumps([request("trace.back", {"item": "x"}, "a"), silent, request("member.list", None, 9)])
+            status, answers = await post(served.url, body.encode())
+            assert isinstance(answers, list)
+            assert (status, [answer["id"] for answer in answers]) == (200, ["a", 9])
+            assert await post(served.url, json.dumps([silent]).encode()) == (204, None)
+            assert await post(served.url, json.dumps(silent).encode()) == (204, None)
+
+    asyncio.run(scenario())
+
+
+def test_a_body_over_the_limit_is_refused_by_name() -> None:
+    """The limit holds before anything is read as JSON."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            status, answer = await post(served.url, b" " * 70_000)
+            assert isinstance(answer, dict)
+            assert (status, answer["error"]["code"], answer["error"]["data"]["code"]) == (413, -32004, "too_large")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "rebound.example:7001"}, 403),
+        ({"Origin": "http://127.0.0.1:9"}, 200),
+        ({"Host": "localhost"}, 200),
+    ],
+)
+def test_pages_of_other_sites_cannot_reach_the_listener(headers: dict[str, str], status: int) -> None:
+    """A browser can be made to send to loopback: by a form, by a foreign origin, by a rebound name."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            answered, _ = await post(served.url, json.dumps(request("network.status")).encode(), **headers)
+            assert answered == status
+
+    asyncio.run(scenario())
+
+
+def test_a_websocket_answers_by_id_as_things_are_done() -> None:
+    """A slow request does not hold up a fast one."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_pipeline(served.address) as client:
+            served.node.is_holding = True
+            slow = await client.start("tx.submit", {"signed": "AAAA"})
+            status = await client.call("network.status", {}, StatusResult)
+            assert status.member == "mill"
+            assert not slow.done()
+            (await served.node.held.get()).set_result(TransactionResult(id="00" * 32, state="accepted", member="mill"))
+            assert json.loads(await slow)["state"] == "accepted"
+            refused = await client.start("tx.get", {"id": "ab" * 32})
+            with pytest.raises(RpcError, match="no such transaction"):
+                await refused
+
+    asyncio.run(scenario())
+
+
+def test_a_websocket_stops_reading_when_too_much_is_unanswered() -> None:
+    """Memory is bounded by the requests in flight, not by the client's speed."""
+
+    async def scenario() -> None:
+        async with serve(inflight_max=3) as served, open_pipeline(served.address) as client:
+            served.node.is_holding = True
+            futures = [await client.start("tx.submit", {"signed": "AAAA"}) for _ in range(6)]
+            read = [await served.node.held.get() for _ in range(3)]
+            await asyncio.sleep(0.05)  # All six would be read by now, were there no bound.
+            assert served.node.held.empty()
+            for one in read:
+                one.set_result(TransactionResult(id="00" * 32, state="accepted", member="mill"))
+            for _ in range(3):
+                one = await served.node.held.get()
+                one.set_result(TransactionResult(id="00" * 32, state="accepted", member="mill"))
+            await asyncio.gather(*futures)
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_stops_says_so_and_a_client_learns_it() -> None:
+    """Futures that the node drops are answered, and a lost connection ends every waiting call."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_pipeline(served.address) as client:
+            served.node.is_holding = True
+            dropped = await client.start("tx.submit", {"signed": "AAAA"})
+            lost = await client.start("tx.submit", {"signed": "AAAA"})
+            (await served.node.held.get()).cancel()
+            unanswered = await served.node.held.get()
+            with pytest.raises(RpcError, match="stopping"):
+                await dropped
+            await client.close()
+            with pytest.raises(UnreachableError):
+                await lost
+            unanswered.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_where_no_node_answers_the_client_says_so() -> None:
+    """One named error, whatever the socket said."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            gone = served.address
+        async with open_client(gone) as client:
+            with pytest.raises(UnreachableError):
+                await client.call_raw("network.status", {})
+        with pytest.raises(UnreachableError):
+            async with open_pipeline(gone):
+                pass
+
+    asyncio.run(scenario())
+
+
+def test_the_api_describes_itself_completely() -> None:
+    """rpc.discover has every operation with its parameters and result, built from the declarations."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_client(served.address) as client:
+            described = json.loads(await client.call_raw("rpc.discover", {}))
+            assert described["openrpc"].startswith("1.")
+            methods = {method["name"]: method for method in described["methods"]}
+            assert set(methods) == set(OPERATIONS)
+            assert {param["name"] for param in methods["tx.submit"]["params"]} == {"signed", "encoding", "wait"}
+            assert all(method["summary"] for method in methods.values())
+
+    asyncio.run(scenario())
+
+
+def test_a_port_in_use_and_a_public_address_are_configuration_errors() -> None:
+    """One clear line each, with the key."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            with pytest.raises(ConfigError, match=r"rpc\.listen = .* cannot listen"):
+                async with listen_http(aiohttp.web.Application, served.address, key="rpc.listen"):
+                    pass
+        with pytest.raises(ConfigError, match="reached from other machines"):
+            async with listen_http(aiohttp.web.Application, Address("0.0.0.0", 0), key="rpc.listen"):
+                pass
+
+    asyncio.run(scenario())
+
+
+def test_operations_routes_tell_live_ready_and_healthy_apart() -> None:
+    """/livez never depends on peers; /readyz names what is missing; /healthz speaks of each part."""
+
+    async def scenario() -> None:
+        health = Health()
+        state = [PartHealth(State.STARTING, "12 blocks behind")]
+        health.add("engine", lambda: state[0], is_needed=True)
+        health.add("peers", lambda: PartHealth(State.DEGRADED, "2 of 3 connected"), is_needed=False)
+        metrics = Metrics()
+        metrics.sample("consensus_view", lambda: 12)
+        listener = OperationsListener(health, metrics)
+        async with (
+            listen_http(listener.build_app, ANY_PORT, key="operations.listen") as address,
+            aiohttp.ClientSession(f"http://{address}") as session,
+        ):
+
+            async def get(path: str) -> tuple[int, str]:
+                async with session.get(path) as response:
+                    return response.status, await response.text()
+
+            assert await get("/livez") == (200, "alive\n")
+            assert await get("/readyz") == (503, "engine: starting: 12 blocks behind\n")
+            state[0] = PartHealth(State.OK, "caught up")
+            assert await get("/readyz") == (200, "ready\n")
+            status, body = await get("/healthz")
+            assert (status, json.loads(body)["peers"]["words"]) == (200, "2 of 3 connected")
+            state[0] = PartHealth(State.FAILED, "the store is damaged")
+            assert (await get("/healthz"))[0] == 503
+            assert "consensus_view 12.0" in (await get("/metrics"))[1]
+
+    asyncio.run(scenario())
+
+
+def test_requests_are_counted_by_method_and_outcome() -> None:
+    """An unknown method's name never becomes a label."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_client(served.address) as client:
+            await client.call_raw("network.status", {})
+            for method in ("no.such.method", "tx.get"):
+                with pytest.raises(RpcError):
+                    await client.call_raw(method, {})
+            text = served.metrics.render().decode()
+            assert 'api_requests_total{method="network.status",outcome="answered"} 1.0' in text
+            assert 'api_requests_total{method="tx.get",outcome="refused"} 1.0' in text
+            assert 'api_requests_total{method="unknown",outcome="refused"} 1.0' in text
+            assert "no.such.method" not in text
+
+    asyncio.run(scenario())

@@ -1,0 +1,90 @@
+"""Backends of the API that answer from memory, for tests of what lies before them."""
+
+import asyncio
+
+from node.api.backends import Backends
+from node.api.errors import NotFoundError
+from node.api.schema.blocks import BlockResult
+from node.api.schema.events import CaptureCounts, CaptureResult, EventsResult
+from node.api.schema.items import ItemResult
+from node.api.schema.network import MembersResult, StatusResult
+from node.api.schema.traces import TraceResult
+from node.api.schema.transactions import TransactionResult, Wait
+from node.errors import RequestError
+
+
+def build_status(*, height: int = 7) -> StatusResult:
+    return StatusResult(
+        version="1",
+        network="test",
+        network_id="00" * 32,
+        member="mill",
+        role="validator",
+        validators=1,
+        faulty_max=0,
+        tolerance="no fault tolerance",
+        view=8,
+        height=height,
+        executed_height=height,
+        lag=0,
+        state_digest="11" * 32,
+        transactions=0,
+        events=0,
+        pending=0,
+        ready=True,
+        peers=(),
+        feeds=(),
+        parts={},
+    )
+
+
+class FakeNode:
+    """All backends in one. submitted: what tx.submit was given. hold: futures that the test finishes itself."""
+
+    def __init__(self) -> None:
+        self.submitted: list[tuple[bytes, Wait]] = []
+        self.captured: list[bytes] = []
+        self.held: asyncio.Queue[asyncio.Future[TransactionResult]] = asyncio.Queue()
+        self.is_holding = False
+
+    def status(self) -> StatusResult:
+        return build_status()
+
+    def members(self) -> MembersResult:
+        return MembersResult(members=())
+
+    async def capture(self, document: bytes, *, wait: Wait) -> CaptureResult:
+        self.captured.append(document)
+        return CaptureResult("accepted", CaptureCounts(1, 0, 0, 0), (), ())
+
+    def submit(self, signed: bytes, *, wait: Wait) -> asyncio.Future[TransactionResult]:
+        if signed == b"bad":
+            raise RequestError("malformed_transaction", "not a transaction", field="params.signed")
+        self.submitted.append((signed, wait))
+        future: asyncio.Future[TransactionResult] = asyncio.get_running_loop().create_future()
+        if self.is_holding:
+            self.held.put_nowait(future)
+        else:
+            future.set_result(TransactionResult(id=signed.hex().ljust(64, "0"), state="accepted", member="mill"))
+        return future
+
+    def get(self, transaction_id: str) -> TransactionResult:
+        raise NotFoundError("no such transaction", field="params.id")
+
+    async def block(self, height: int | None) -> BlockResult:
+        raise ZeroDivisionError("a bug of ours")
+
+    async def events_at(self, transaction_id: str, index: int | None) -> EventsResult:
+        return EventsResult(events=())
+
+    async def events_called(self, event_id: str) -> EventsResult:
+        return EventsResult(events=())
+
+    async def item(self, item: str) -> ItemResult:
+        raise NotFoundError("no such item", field="params.item", near=("https://id.gs1.org/01/09521234543213/10/A",))
+
+    async def trace(self, item: str, *, direction: str) -> TraceResult:
+        return TraceResult(direction, item, 7, 1, "22" * 32, (), (), (), (), (), (), (), ())
+
+    def backends(self) -> Backends:
+        return Backends(network=self, capture=self, transactions=self, ledger=self, lineage=self)
