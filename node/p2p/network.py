@@ -1,0 +1,483 @@
+"""The node's side of the mesh: it accepts, dials, keeps one session with each member, and carries frames.
+
+    async with Network(settings, key=..., peers=..., height=...) as network:
+        network.broadcast(frame)
+        await network.inbox.wait()
+        for arrival in network.inbox.take(): ...
+
+All tasks belong to a group that lives as long as that block. A peer's fault ends inside the task that serves it; an
+error of our own cancels the group, and with it the block.
+"""
+
+import asyncio
+import datetime
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from consensus.types import Digest, Height
+from node.clock import Clock, SystemClock
+from node.crypto.keys import PublicKey, SigningKey
+from node.errors import ConfigError, PeerError
+from node.p2p.admission import Admission
+from node.p2p.certificates import CertificateError, issue_authority, verify_authority
+from node.p2p.connection import Connection
+from node.p2p.context import TlsIdentity
+from node.p2p.errors import ProtocolFaultError, Refusal, SessionError
+from node.p2p.faults import FaultLog, clean_text
+from node.p2p.framing import Frame
+from node.p2p.inbox import Inbox, Lane, PeerDown, PeerUp
+from node.p2p.limits import DEFAULT_LIMITS, Limits
+from node.p2p.metrics import NoMetrics, P2pMetrics
+from node.p2p.peers import Backoff, PeerRecord, PeerStatus, Standing
+from node.wire.ids import MemberId
+from node.wire.messages import Hello
+
+_TICK_SECONDS: Final = 1.0
+_BACKLOG: Final = 128
+_ACCEPT_PAUSE_SECONDS: Final = 0.5
+_CLOSE_SECONDS: Final = 1.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Who we are, where we listen, and our bounds. listen: host and port; port 0 takes a free one."""
+
+    member: MemberId
+    network_id: Digest
+    protocol: int
+    listen: tuple[str, int]
+    capabilities: tuple[str, ...] = ()
+    limits: Limits = DEFAULT_LIMITS
+
+
+class _Peer:
+    """One other member: its record, its sessions, and the task that dials it."""
+
+    def __init__(self, record: PeerRecord) -> None:
+        self.record = record
+        self.standing: Standing[Connection] = Standing()
+        self.is_lacking = asyncio.Event()
+        self.is_lacking.set()
+        self.dialer: asyncio.Task[None] | None = None
+
+
+class Network:
+    """All sessions of this node. Used by one event loop; entered once.
+
+    key: the node key. peers: all other members. height: what our Hello says is final. Raises ConfigError when entered
+    if a member's certificate is not its own or the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        *,
+        key: SigningKey,
+        peers: Sequence[PeerRecord],
+        height: Callable[[], Height],
+        clock: Clock | None = None,
+        metrics: P2pMetrics | None = None,
+    ) -> None:
+        self.inbox = Inbox(settings.limits)
+        self._settings = settings
+        self._limits = settings.limits
+        self._key = key
+        self._records = tuple(peers)
+        self._height = height
+        self._clock = clock or SystemClock()
+        self._metrics = metrics or NoMetrics()
+        self._admission = Admission(settings.limits)
+        self._faults = FaultLog()
+        self._peers: dict[MemberId, _Peer] = {}
+        self._by_key: dict[PublicKey, MemberId] = {}
+        self._lanes: dict[Connection, Lane] = {}
+        self._connections: set[Connection] = set()
+        self._stack = AsyncExitStack()
+        self._own_tasks: list[asyncio.Task[None]] = []
+        self._serving: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+        self._random = secrets.SystemRandom()
+
+    # What the engine and the status page use.
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where we listen: host and port."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    def send(self, member: MemberId, frame: bytes) -> bool:
+        """Queue an encoded frame for one member; False if it is not connected or its queue is full.
+
+        The frame's tag decides its priority. A full consensus queue ends the session.
+        """
+        peer = self._peers.get(member)
+        connection = peer.standing.current if peer else None
+        return connection is not None and connection.send(frame)
+
+    def broadcast(self, frame: bytes) -> int:
+        """Queue an encoded frame for every connected member; return for how many."""
+        # A copy: a full queue ends a session, and that changes what we walk.
+        connections = [peer.standing.current for peer in self._peers.values()]
+        return sum(connection.send(frame) for connection in connections if connection is not None)
+
+    def penalise(self, member: MemberId, why: str, mute_ms: int | None = None) -> None:
+        """End the sessions with a member that broke the rules, and have nothing to do with it for a while.
+
+        mute_ms: None for the default. What the inbox still holds of it is dropped.
+        """
+        peer = self._peers.get(member)
+        if peer is None:
+            return
+        mute = self._limits.mute_ms if mute_ms is None else mute_ms
+        peer.standing.mute(self._clock.monotonic_ms() + mute)
+        peer.standing.last_fault = clean_text(why)
+        self._end_sessions(peer, SessionError(Refusal.MUTED, why))
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """Return how every other member stands, by member id."""
+        return tuple(self._status(self._peers[member]) for member in sorted(self._peers))
+
+    def set_peers(self, records: Sequence[PeerRecord]) -> None:
+        """Take a new membership: close the sessions of who left or changed its key, and dial who came.
+
+        Raises ConfigError, and changes nothing, if a certificate is not its node key's.
+        """
+        records = [record for record in records if record.member != self._settings.member]
+        _verify_records(records)
+        self._identity.trust(self._authorities(records))
+        self._by_key = {record.node_key: record.member for record in records}
+        kept = {record.member for record in records}
+        for member in [member for member in self._peers if member not in kept]:
+            self._remove_peer(self._peers[member])
+        for record in records:
+            peer = self._peers.get(record.member)
+            if peer is not None and peer.record == record:
+                continue
+            if peer is not None:
+                self._remove_peer(peer)
+            self._add_peer(record)
+
+    # Start and stop.
+
+    async def __aenter__(self) -> Self:
+        _verify_records(self._records)
+        self._identity = TlsIdentity(self._key, self._authorities(self._records), self._now())
+        async with AsyncExitStack() as stack:
+            self._listener = await _listen(self._settings.listen)
+            stack.callback(self._listener.close)
+            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            self._stack = stack.pop_all()
+        self._own_tasks.append(self._tasks.create_task(self._accept(), name="p2p accept"))
+        self._own_tasks.append(self._tasks.create_task(self._tick(), name="p2p tick"))
+        self.set_peers(self._records)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._is_stopping = True
+        for task in self._own_tasks:
+            task.cancel()
+        try:
+            for connection in tuple(self._connections):
+                connection.close()
+            if self._serving and error is None:
+                await asyncio.wait(self._serving, timeout=_CLOSE_SECONDS)
+        finally:
+            for peer in self._peers.values():
+                if peer.dialer is not None:
+                    peer.dialer.cancel()
+            for task in self._serving:
+                task.cancel()
+            await self._stack.__aexit__(kind, error, traceback)
+
+    def _authorities(self, records: Sequence[PeerRecord]) -> list[bytes]:
+        # Our own too: a node that dials itself by a wrong address is then told so, not "unknown authority".
+        return [issue_authority(self._key), *(record.certificate for record in records)]
+
+    def _now(self) -> datetime.datetime:
+        return datetime.datetime.fromtimestamp(self._clock.wall_ms() / 1000, tz=datetime.UTC)
+
+    def _add_peer(self, record: PeerRecord) -> None:
+        peer = self._peers[record.member] = _Peer(record)
+        if record.addresses:
+            peer.dialer = self._tasks.create_task(self._dial_for_ever(peer), name=f"p2p dial {record.member}")
+
+    def _remove_peer(self, peer: _Peer) -> None:
+        if peer.dialer is not None:
+            peer.dialer.cancel()
+        self._end_sessions(peer, SessionError(Refusal.REMOVED, "the membership has changed"))
+        del self._peers[peer.record.member]
+
+    def _end_sessions(self, peer: _Peer, fault: SessionError) -> None:
+        was_connected = peer.standing.current is not None
+        for connection in peer.standing.sessions:
+            self._lanes[connection].drop()
+            connection.fail(fault)
+        peer.standing.sessions = []
+        if was_connected:
+            self._on_down(peer)
+
+    # Tasks.
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, address = await loop.sock_accept(self._listener)
+            except OSError as error:
+                # Out of file descriptors, or the like: the client waits in the backlog meanwhile.
+                self._faults.note(None, Refusal.LIMIT, f"accept: {error}", self._clock.monotonic_ms())
+                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                continue
+            source = str(address[0])
+            if not self._admission.admit(source):
+                sock.close()
+                self._note_fault(None, SessionError(Refusal.LIMIT, "too many connections without a first frame"))
+                continue
+            self._serve(self._serve_accepted(sock, source), name="p2p accepted")
+
+    def _serve(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = self._tasks.create_task(work, name=name)
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve_accepted(self, sock: socket.socket, source: str) -> None:
+        connection = self._new_connection(None, source)
+        try:
+            try:
+                async with asyncio.timeout(self._limits.handshake_ms / 1000):
+                    await asyncio.get_running_loop().connect_accepted_socket(
+                        lambda: connection,
+                        sock,
+                        ssl=self._identity.server_context,
+                        ssl_handshake_timeout=self._limits.handshake_ms / 1000,
+                        ssl_shutdown_timeout=_CLOSE_SECONDS,
+                    )
+                    await connection.wait_opened()
+            finally:
+                self._admission.release(source)
+            await connection.wait_closed()
+        except (PeerError, OSError) as fault:
+            self._note_fault(connection, fault)
+        finally:
+            connection.fail(SessionError(Refusal.STOPPED, "the serving task has ended"))
+            self._connections.discard(connection)
+
+    async def _dial_for_ever(self, peer: _Peer) -> None:
+        backoff = Backoff(self._limits, self._random.uniform)
+        if self._settings.member > peer.record.member:
+            # The other one dials at the same moment: let it, and spare a session that one of us would close.
+            await asyncio.sleep(self._limits.yield_ms / 1000)
+        attempt = 0
+        while True:
+            if not peer.is_lacking.is_set():
+                await peer.is_lacking.wait()
+                backoff.reset()
+            muted_ms = peer.standing.muted_until_ms - self._clock.monotonic_ms()
+            if muted_ms > 0:
+                await asyncio.sleep(muted_ms / 1000)
+                continue
+            begun_ms = self._clock.monotonic_ms()
+            await self._dial(peer, peer.record.addresses[attempt % len(peer.record.addresses)])
+            attempt += 1
+            if self._clock.monotonic_ms() - begun_ms >= self._limits.steady_ms + self._limits.handshake_ms:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_seconds())
+
+    async def _dial(self, peer: _Peer, address: tuple[str, int]) -> None:
+        """Try one address; return when the attempt has failed or the session is over."""
+        connection = self._new_connection(peer.record.member, f"{address[0]}:{address[1]}")
+        try:
+            async with asyncio.timeout((self._limits.dial_ms + self._limits.handshake_ms) / 1000):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
+                    address[0],
+                    address[1],
+                    ssl=self._identity.client_context,
+                    # No name is checked, and none is told to the wire.
+                    server_hostname="",
+                    ssl_handshake_timeout=self._limits.handshake_ms / 1000,
+                    ssl_shutdown_timeout=_CLOSE_SECONDS,
+                )
+                await connection.wait_opened()
+            await connection.wait_closed()
+        except (PeerError, OSError) as fault:
+            self._note_fault(connection, fault)
+        finally:
+            connection.fail(SessionError(Refusal.STOPPED, "the dialing task has ended"))
+            self._connections.discard(connection)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            for connection in tuple(self._connections):
+                connection.check()
+            if self._identity.renew_if_due(self._now()):
+                _log.info("session certificate renewed")
+
+    def _new_connection(self, expected: MemberId | None, address: str) -> Connection:
+        connection = Connection(
+            self, expected=expected, address=address, limits=self._limits, clock=self._clock, metrics=self._metrics
+        )
+        self._connections.add(connection)
+        return connection
+
+    # What connections call.
+
+    def identify(self, key: PublicKey, expected: MemberId | None) -> MemberId:
+        """Return whose node key this is. Raises SessionError if no session with it is wanted."""
+        if key == self._key.public_key:
+            raise SessionError(Refusal.OWN_KEY, "the peer shows our own node key: the address is our own, or a copy")
+        member = self._by_key.get(key)
+        if member is None:
+            raise SessionError(Refusal.UNKNOWN_MEMBER, "the peer's node key is not a member's")
+        if expected is not None and member != expected:
+            raise SessionError(Refusal.WRONG_MEMBER, f"{member} answers at the address of {expected}")
+        if self._clock.monotonic_ms() < self._peers[member].standing.muted_until_ms:
+            raise SessionError(Refusal.MUTED, f"{member} is muted")
+        return member
+
+    def own_hello(self) -> Hello:
+        """Return our first frame."""
+        return Hello(
+            network_id=self._settings.network_id,
+            protocol=self._settings.protocol,
+            member=self._settings.member,
+            capabilities=self._settings.capabilities,
+            height=self._height(),
+        )
+
+    def on_open(self, connection: Connection) -> None:
+        """Make an authenticated session with a right Hello the peer's current one."""
+        member, hello = connection.member, connection.hello
+        assert member is not None
+        assert hello is not None
+        if self._is_stopping:
+            raise SessionError(Refusal.STOPPED, "this node stops")
+        peer = self._peers.get(member)
+        if peer is None:
+            raise SessionError(Refusal.REMOVED, "the membership has changed")
+        if self._clock.monotonic_ms() < peer.standing.muted_until_ms:
+            raise SessionError(Refusal.MUTED, f"{member} is muted")
+        was_connected = peer.standing.current is not None
+        for surplus in peer.standing.add(connection, decides=self._settings.member < member):
+            surplus.fail(SessionError(Refusal.REPLACED, "a newer session stands"))
+        self._lanes[connection] = self.inbox.open_lane(member, connection.pause_reading, connection.resume_reading)
+        peer.is_lacking.clear()
+        if was_connected:
+            self.inbox.announce(PeerDown(member))
+        else:
+            _log.info("peer connected", peer=member, height=hello.height, dialled=connection.is_dialled)
+            self._faults.forget(member)
+            self._report_peers()
+        peer.standing.last_fault = None
+        self.inbox.announce(PeerUp(member, hello.height))
+
+    def on_frames(self, connection: Connection, frames: Sequence[Frame]) -> None:
+        """Hand frames to the engine."""
+        self.inbox.deliver(self._lanes[connection], frames)
+
+    def on_lost(self, connection: Connection) -> None:
+        """Forget a session; fall back to an older one if that still stands."""
+        self._lanes.pop(connection, None)
+        peer = self._peers.get(connection.member) if connection.member is not None else None
+        if peer is None or not peer.standing.remove(connection):
+            return
+        older = peer.standing.current
+        if older is None:
+            self._on_down(peer)
+            return
+        assert older.hello is not None
+        self.inbox.announce(PeerDown(peer.record.member))
+        self.inbox.announce(PeerUp(peer.record.member, older.hello.height))
+
+    def _on_down(self, peer: _Peer) -> None:
+        peer.is_lacking.set()
+        self.inbox.announce(PeerDown(peer.record.member))
+        self._report_peers()
+        _log.info("peer disconnected", peer=peer.record.member)
+
+    def _report_peers(self) -> None:
+        self._metrics.on_peers(sum(peer.standing.current is not None for peer in self._peers.values()))
+
+    def _note_fault(self, connection: Connection | None, fault: Exception) -> None:
+        """Count and log why a connection ended; mute an authenticated peer that broke the rules of the stream."""
+        member = connection.member if connection else None
+        reason = _reason_of(fault)
+        self._metrics.on_closed(reason)
+        self._faults.note(member, reason, str(fault) or type(fault).__name__, self._clock.monotonic_ms())
+        peer = self._peers.get(member) if member is not None else None
+        if peer is None:
+            return
+        peer.standing.last_fault = clean_text(str(fault) or type(fault).__name__)
+        if isinstance(fault, ProtocolFaultError):
+            self.penalise(peer.record.member, str(fault))
+
+    def _status(self, peer: _Peer) -> PeerStatus:
+        connection = peer.standing.current
+        return PeerStatus(
+            member=peer.record.member,
+            is_connected=connection is not None,
+            since_ms=connection.since_ms if connection else None,
+            address=connection.address if connection else None,
+            is_dialled=connection.is_dialled if connection else None,
+            rtt_us=connection.rtt_us() if connection else None,
+            bytes_waiting=connection.bytes_waiting if connection else 0,
+            muted_for_ms=max(0, peer.standing.muted_until_ms - self._clock.monotonic_ms()),
+            last_fault=peer.standing.last_fault,
+        )
+
+
+def _reason_of(fault: Exception) -> Refusal:
+    if isinstance(fault, SessionError):
+        return fault.reason
+    if isinstance(fault, TimeoutError):
+        return Refusal.TIMEOUT
+    if isinstance(fault, ssl.SSLError | CertificateError):
+        return Refusal.TLS
+    return Refusal.LOST
+
+
+def _verify_records(records: Sequence[PeerRecord]) -> None:
+    """Check that each member's certificate is its node key's. Raises ConfigError with all that are not."""
+    problems = []
+    for record in records:
+        try:
+            verify_authority(record.certificate, record.node_key)
+        except CertificateError as error:
+            problems.append(f"member {record.member}: {error}")
+    if problems:
+        raise ConfigError(problems)
+
+
+async def _listen(address: tuple[str, int]) -> socket.socket:
+    """Return a listening socket. Raises ConfigError: no such address, not allowed, or in use."""
+    host, port = address
+    sock: socket.socket | None = None
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _name, bind_to = found[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(bind_to)
+        sock.listen(_BACKLOG)
+        sock.settimeout(0)
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise ConfigError([f"p2p.listen {host}:{port}: {error.strerror or error}"]) from error
+    return sock
