@@ -1,9 +1,10 @@
 """The two certificates of a node: the authority that its node key is, and the leaf that it issues to itself.
 
-The authority's certificate depends on the node key alone, so that genesis can hold it and anyone can check it byte
-for byte. The leaf has a key of its own and lives for weeks: a stolen leaf expires, and the node key never enters
-the TLS library. `cryptography` writes and reads X.509 here and judges nothing: OpenSSL verifies the chain in the
-handshake, and libsodium verifies once more that the leaf was signed by the member's node key.
+The authority's certificate follows from the public node key alone, so genesis need hold no more than that key. Its
+own signature is filler: a trust anchor is a name and a key (RFC 5280 section 6.1.1 d), which genesis vouches for, and
+nothing checks an anchor's signature. The leaf has a key of its own and lives for weeks: a stolen leaf expires.
+`cryptography` writes and reads X.509 here and judges nothing: OpenSSL verifies the chain in the handshake, and
+libsodium verifies once more that the leaf was signed by the member's node key.
 
 # Safety: a node key also signs votes and batches. What it signs there begins with a domain (`lotvine/…`), a
 # certificate with an ASN.1 sequence (0x30), hence neither can be taken for the other.
@@ -23,7 +24,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from node.crypto.keys import PUBLIC_KEY_BYTES, PublicKey, SigningKey, verify_signature
 from node.errors import PeerError
 
-CERTIFICATE_BYTES_MAX: Final = 2048
 LEAF_BACKDATED: Final = datetime.timedelta(days=1)
 """A peer's clock may be this far behind ours."""
 LEAF_LIFETIME: Final = datetime.timedelta(days=28)
@@ -34,8 +34,8 @@ _SERIAL_DOMAIN: Final = b"lotvine/cert/v1\0"
 _NOT_BEFORE: Final = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _NO_EXPIRY: Final = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
 """RFC 5280 section 4.1.2.5: no well-defined end. A member leaves by governance, not by the calendar."""
-# Any key will do to build the signed part of a certificate for comparison; no signature of this one is trusted.
-_TEMPLATE_KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(32))
+# Safety: it signs anchors only, and is an authority nowhere; what it signs besides is refused like any stranger's.
+_FILLER_KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
 class CertificateError(PeerError, ValueError):
@@ -55,10 +55,14 @@ def _name(public_key: bytes) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, public_key.hex())])
 
 
-def _authority_builder(node_key: bytes) -> x509.CertificateBuilder:
+def anchor_of(node_key: bytes) -> bytes:
+    """Return the DER certificate that makes a TLS library trust what this node key signs: the same at every node.
+
+    node_key: 32 bytes.
+    """
     public_key = Ed25519PublicKey.from_public_bytes(node_key)
     serial = int.from_bytes(hashlib.sha256(_SERIAL_DOMAIN + node_key).digest()[:16], "big") >> 1 | 1
-    return (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(_name(node_key))
         .issuer_name(_name(node_key))
@@ -70,7 +74,9 @@ def _authority_builder(node_key: bytes) -> x509.CertificateBuilder:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(is_authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .sign(_FILLER_KEY, None)
     )
+    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
@@ -85,30 +91,6 @@ def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def issue_authority(key: SigningKey) -> bytes:
-    """Return the DER certificate of the authority that `key` is. The same key gives the same bytes."""
-    signer = Ed25519PrivateKey.from_private_bytes(key.seed)
-    certificate = _authority_builder(key.public_key).sign(signer, None)
-    return certificate.public_bytes(serialization.Encoding.DER)
-
-
-def verify_authority(certificate: bytes, node_key: bytes) -> None:
-    """Check that `certificate` is, byte for byte, the one that this node key issues. Raises CertificateError."""
-    if len(certificate) > CERTIFICATE_BYTES_MAX:
-        raise CertificateError(f"certificate of {len(certificate)} bytes")
-    parsed = _parse(certificate)
-    try:
-        expected = _authority_builder(node_key).sign(_TEMPLATE_KEY, None)
-    except ValueError as error:
-        raise CertificateError("node key is not an Ed25519 key") from error
-    if parsed.tbs_certificate_bytes != expected.tbs_certificate_bytes:
-        raise CertificateError("certificate is not the one of this node key")
-    if not verify_signature(node_key, parsed.tbs_certificate_bytes, parsed.signature):
-        raise CertificateError("certificate is not signed by its node key")
-    if parsed.public_bytes(serialization.Encoding.DER) != certificate:
-        raise CertificateError("certificate is not in its canonical encoding")
 
 
 def issue_leaf(key: SigningKey, now: datetime.datetime) -> Leaf:

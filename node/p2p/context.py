@@ -10,19 +10,19 @@ import ssl
 from collections.abc import Sequence
 
 from node.crypto.keys import PublicKey, SigningKey
-from node.p2p.certificates import Leaf, issue_leaf, verify_leaf
+from node.p2p.certificates import Leaf, anchor_of, issue_leaf, verify_leaf
 from node.p2p.errors import Refusal, SessionError
 
 
 class TlsIdentity:
     """This node's leaf and its contexts for both directions.
 
-    now: with a time zone. authorities: DER certificates of the members that are trusted, already verified.
+    now: with a time zone. trusted: the node keys of the members that may connect.
     """
 
-    def __init__(self, key: SigningKey, authorities: Sequence[bytes], now: datetime.datetime) -> None:
+    def __init__(self, key: SigningKey, trusted: Sequence[PublicKey], now: datetime.datetime) -> None:
         self._key = key
-        self._authorities = tuple(authorities)
+        self._trusted = tuple(trusted)
         self._leaf = issue_leaf(key, now)
         self._build()
 
@@ -36,9 +36,9 @@ class TlsIdentity:
         """The context for the next connection that we dial."""
         return self._client
 
-    def trust(self, authorities: Sequence[bytes]) -> None:
-        """Trust these members from the next handshake on. Live sessions are the caller's to close."""
-        self._authorities = tuple(authorities)
+    def trust(self, trusted: Sequence[PublicKey]) -> None:
+        """Trust these node keys from the next handshake on. Live sessions are the caller's to close."""
+        self._trusted = tuple(trusted)
         self._build()
 
     def renew_if_due(self, now: datetime.datetime) -> bool:
@@ -50,12 +50,12 @@ class TlsIdentity:
         return True
 
     def _build(self) -> None:
-        self._server = build_context(self._leaf, self._authorities, server_side=True)
-        self._client = build_context(self._leaf, self._authorities, server_side=False)
+        self._server = build_context(self._leaf, self._trusted, server_side=True)
+        self._client = build_context(self._leaf, self._trusted, server_side=False)
 
 
-def build_context(leaf: Leaf, authorities: Sequence[bytes], *, server_side: bool) -> ssl.SSLContext:
-    """Return a context that speaks TLS 1.3 only, shows `leaf`, and trusts these authorities and nobody else."""
+def build_context(leaf: Leaf, trusted: Sequence[PublicKey], *, server_side: bool) -> ssl.SSLContext:
+    """Return a context that speaks TLS 1.3 only, shows `leaf`, and trusts these node keys and nobody else."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     # A node is known by its key, and may move to another address.
@@ -65,8 +65,8 @@ def build_context(leaf: Leaf, authorities: Sequence[bytes], *, server_side: bool
         # Safety: a ticket lets a removed member resume its old session without showing a certificate again.
         context.num_tickets = 0
     _load_leaf(context, leaf)
-    if authorities:
-        context.load_verify_locations(cadata=b"".join(authorities))
+    if trusted:
+        context.load_verify_locations(cadata=b"".join(anchor_of(key) for key in trusted))
     return context
 
 

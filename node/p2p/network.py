@@ -27,7 +27,7 @@ from node.clock import Clock, SystemClock
 from node.crypto.keys import PublicKey, SigningKey
 from node.errors import ConfigError, PeerError
 from node.p2p.admission import Admission
-from node.p2p.certificates import CertificateError, issue_authority, verify_authority
+from node.p2p.certificates import CertificateError
 from node.p2p.connection import Connection
 from node.p2p.context import TlsIdentity
 from node.p2p.errors import ProtocolFaultError, Refusal, SessionError
@@ -75,7 +75,7 @@ class Network:
     """All sessions of this node. Used by one event loop; entered once.
 
     key: the node key. peers: all other members. height: what our Hello says is final. Raises ConfigError when entered
-    if a member's certificate is not its own or the address cannot be listened on.
+    if the address cannot be listened on.
     """
 
     def __init__(
@@ -149,13 +149,9 @@ class Network:
         return tuple(self._status(self._peers[member]) for member in sorted(self._peers))
 
     def set_peers(self, records: Sequence[PeerRecord]) -> None:
-        """Take a new membership: close the sessions of who left or changed its key, and dial who came.
-
-        Raises ConfigError, and changes nothing, if a certificate is not its node key's.
-        """
+        """Take a new membership: close the sessions of who left or changed its key, and dial who came."""
         records = [record for record in records if record.member != self._settings.member]
-        _verify_records(records)
-        self._identity.trust(self._authorities(records))
+        self._identity.trust(self._trusted(records))
         self._by_key = {record.node_key: record.member for record in records}
         kept = {record.member for record in records}
         for member in [member for member in self._peers if member not in kept]:
@@ -171,8 +167,7 @@ class Network:
     # Start and stop.
 
     async def __aenter__(self) -> Self:
-        _verify_records(self._records)
-        self._identity = TlsIdentity(self._key, self._authorities(self._records), self._now())
+        self._identity = TlsIdentity(self._key, self._trusted(self._records), self._now())
         async with AsyncExitStack() as stack:
             self._listener = await _listen(self._settings.listen)
             stack.callback(self._listener.close)
@@ -202,9 +197,9 @@ class Network:
                 task.cancel()
             await self._stack.__aexit__(kind, error, traceback)
 
-    def _authorities(self, records: Sequence[PeerRecord]) -> list[bytes]:
+    def _trusted(self, records: Sequence[PeerRecord]) -> list[PublicKey]:
         # Our own too: a node that dials itself by a wrong address is then told so, not "unknown authority".
-        return [issue_authority(self._key), *(record.certificate for record in records)]
+        return [self._key.public_key, *(record.node_key for record in records)]
 
     def _now(self) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(self._clock.wall_ms() / 1000, tz=datetime.UTC)
@@ -448,18 +443,6 @@ def _reason_of(fault: Exception) -> Refusal:
     if isinstance(fault, ssl.SSLError | CertificateError):
         return Refusal.TLS
     return Refusal.LOST
-
-
-def _verify_records(records: Sequence[PeerRecord]) -> None:
-    """Check that each member's certificate is its node key's. Raises ConfigError with all that are not."""
-    problems = []
-    for record in records:
-        try:
-            verify_authority(record.certificate, record.node_key)
-        except CertificateError as error:
-            problems.append(f"member {record.member}: {error}")
-    if problems:
-        raise ConfigError(problems)
 
 
 async def _listen(address: tuple[str, int]) -> socket.socket:

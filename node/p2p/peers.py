@@ -22,13 +22,11 @@ SESSIONS_MAX: Final = 2
 class PeerRecord:
     """A member as the network's state has it, and where its node listens.
 
-    certificate: DER of the authority that the node key is. addresses: host and port, tried in turn; none: the peer
-    dials us.
+    addresses: host and port, tried in turn; none: the peer dials us.
     """
 
     member: MemberId
     node_key: PublicKey
-    certificate: bytes
     addresses: tuple[tuple[str, int], ...] = ()
 
 
