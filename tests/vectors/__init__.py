@@ -1,0 +1,1 @@
+"""Golden bytes: what a second implementation must produce from the same fields."""
