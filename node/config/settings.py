@@ -17,7 +17,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 class P2pSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sessions with the other members' nodes."""
 
-    listen: Annotated[str, Meta(description="Address for the other members' nodes, as host:port.")] = "127.0.0.1:7000"
+    listen: Annotated[str, Meta(description="Address for the other members' nodes, as host:port.")] = "127.0.0.1:26700"
 
 
 class RpcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +25,7 @@ class RpcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: Annotated[
         str, Meta(description="Address for this organisation's own systems, as host:port; loopback only.")
-    ] = "127.0.0.1:7001"
+    ] = "127.0.0.1:26701"
     body_bytes_max: Annotated[
         int, Meta(ge=65_536, le=1_073_741_824, description="Largest request body or WebSocket message, in bytes.")
     ] = 67_108_864
@@ -46,7 +46,7 @@ class OperationsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """The listener for health and metrics."""
 
     listen: Annotated[str, Meta(description="Address for health checks and metrics, as host:port; loopback only.")] = (
-        "127.0.0.1:7002"
+        "127.0.0.1:26702"
     )
     ready_lag_blocks_max: Annotated[
         int, Meta(ge=0, le=1_000_000, description="Blocks that a ready node may be behind in executing.")

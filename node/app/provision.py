@@ -1,0 +1,134 @@
+"""Homes, keys and genesis documents of new networks, written once before anything runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from node.clock import Clock
+from node.config.addresses import Address, is_loopback
+from node.config.home import Home, create_home
+from node.config.writing import render_settings
+from node.crypto.keys import SigningKey, generate_key, store_key
+from node.errors import ConfigError
+from node.ledger.genesis import (
+    GENESIS_FORMAT,
+    VALIDATORS_MAX,
+    GenesisDocument,
+    GenesisMember,
+    Parameters,
+    Role,
+    decode_genesis,
+    encode_genesis,
+)
+
+PORTS_A_NODE: Final = 10
+"""Nodes of a localnet are this many ports apart: p2p at +0, RPC at +1, operations at +2."""
+BASE_PORT: Final = 26700
+PORT_MAX: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Firm:
+    """A member to be. id: see `MemberId`. organisation_id: a GLN or other id as a URI, or empty."""
+
+    id: str
+    name: str
+    organisation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a node listens on loopback."""
+
+    p2p: Address
+    rpc: Address
+    operations: Address
+
+
+def ports_of(base_port: int, index: int) -> Ports:
+    """Return the ports of the node at `index` of a localnet."""
+    first = base_port + index * PORTS_A_NODE
+    return Ports(*(Address("127.0.0.1", first + offset) for offset in range(3)))
+
+
+def create_localnet(
+    folder: Path, firms: Sequence[Firm], *, network: str, base_port: int, clock: Clock
+) -> tuple[Home, ...]:
+    """Write `genesis.json` and one home a firm below `folder`, named by the firm's id; all are validators.
+
+    Raises ConfigError if the folder is in use or a number is out of bounds; nothing is written then.
+    """
+    problems = []
+    if not 1 <= len(firms) <= VALIDATORS_MAX:
+        problems.append(f"--validators {len(firms)}: from 1 to {VALIDATORS_MAX}")
+    if not 1024 <= base_port <= PORT_MAX - PORTS_A_NODE * max(len(firms), 1):
+        problems.append(f"--base-port {base_port}: from 1024 to {PORT_MAX - PORTS_A_NODE * max(len(firms), 1)}")
+    if folder.exists() and any(folder.iterdir()):
+        problems.append(f"{folder} exists and is not empty: choose another folder, nothing was changed")
+    if problems:
+        raise ConfigError(problems)
+    keys = [generate_key() for _ in firms]
+    members = [
+        _member(firm, key, ports_of(base_port, index).p2p)
+        for index, (firm, key) in enumerate(zip(firms, keys, strict=True))
+    ]
+    encoded = _encode(network, members, clock)
+    homes = []
+    for index, (firm, key) in enumerate(zip(firms, keys, strict=True)):
+        ports = ports_of(base_port, index)
+        listens = {
+            "p2p.listen": str(ports.p2p),
+            "rpc.listen": str(ports.rpc),
+            "operations.listen": str(ports.operations),
+        }
+        homes.append(_write_home(folder / firm.id, key, encoded, listens))
+    (folder / "genesis.json").write_bytes(encoded)
+    return tuple(homes)
+
+
+def create_organisation(root: Path, firm: Firm, *, network: str, address: Address, clock: Clock) -> Home:
+    """Write the home of one organisation, the only validator of a new network. address: of its node, for others.
+
+    Raises ConfigError if the folder is in use or a name is not allowed; nothing is written then.
+    """
+    key = generate_key()
+    encoded = _encode(network, [_member(firm, key, address)], clock)
+    listen = address if is_loopback(address) else Address("0.0.0.0", address.port)  # noqa: S104 - authenticated by TLS
+    return _write_home(root, key, encoded, {"p2p.listen": str(listen)})
+
+
+def _member(firm: Firm, key: SigningKey, address: Address) -> GenesisMember:
+    return GenesisMember(
+        id=firm.id,
+        name=firm.name,
+        role=Role.VALIDATOR,
+        node_key=key.public_key.hex(),
+        address=str(address),
+        organisation_id=firm.organisation_id,
+    )
+
+
+def _encode(network: str, members: Sequence[GenesisMember], clock: Clock) -> bytes:
+    document = GenesisDocument(
+        format=GENESIS_FORMAT,
+        network=network,
+        incarnation=0,
+        created_ms=clock.wall_ms(),
+        members=tuple(sorted(members, key=lambda member: member.id)),
+        parameters=Parameters(),
+    )
+    encoded = encode_genesis(document)
+    decode_genesis(encoded)  # Raises ConfigError for a name or address that no node would take.
+    return encoded
+
+
+def _write_home(root: Path, key: SigningKey, genesis: bytes, listens: dict[str, str]) -> Home:
+    home = create_home(root)
+    try:
+        store_key(home.node_key, key)
+        home.genesis.write_bytes(genesis)
+        home.settings.write_text(render_settings(listens), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"cannot write into {root}: {error}"]) from error
+    return home

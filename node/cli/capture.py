@@ -1,0 +1,103 @@
+"""`lotvine capture`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from node.api.client import RpcClient, RpcError
+from node.api.schema.events import CaptureResult
+from node.cli.entry import FAILED, say_error
+from node.cli.options import call_node, home_option, json_option
+from node.errors import ConfigError
+
+FILE_BYTES_MAX = 1024 * 1024 * 1024
+
+
+@click.command("capture")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@home_option
+@click.option(
+    "--wait",
+    type=click.Choice(["accepted", "final"]),
+    default="accepted",
+    show_default=True,
+    help="Answer once durable at this node, or once all nodes agree on it.",
+)
+@json_option
+def command(files: tuple[Path, ...], home: Path, wait: str, *, as_json: bool) -> None:
+    """Enter EPCIS 2.0 documents (JSON or JSON-LD) at a node; exit code 1 if an event was refused."""
+    documents = _read_files(files)
+
+    async def ask(client: RpcClient) -> list[tuple[Path, bytes | RpcError]]:
+        answers: list[tuple[Path, bytes | RpcError]] = []
+        for path, document in documents:
+            params = {"document": msgspec.Raw(document), "wait": wait}
+            try:
+                answers.append((path, await client.call_raw("event.capture", params)))
+            except RpcError as error:
+                answers.append((path, error))
+            if not as_json:
+                _say(*answers[-1])
+        return answers
+
+    answers = call_node(home, ask)
+    if as_json:
+        click.echo(json.dumps({"files": [_to_json(path, answer) for path, answer in answers]}, ensure_ascii=False))
+    refused = any(
+        isinstance(answer, RpcError) or msgspec.json.decode(answer, type=CaptureResult).counts.rejected
+        for _, answer in answers
+    )
+    sys.exit(FAILED if refused else 0)
+
+
+def _read_files(files: tuple[Path, ...]) -> list[tuple[Path, bytes]]:
+    """Return each file's JSON. Raises ConfigError for all that cannot be read or are no JSON: nothing is sent then."""
+    documents, problems = [], []
+    for path in files:
+        try:
+            if path.stat().st_size > FILE_BYTES_MAX:
+                problems.append(f"{path}: over {FILE_BYTES_MAX} bytes: split it")
+                continue
+            content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+            msgspec.json.decode(content, type=msgspec.Raw)
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror or error}")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            problems.append(f"{path}: not JSON: {error}")
+        else:
+            documents.append((path, content))
+    if problems:
+        raise ConfigError([*problems, "nothing was sent"])
+    return documents
+
+
+def _to_json(path: Path, answer: bytes | RpcError) -> dict[str, Any]:
+    if isinstance(answer, RpcError):
+        error = {"code": answer.code, "message": answer.message, "field": answer.field, "hint": answer.hint}
+        return {"file": str(path), "error": error}
+    return {"file": str(path), "result": json.loads(answer)}
+
+
+def _say(path: Path, answer: bytes | RpcError) -> None:
+    if isinstance(answer, RpcError):
+        where = f" ({answer.field})" if answer.field else ""
+        say_error([f"{path}: {answer.message}{where} [{answer.code}]" + (f": {answer.hint}" if answer.hint else "")])
+        return
+    result = msgspec.json.decode(answer, type=CaptureResult)
+    counts = result.counts
+    parts = [f"{counts.accepted + counts.warning} {result.state}"]
+    parts += [f"{counts.warning} of them with a warning"] if counts.warning else []
+    parts += [f"{counts.duplicate} known already"] if counts.duplicate else []
+    parts += [f"{counts.rejected} refused"] if counts.rejected else []
+    click.echo(f"{path}: {', '.join(parts)}")
+    for finding in result.findings:
+        click.echo(f"  {finding.path or ''}: {finding.message} [{finding.code}]", err=True)
+    for event in result.events:
+        if event.verdict in {"rejected", "warning"}:
+            for finding in event.findings:
+                where = finding.path or f"event {event.index}"
+                click.echo(f"  {event.verdict}: {where}: {finding.message} [{finding.code}]", err=True)

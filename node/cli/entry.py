@@ -1,0 +1,121 @@
+"""The commands by name, and what an error means for the person at the keyboard.
+
+Exit code 0: done. 1: failed, or found problems. 2: misused or wrongly configured, and nothing was started. Answers go
+to standard output, everything else to standard error.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import click
+
+from node.errors import ConfigError, RequestError, StorageError
+
+FAILED: Final = 1
+MISUSED: Final = 2
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "init": ("node.cli.init", "Make the home of one organisation's node."),
+        "localnet": ("node.cli.localnet", "Make a network on this machine, to try things out."),
+        "start": ("node.cli.start", "Run a node in the foreground."),
+        "status": ("node.cli.status", "How a running node is: height, lag, peers, feeds."),
+        "capture": ("node.cli.capture", "Enter EPCIS documents."),
+        "trace": ("node.cli.trace", "Where an item came from, or where it went."),
+        "config": ("node.cli.config", "The settings of a node, and where each came from."),
+        "reindex": ("node.cli.reindex", "Rebuild the index of a stopped node from its chain."),
+        "sandbox": ("node.cli.sandbox", "Four firms on this machine, a story, and a trace."),
+    }
+)
+"""Each command's module and line of help. A module is imported when its command runs: `--help` stays quick."""
+
+
+class Program(click.Group):
+    """The top command: finds subcommands by name, and answers their errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of a first day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it cannot do is said in words, and becomes the exit code."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            say_error(error.problems)
+            ctx.exit(MISUSED)
+        except StorageError as error:
+            say_error([str(error)])
+            ctx.exit(FAILED)
+        except RequestError as error:
+            say_refusal(error.message, code=error.code, field=error.field, hint=error.hint)
+            ctx.exit(FAILED)
+        except BrokenPipeError:
+            # The reader of a pipe, such as head, has seen enough. Python would complain once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(FAILED)
+
+
+def say_error(problems: Sequence[str]) -> None:
+    """Write problems to standard error, one a line."""
+    if len(problems) > 1:
+        click.echo(f"{len(problems)} problems:", err=True)
+    for problem in problems:
+        click.secho(f"error: {problem}", err=True, fg="red", color=use_color(sys.stderr))
+
+
+def say_refusal(
+    message: str, *, code: str, field: str | None = None, hint: str | None = None, near: Sequence[str] = ()
+) -> None:
+    """Write a refused request to standard error: what, where, what next, and the stable code."""
+    where = f" ({field})" if field else ""
+    say_error([f"{message}{where} [{code}]"])
+    if near:
+        click.echo("  did you mean:", err=True)
+        for one in near:
+            click.echo(f"    {one}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+
+
+def use_color(stream: Any) -> bool:
+    """Return whether to colour what goes to `stream`: a terminal, and NO_COLOR is not set (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and bool(stream.isatty())
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, is_given: bool) -> None:  # noqa: FBT001 - click's signature
+    if is_given and not ctx.resilient_parsing:
+        from node.api.catalog import program_version
+
+        click.echo(f"lotvine {program_version()}")
+        ctx.exit()
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def program() -> None:
+    """Supply-chain traceability: each firm runs a node, all agree on one signed history."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    program(prog_name="lotvine")

@@ -1,0 +1,50 @@
+"""`lotvine status`."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from node.api.client import RpcClient
+from node.api.schema.network import StatusResult
+from node.cli.options import call_node, home_option, json_option
+
+
+@click.command("status")
+@home_option
+@json_option
+def command(home: Path, *, as_json: bool) -> None:
+    """How a running node is: height, lag, peers, feeds."""
+
+    async def ask(client: RpcClient) -> bytes:
+        return await client.call_raw("network.status", {})
+
+    answer = call_node(home, ask)
+    if as_json:
+        click.echo(answer.decode())
+        return
+    for line in render_status(msgspec.json.decode(answer, type=StatusResult)):
+        click.echo(line)
+
+
+def render_status(status: StatusResult) -> list[str]:
+    """Return the lines of a status in words."""
+    connected = sum(peer.connected for peer in status.peers)
+    lag = "caught up" if status.lag == 0 else f"{status.lag} blocks behind"
+    lines = [
+        f"{status.member} ({status.role}) in network {status.network}, {status.network_id[:16]}…",
+        f"  {'ready' if status.ready else 'not ready'}, height {status.executed_height}, {lag}, view {status.view}",
+        f"  {status.transactions} transactions, {status.events} events; {status.pending} waiting to be final",
+        f"  {status.tolerance}",
+        f"  peers: {connected} of {len(status.peers)} connected",
+    ]
+    for peer in status.peers:
+        state = "connected" if peer.connected else "not connected"
+        lines.append(f"    {peer.member:<20} {peer.role:<10} {peer.address:<22} {state}")
+    if status.feeds:
+        lines.append("  feeds: batches held here / final")
+        lines.extend(f"    {feed.member:<20} {feed.held} / {feed.final}" for feed in status.feeds)
+    for name, part in status.parts.items():
+        if part.state != "ok":
+            lines.append(f"  {name}: {part.state}: {part.words}")
+    return lines
