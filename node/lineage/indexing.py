@@ -32,8 +32,10 @@ def index_event(row: EventRow) -> tuple[tuple[Posting, ...], tuple[ItemRow, ...]
     item_kind = PostingKind.ITEM
     postings = [Posting(item_kind, item, time_ms, ref, role) for item, role in roles.items()]
     if event.transformation_id is not None:
-        sides = (ROLE_INPUT if event.inputs else 0) | (ROLE_OUTPUT if event.outputs else 0)
-        postings.append(Posting(PostingKind.RUN, event.transformation_id, time_ms, ref, sides))
+        if event.inputs:
+            postings.append(Posting(PostingKind.RUN_INPUT, event.transformation_id, time_ms, ref, 0))
+        if event.outputs:
+            postings.append(Posting(PostingKind.RUN_OUTPUT, event.transformation_id, time_ms, ref, 0))
     if event.event_id is not None:
         postings.append(Posting(PostingKind.EVENT_ID, event.event_id, time_ms, ref, 0))
     return tuple(postings), tuple([_item_row(item) for item in roles])

@@ -52,9 +52,11 @@ class PostingKind(IntEnum):
 
     ITEM = 1
     """Every canonical id that the event names as goods, input, output, child or parent."""
-    RUN = 2
-    """transformationID as sent; which custodian's run it is, is read from the event."""
+    RUN_INPUT = 2
+    """transformationID as sent, of events with inputs; which custodian's run it is, is read from the event."""
     EVENT_ID = 3
+    RUN_OUTPUT = 4
+    """transformationID, of events with outputs: apart, so that one draw of a vessel does not read the others."""
 
 
 ROLE_MADE: Final = 1
@@ -76,8 +78,8 @@ ROLE_INSTANCES: Final = 128
 class Posting:
     """File `ref` under (kind, key), in the order of time_ms (the low end of the event's time), then of ref.
 
-    role: the ROLE_ bits of the item in the event, 1 … 255; of a RUN, ROLE_INPUT and ROLE_OUTPUT for what sides the
-    event has; 0 for an EVENT_ID. It lets a walk skip events without reading them.
+    role: the ROLE_ bits of the item in the event, 1 … 255; 0 for the other kinds. It lets a walk skip events
+    without reading them.
     """
 
     kind: PostingKind

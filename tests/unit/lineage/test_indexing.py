@@ -35,7 +35,8 @@ def test_transformation_is_filed_under_its_sides_its_run_and_its_id() -> None:
     row = build_row(event, 3)
     postings, items = index_event(row)
     assert roles(postings) == {lot("1", "a"): ROLE_INPUT, lot("2", "b"): ROLE_INPUT | ROLE_OUTPUT}
-    assert Posting(PostingKind.RUN, "urn:run:1", at(1, "08:00"), row.ref, ROLE_INPUT | ROLE_OUTPUT) in postings
+    assert Posting(PostingKind.RUN_INPUT, "urn:run:1", at(1, "08:00"), row.ref, 0) in postings
+    assert Posting(PostingKind.RUN_OUTPUT, "urn:run:1", at(1, "08:00"), row.ref, 0) in postings
     assert Posting(PostingKind.EVENT_ID, "urn:uuid:1", at(1, "08:00"), row.ref, 0) in postings
     assert items[0] == ItemRow(lot("1", "a"), product_class("1"), "a")
 
