@@ -68,7 +68,7 @@ def create_localnet(
         problems.append(f"{folder} exists and is not empty: choose another folder, nothing was changed")
     if problems:
         raise ConfigError(problems)
-    keys = [generate_key() for _ in firms]
+    keys = [_generate_keys() for _ in firms]
     members = [
         _member(firm, key, ports_of(base_port, index).p2p)
         for index, (firm, key) in enumerate(zip(firms, keys, strict=True))
@@ -92,18 +92,29 @@ def create_organisation(root: Path, firm: Firm, *, network: str, address: Addres
 
     Raises ConfigError if the folder is in use or a name is not allowed; nothing is written then.
     """
-    key = generate_key()
+    key = _generate_keys()
     encoded = _encode(network, [_member(firm, key, address)], clock)
     listen = address if is_loopback(address) else Address("0.0.0.0", address.port)  # noqa: S104 - authenticated by TLS
     return _write_home(root, key, encoded, {"p2p.listen": str(listen)})
 
 
-def _member(firm: Firm, key: SigningKey, address: Address) -> GenesisMember:
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    node: SigningKey
+    actor: SigningKey
+
+
+def _generate_keys() -> _Keys:
+    return _Keys(generate_key(), generate_key())
+
+
+def _member(firm: Firm, keys: _Keys, address: Address) -> GenesisMember:
     return GenesisMember(
         id=firm.id,
         name=firm.name,
         role=Role.VALIDATOR,
-        node_key=key.public_key.hex(),
+        node_key=keys.node.public_key.hex(),
+        actor_keys=(keys.actor.public_key.hex(),),
         address=str(address),
         organisation_id=firm.organisation_id,
     )
@@ -123,10 +134,11 @@ def _encode(network: str, members: Sequence[GenesisMember], clock: Clock) -> byt
     return encoded
 
 
-def _write_home(root: Path, key: SigningKey, genesis: bytes, listens: dict[str, str]) -> Home:
+def _write_home(root: Path, keys: _Keys, genesis: bytes, listens: dict[str, str]) -> Home:
     home = create_home(root)
     try:
-        store_key(home.node_key, key)
+        store_key(home.node_key, keys.node)
+        store_key(home.actor_key, keys.actor)
         home.genesis.write_bytes(genesis)
         home.settings.write_text(render_settings(listens), encoding="utf-8")
     except OSError as error:

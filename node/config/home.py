@@ -45,6 +45,11 @@ class Home:
         return self.keys / "node.key"
 
     @property
+    def actor_key(self) -> Path:
+        """A key that genesis knows for signing single transactions below the firm; a running node does not need it."""
+        return self.keys / "actor.key"
+
+    @property
     def data(self) -> Path:
         """The folder of stores."""
         return self.root / "data"
