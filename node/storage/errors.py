@@ -1,0 +1,35 @@
+"""What can be wrong with the files of a node, each with the way out in its message."""
+
+from typing import Final
+
+from node.errors import StorageError
+
+REINDEX_ADVICE: Final = "stop the node and run `lotvine reindex`, which builds the index anew from the chain"
+CHAIN_ADVICE: Final = (
+    "keep the node stopped, keep data/ aside for inquiry, and have the chain restored from the other nodes; "
+    "the network goes on without this node while at most f of its validators are down"
+)
+VOTE_LOG_ADVICE: Final = (
+    "a validator that goes on without its votes could vote twice: keep the node stopped, never copy an older log "
+    "over this one, and have it rejoin with the answers of the other validators"
+)
+
+
+class MissingStoreError(StorageError):
+    """A store is not where it must be."""
+
+
+class DamagedStoreError(StorageError):
+    """Bytes of a store are not what was written."""
+
+
+class UnknownSchemaError(StorageError):
+    """A store was written by another version of this program, or is another network's."""
+
+
+class DamagedVoteLogError(DamagedStoreError):
+    """The vote log is lost, cut short or altered."""
+
+
+class WriteFailedError(StorageError):
+    """The disk refused a write or a sync. The process ends: nobody knows what the kernel has dropped."""

@@ -1,0 +1,324 @@
+"""The vote log: what was synced is there after any crash, and what is damaged is never read as an end."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from consensus.messages import VoteKind
+from consensus.types import Digest, View
+from node.errors import ConfigError
+from node.storage.errors import DamagedVoteLogError, WriteFailedError
+from node.storage.vote_log import VoteLog, create_vote_log, open_vote_log
+from node.storage.vote_records import LoggedState, Record, RecordType
+from tests.support.records import build_certificate, build_tip, build_vote
+
+NETWORK = Digest(bytes([1]) * 32)
+KEY = bytes([2]) * 32
+SMALL_SEGMENT = 2048
+
+RECORDS: tuple[Record, ...] = (
+    build_vote(1),
+    build_certificate(1, VoteKind.NOTARIZE),
+    build_tip(0),
+    build_vote(2, VoteKind.NULLIFY),
+    build_certificate(1, VoteKind.FINALIZE),
+    build_tip(1),
+)
+
+
+def open_log(folder: Path, *, segment_bytes: int = 1 << 22) -> tuple[VoteLog, LoggedState]:
+    return open_vote_log(folder, network_id=NETWORK, public_key=KEY, segment_bytes=segment_bytes)
+
+
+def read_state(folder: Path) -> LoggedState:
+    log, state = open_log(folder)
+    log.close()
+    return state
+
+
+def build_log(folder: Path, records: tuple[Record, ...] = RECORDS) -> Path:
+    """A log of one segment with these records; returns the segment's path."""
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    log, _ = open_log(folder)
+    for record in records:
+        log.append(record)
+    log.append_chain_mark(7)
+    log.sync()
+    log.close()
+    return next(iter(folder.iterdir()))
+
+
+def fill_segments(folder: Path, views: int) -> VoteLog:
+    """A log of small segments with a vote and a finalization for each view, still open."""
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    log, _ = open_log(folder, segment_bytes=SMALL_SEGMENT)
+    log.append(build_tip(5))
+    log.append_chain_mark(3)
+    for view in range(1, views + 1):
+        log.append(build_vote(view))
+        log.append(build_certificate(view))
+        log.sync()
+    return log
+
+
+def test_a_new_log_is_empty(tmp_path: Path) -> None:
+    """Only such a log may vote from view 1 (CONSENSUS 2.9.5)."""
+    create_vote_log(tmp_path / "votes", network_id=NETWORK, public_key=KEY)
+    assert read_state(tmp_path / "votes") == LoggedState()
+
+
+def test_what_was_synced_is_read_back(tmp_path: Path) -> None:
+    """Own votes, certificates, the newest own batch, the chain's mark and the floor."""
+    build_log(tmp_path / "votes")
+    state = read_state(tmp_path / "votes")
+    assert state.votes == (RECORDS[0], RECORDS[3])
+    assert state.certificates == (RECORDS[1], RECORDS[4])
+    assert state.newest_batch == RECORDS[5]
+    assert (state.chain_commits, state.floor_view, state.torn_bytes) == (7, 1, 0)
+
+
+def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
+    """Records of several runs stand in one chain of checksums."""
+    folder = tmp_path / "votes"
+    build_log(folder)
+    for view in (3, 4):
+        log, _ = open_log(folder)
+        log.append(build_vote(view))
+        log.close()
+    assert [vote.subject.view for vote in read_state(folder).votes] == [1, 2, 3, 4]
+
+
+def test_a_log_is_created_only_once(tmp_path: Path) -> None:
+    """A second, empty log over the first would forget every vote."""
+    create_vote_log(tmp_path / "votes", network_id=NETWORK, public_key=KEY)
+    with pytest.raises(FileExistsError):
+        create_vote_log(tmp_path / "votes", network_id=NETWORK, public_key=KEY)
+
+
+def test_a_torn_last_record_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
+    """An incomplete last record was never promised: every shorter length reads as the records before it."""
+    path = build_log(tmp_path / "votes", RECORDS[:2])
+    whole = path.read_bytes()
+    log, _ = open_log(path.parent)
+    log.append(RECORDS[3])
+    log.close()
+    longer = path.read_bytes()
+    for length in range(len(whole), len(longer)):
+        path.write_bytes(longer[:length])
+        state = read_state(path.parent)
+        assert state.votes == (RECORDS[0],)
+        assert state.torn_bytes == length - len(whole)
+        assert path.read_bytes() == whole
+
+
+def test_every_flipped_bit_is_refused(tmp_path: Path) -> None:
+    """Damage is never taken for the end of the data, in lengths, types, payloads, checksums or the header."""
+    path = build_log(tmp_path / "votes", (RECORDS[0], RECORDS[2]))
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedVoteLogError, match="rejoin"):
+            open_log(path.parent)
+    path.write_bytes(whole)
+    assert read_state(path.parent).votes == (RECORDS[0],)
+
+
+def test_a_record_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
+    """Checksums are chained: whole records cannot be removed from the middle."""
+    folder = tmp_path / "votes"
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    path = next(iter(folder.iterdir()))
+    ends = [path.stat().st_size]
+    log, _ = open_log(folder)
+    for view in (1, 2, 3):
+        log.append(build_vote(view))
+        log.sync()
+        ends.append(path.stat().st_size)
+    log.close()
+    data = path.read_bytes()
+    path.write_bytes(data[: ends[1]] + data[ends[2] :])
+    with pytest.raises(DamagedVoteLogError):
+        open_log(folder)
+
+
+def test_an_unknown_record_type_is_refused(tmp_path: Path) -> None:
+    """A record that a later version wrote may be a promise."""
+    path = build_log(tmp_path / "votes", ())
+    data = path.read_bytes()
+    checksum = int.from_bytes(data[-4:], "big")
+    prefix = struct.pack(">IB", 1, 99)
+    head = zlib.crc32(prefix, checksum)
+    path.write_bytes(data + prefix + head.to_bytes(4, "big") + b"\x90" + zlib.crc32(b"\x90", head).to_bytes(4, "big"))
+    with pytest.raises(DamagedVoteLogError, match="cannot be read"):
+        open_log(path.parent)
+
+
+def test_another_keys_log_is_refused(tmp_path: Path) -> None:
+    """Its votes are not ours, and ours are not in it."""
+    build_log(tmp_path / "votes")
+    with pytest.raises(DamagedVoteLogError, match="another key"):
+        open_vote_log(tmp_path / "votes", network_id=NETWORK, public_key=bytes(32))
+
+
+def test_another_networks_log_is_refused(tmp_path: Path) -> None:
+    """A home that was moved between networks is not to vote."""
+    build_log(tmp_path / "votes")
+    with pytest.raises(DamagedVoteLogError, match="another network"):
+        open_vote_log(tmp_path / "votes", network_id=Digest(bytes(32)), public_key=KEY)
+
+
+@pytest.mark.parametrize("case", ["no folder", "empty folder"])
+def test_a_missing_log_is_a_lost_one(tmp_path: Path, case: str) -> None:
+    """A key without a log may have voted: it must not begin anew."""
+    if case == "empty folder":
+        (tmp_path / "votes").mkdir()
+    with pytest.raises(DamagedVoteLogError, match="rejoin"):
+        open_log(tmp_path / "votes")
+
+
+def test_two_processes_cannot_share_a_log(tmp_path: Path) -> None:
+    """Two writers with one key would equivocate."""
+    build_log(tmp_path / "votes")
+    log, _ = open_log(tmp_path / "votes")
+    with pytest.raises(ConfigError, match="in use"):
+        open_log(tmp_path / "votes")
+    log.close()
+    read_state(tmp_path / "votes")
+
+
+def test_records_below_the_floor_go_with_their_segments(tmp_path: Path) -> None:
+    """Whole segments go; the newest batch, the chain's mark and the floor are carried over."""
+    folder = tmp_path / "votes"
+    log = fill_segments(folder, 60)
+    before = len(list(folder.iterdir()))
+    log.raise_floor(View(60))
+    log.sync()
+    after = len(list(folder.iterdir()))
+    log.close()
+    assert before > 5
+    assert after < before / 2
+    state = read_state(folder)
+    assert state.newest_batch == build_tip(5)
+    assert (state.chain_commits, state.floor_view) == (3, 60)
+    assert [vote.subject.view for vote in state.votes] == list(range(53, 61))
+
+
+def test_no_segment_goes_before_its_floor_is_logged(tmp_path: Path) -> None:
+    """Votes are dropped only below a finalization that is on disk (CONSENSUS 2.9.1)."""
+    folder = tmp_path / "votes"
+    log = fill_segments(folder, 30)
+    before = sorted(folder.iterdir())
+    log.raise_floor(View(31))
+    log.sync()
+    assert sorted(folder.iterdir()) == before
+    log.close()
+
+
+def test_a_deletion_that_was_interrupted_is_finished(tmp_path: Path) -> None:
+    """The log says first that it no longer needs a segment, then the segment goes."""
+    folder = tmp_path / "votes"
+    log = fill_segments(folder, 40)
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
+    log.raise_floor(View(40))
+    log.sync()
+    log.close()
+    left = set(folder.iterdir())
+    # As if the process had died between the sync and the last deletion.
+    last_gone = max(set(contents) - left)
+    last_gone.write_bytes(contents[last_gone])
+    log, state = open_log(folder)
+    log.sync()
+    log.close()
+    assert state.floor_view == 40
+    assert set(folder.iterdir()) == left
+
+
+@pytest.mark.parametrize("place", ["oldest", "middle", "newest but one"])
+def test_a_missing_segment_is_refused(tmp_path: Path, place: str) -> None:
+    """What it held is not known, so nothing is."""
+    folder = tmp_path / "votes"
+    fill_segments(folder, 40).close()
+    paths = sorted(folder.iterdir())
+    paths[{"oldest": 0, "middle": len(paths) // 2, "newest but one": -2}[place]].unlink()
+    with pytest.raises(DamagedVoteLogError, match="missing"):
+        open_log(folder)
+
+
+def test_only_the_last_segment_may_be_torn(tmp_path: Path) -> None:
+    """A segment is synced whole before the next one begins."""
+    folder = tmp_path / "votes"
+    fill_segments(folder, 40).close()
+    path = sorted(folder.iterdir())[1]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedVoteLogError, match="ends within"):
+        open_log(folder)
+
+
+def test_a_segment_that_was_only_just_begun_is_no_damage(tmp_path: Path) -> None:
+    """A crash between creating the next segment and writing its header loses nothing."""
+    folder = tmp_path / "votes"
+    fill_segments(folder, 10).close()
+    expected = read_state(folder)
+    number = max(int(path.stem) for path in folder.iterdir()) + 1
+    (folder / f"{number:010d}.votes").write_bytes(b"lotv")
+    assert read_state(folder) == expected
+    log, _ = open_log(folder, segment_bytes=SMALL_SEGMENT)
+    for view in range(11, 30):
+        log.append(build_vote(view))
+        log.sync()
+    log.close()
+    assert read_state(folder).votes[-1].subject.view == 29
+
+
+def test_a_failed_sync_is_never_tried_again(tmp_path: Path) -> None:
+    """After an error the kernel may have dropped the pages: a later success would be a lie."""
+    folder = tmp_path / "votes"
+    build_log(folder)
+    calls: list[int] = []
+
+    def fail(handle: int) -> None:
+        calls.append(handle)
+        raise OSError(5, "Input/output error")
+
+    log, _ = open_vote_log(folder, network_id=NETWORK, public_key=KEY, sync_file=fail)
+    log.append(build_vote(9))
+    with pytest.raises(WriteFailedError, match="Input/output error"):
+        log.sync()
+    log.append(build_vote(10))
+    with pytest.raises(WriteFailedError, match="earlier write failed"):
+        log.sync()
+    log.close()
+    assert len(calls) == 1
+
+
+def test_many_records_cost_one_sync(tmp_path: Path) -> None:
+    """Group commit: the sync is the price, not the records."""
+    folder = tmp_path / "votes"
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    calls: list[int] = []
+
+    def count(handle: int) -> None:
+        calls.append(handle)
+        os.fdatasync(handle)
+
+    log, _ = open_vote_log(folder, network_id=NETWORK, public_key=KEY, sync_file=count)
+    for view in range(1, 101):
+        log.append(build_vote(view))
+    log.sync()
+    log.close()
+    assert len(calls) == 1
+    assert len(read_state(folder).votes) == 100
+
+
+def test_an_oversized_record_is_our_own_bug(tmp_path: Path) -> None:
+    """No vote or certificate comes near the bound; reading trusts it."""
+    build_log(tmp_path / "votes")
+    log, _ = open_log(tmp_path / "votes")
+    with pytest.raises(ValueError, match="record of"):
+        log._buffer(RecordType.VOTE, bytes(70_000))
+    log.close()
