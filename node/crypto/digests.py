@@ -13,6 +13,8 @@ TRANSACTION_DOMAIN: Final = b"lotvine/tx/v1\0\0\0"
 BATCH_DOMAIN: Final = b"lotvine/batch/v1"
 STATE_DOMAIN: Final = b"lotvine/state/v1"
 ANSWER_DOMAIN: Final = b"lotvine/answr/v1"
+EVENT_DOMAIN: Final = b"lotvine/event/v1"
+CONTENT_DOMAIN: Final = b"lotvine/contn/v1"
 
 
 def sha256(*parts: bytes) -> Digest:

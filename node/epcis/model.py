@@ -76,8 +76,8 @@ class Event:
     documents: (type or None, id) of bizTransactionList. sources, destinations: (type, id), types as bare CBV words.
     time_text: eventTime as sent. lot_code: the lot number in ilmd, if stated. content_digest: over type, time,
     goods, places, parties and step; what a declaration must equal, and what two witnesses of one event share.
-    event_digest: over the whole event as a JSON value but for recordTime, eventID and errorDeclaration included;
-    equal for the same event sent twice.
+    event_digest: over the whole event as a JSON value, eventID and errorDeclaration included, recordTime and @context
+    left out; equal for the same event sent twice, bare or in a document.
     """
 
     type: EventType

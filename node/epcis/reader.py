@@ -1,0 +1,386 @@
+"""How execution reads an event: our own numbered rules, the same at every node.
+
+The rules rest on the bytes alone: no schema, no GS1 library, no clock, no context fetched. They are narrower than
+what the door checks where lineage rests on a field (type, time, action, identifiers, amounts), and ask nothing
+where it does not (sensors, extensions). Whoever changes what an event means raises `RULES_VERSION`; the network
+says from which height on the new number holds.
+
+A field that is null counts as absent. Identifiers are canonical (`identifiers`), words bare (`vocabulary`), times
+intervals (`times`), numbers exact (`json_values`).
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final, cast
+
+from consensus.types import Digest
+from node.crypto.digests import CONTENT_DOMAIN, EVENT_DOMAIN, sha256
+from node.epcis.errors import UnreadableEventError
+from node.epcis.identifiers import ID_LENGTH_MAX, IdKind, identify
+from node.epcis.json_values import JsonValue, decode_value, encode_canonical
+from node.epcis.model import Action, Declaration, Event, EventType, Goods, Interval, MasterKind, MasterRecord
+from node.epcis.times import read_instant, read_interval
+from node.epcis.vocabulary import DISPOSITIONS, DOCUMENT_TYPES, ERROR_REASONS, PARTY_TYPES, STEPS
+
+RULES_VERSION: Final = 1
+
+ATTRIBUTES_MAX: Final = 256
+ATTRIBUTE_LENGTH_MAX: Final = 4096
+
+JsonObject = dict[str, JsonValue]
+
+_ONE: Final = Decimal(1)
+_WHOLE_MAX: Final = 10**18
+"""Amounts have at most 18 digits before the point and 9 after it; longer ones are unknown."""
+_PLACES_MAX: Final = 9
+
+_TYPES: Final = {member.value: member for member in EventType}
+_ACTIONS: Final = {member.value: member for member in Action}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# In an EPC list only these are one piece each; a lot or class there has an unknown amount.
+_PIECES: Final = frozenset({IdKind.SERIAL, IdKind.SSCC, IdKind.ASSET, IdKind.DOCUMENT, IdKind.LOCATION, IdKind.PARTY})
+# cbvmda:lotNumber and gs1:hasBatchLotNumber under any prefix or namespace.
+_LOT_NAMES: Final = ("lotNumber", "hasBatchLotNumber")
+_NAME_END: Final = frozenset("#:/")
+
+
+def read_event(raw: bytes, context: bytes) -> Event:
+    """Return the event in `raw`, one JSON object. Raises UnreadableEventError, and nothing else.
+
+    context: the document's `@context`; no rule of version 1 reads it, since no prefix changes what lineage needs.
+    """
+    del context
+    value = decode_value(raw)
+    if type(value) is not dict:
+        raise UnreadableEventError("wrong_type", "", "an event is a JSON object")
+    event = value
+    type_name = event.get("type")
+    event_type = _TYPES.get(type_name) if type(type_name) is str else None
+    if event_type is None:
+        raise UnreadableEventError("event_type", "type", f"the type must be one of {', '.join(_TYPES)}")
+    time_text, time = _read_time(event)
+    action = None if event_type is EventType.TRANSFORMATION else _read_action(event)
+    step = _read_text(event, "bizStep", "bizStep")
+    disposition = _read_text(event, "disposition", "disposition")
+    goods: tuple[Goods, ...] = ()
+    inputs: tuple[Goods, ...] = ()
+    outputs: tuple[Goods, ...] = ()
+    transformation_id: str | None = None
+    parent: str | None = None
+    if event_type is EventType.TRANSFORMATION:
+        inputs = _read_goods(event, "inputEPCList", "inputQuantityList")
+        outputs = _read_goods(event, "outputEPCList", "outputQuantityList")
+        transformation_id = _read_id(event, "transformationID", "transformationID")
+    elif event_type is EventType.OBJECT:
+        goods = _read_goods(event, "epcList", "quantityList")
+    else:
+        parent = _read_id(event, "parentID", "parentID")
+        if event_type is EventType.TRANSACTION:
+            goods = _read_goods(event, "epcList", "quantityList")
+        else:
+            goods = _read_goods(event, "childEPCs", "childQuantityList")
+    step = None if step is None else STEPS.bare.get(step, step)
+    read_point = _read_place(event, "readPoint")
+    location = _read_place(event, "bizLocation")
+    sources = _read_parties(event, "sourceList", "source")
+    destinations = _read_parties(event, "destinationList", "destination")
+    return Event(
+        type=event_type,
+        event_id=_read_text(event, "eventID", "eventID"),
+        time=time,
+        time_text=time_text,
+        record_time_ms=_read_record_time(event.get("recordTime")),
+        action=action,
+        step=step,
+        disposition=None if disposition is None else DISPOSITIONS.bare.get(disposition, disposition),
+        read_point=read_point,
+        location=location,
+        documents=_read_documents(event),
+        sources=sources,
+        destinations=destinations,
+        parent=parent,
+        goods=goods,
+        inputs=inputs,
+        outputs=outputs,
+        transformation_id=transformation_id,
+        lot_code=_read_lot_code(event.get("ilmd")),
+        declaration=_read_declaration(event.get("errorDeclaration")),
+        content_digest=_content_digest(
+            event_type, action, time, step, (read_point, location), sources, destinations, parent, transformation_id,
+            (goods, inputs, outputs),
+        ),
+        event_digest=_event_digest(event),
+    )  # fmt: skip
+
+
+def _event_digest(event: JsonObject) -> Digest:
+    # recordTime is set anew at each node that passes an event on, and @context stands outside it in a document.
+    event.pop("recordTime", None)
+    event.pop("@context", None)
+    return sha256(EVENT_DOMAIN, encode_canonical(event))
+
+
+def _content_digest(
+    event_type: EventType,
+    action: Action | None,
+    time: Interval,
+    step: str | None,
+    places: tuple[str | None, str | None],
+    sources: tuple[tuple[str, str], ...],
+    destinations: tuple[tuple[str, str], ...],
+    parent: str | None,
+    transformation_id: str | None,
+    goods: tuple[tuple[Goods, ...], ...],
+) -> Digest:
+    """Return the digest of what happened, however it was spelled and in whatever order it was listed."""
+    lists = [sorted([_goods_text(entry) for entry in entries]) for entries in goods]
+    return sha256(
+        CONTENT_DOMAIN,
+        encode_canonical(
+            (event_type, action, time.lo_ms, time.hi_ms, step, places, sorted(sources), sorted(destinations), parent,
+             transformation_id, lists)
+        ),
+    )  # fmt: skip
+
+
+def _goods_text(goods: Goods) -> tuple[str, str, str]:
+    # A text, since None does not sort with a number; one number has one text after `decode_value`.
+    return (goods.item, "" if goods.amount is None else str(goods.amount), goods.uom or "")
+
+
+def _read_time(event: JsonObject) -> tuple[str, Interval]:
+    text = event.get("eventTime")
+    if type(text) is not str:
+        raise UnreadableEventError("event_time", "eventTime", "the time of the event is missing")
+    zone = event.get("eventTimeZoneOffset")
+    try:
+        return text, read_interval(text, zone if type(zone) is str else None)
+    except ValueError as error:
+        raise UnreadableEventError("event_time", "eventTime", f"{text[:64]!r} cannot be read: {error}") from error
+
+
+def _read_record_time(value: JsonValue) -> int | None:
+    # Our own record time stands in the transaction: a bad one of the sender's is no loss.
+    if type(value) is not str:
+        return None
+    try:
+        return read_instant(value).ms
+    except ValueError:
+        return None
+
+
+def _read_action(event: JsonObject) -> Action:
+    value = event.get("action")
+    action = _ACTIONS.get(value) if type(value) is str else None
+    if action is None:
+        raise UnreadableEventError("action", "action", "the action must be ADD, OBSERVE or DELETE")
+    return action
+
+
+def _checked_text(value: JsonValue, path: str) -> str:
+    if type(value) is not str:
+        raise UnreadableEventError("wrong_type", path, "this must be text")
+    if not 1 <= len(value) <= ID_LENGTH_MAX:
+        raise UnreadableEventError("length", path, f"{len(value)} characters, not 1 … {ID_LENGTH_MAX}")
+    if not value.isprintable() and _CONTROL.search(value):
+        raise UnreadableEventError("control_character", path, "control characters are not allowed here")
+    return value
+
+
+def _read_text(fields: JsonObject, name: str, path: str) -> str | None:
+    value = fields.get(name)
+    return None if value is None else _checked_text(value, path)
+
+
+def _read_id(fields: JsonObject, name: str, path: str) -> str | None:
+    value = fields.get(name)
+    return None if value is None else identify(_checked_text(value, path)).id
+
+
+def _required_id(fields: JsonObject, name: str, path: str) -> str:
+    return identify(_checked_text(fields.get(name), f"{path}.{name}")).id
+
+
+def _read_list(fields: JsonObject, name: str) -> list[JsonValue]:
+    value = fields.get(name)
+    if value is None:
+        return []
+    if type(value) is not list:
+        raise UnreadableEventError("wrong_type", name, "this must be a list")
+    return value
+
+
+def _objects(fields: JsonObject, name: str) -> Iterator[tuple[str, JsonObject]]:
+    """Give each object of a list with its path. Raises UnreadableEventError."""
+    for place, entry in enumerate(_read_list(fields, name)):
+        path = f"{name}[{place}]"
+        if type(entry) is not dict:
+            raise UnreadableEventError("wrong_type", path, "this must be an object")
+        yield path, entry
+
+
+def _read_goods(event: JsonObject, epcs_name: str, quantities_name: str) -> tuple[Goods, ...]:
+    goods: list[Goods] = []
+    epcs = event.get(epcs_name)
+    if epcs is not None:
+        if type(epcs) is not list:
+            raise UnreadableEventError("wrong_type", epcs_name, "this must be a list")
+        seen: set[str] = set()
+        for place, text in enumerate(epcs):
+            # Only a wrong one needs its path: it is not made for the others.
+            if type(text) is not str or not 1 <= len(text) <= ID_LENGTH_MAX or not text.isprintable():
+                _checked_text(text, f"{epcs_name}[{place}]")
+            found = identify(cast(str, text))
+            # An EPC list is a set: the same serial in two spellings is one piece.
+            if found.id not in seen:
+                seen.add(found.id)
+                goods.append(Goods(found.id, _ONE if found.kind in _PIECES else None, None))
+    if event.get(quantities_name) is not None:
+        goods.extend(_read_quantity(path, entry) for path, entry in _objects(event, quantities_name))
+    return tuple(goods)
+
+
+def _read_quantity(path: str, entry: JsonObject) -> Goods:
+    item = _required_id(entry, "epcClass", path)
+    uom = entry.get("uom")
+    if uom is not None:
+        uom = _checked_text(uom, f"{path}.uom")
+    quantity = entry.get("quantity")
+    if quantity is None:
+        return Goods(item, None, uom)
+    if type(quantity) is int:
+        return Goods(item, Decimal(quantity) if 0 <= quantity < _WHOLE_MAX else None, uom)
+    if type(quantity) is Decimal:
+        return Goods(item, quantity if _is_amount(quantity) else None, uom)
+    raise UnreadableEventError("quantity", f"{path}.quantity", "a quantity must be a number, without quotes")
+
+
+def _is_amount(quantity: Decimal) -> bool:
+    exponent = quantity.as_tuple().exponent
+    return type(exponent) is int and -_PLACES_MAX <= exponent < 0 <= quantity < _WHOLE_MAX
+
+
+def _read_place(event: JsonObject, name: str) -> str | None:
+    value = event.get(name)
+    if value is None:
+        return None
+    if type(value) is not dict:
+        raise UnreadableEventError("wrong_type", name, "this must be an object with an id")
+    return _required_id(value, "id", name)
+
+
+def _read_documents(event: JsonObject) -> tuple[tuple[str | None, str], ...]:
+    if event.get("bizTransactionList") is None:
+        return ()
+    documents: list[tuple[str | None, str]] = []
+    for path, entry in _objects(event, "bizTransactionList"):
+        kind = _read_text(entry, "type", f"{path}.type")
+        name = None if kind is None else DOCUMENT_TYPES.bare.get(kind, kind)
+        documents.append((name, _required_id(entry, "bizTransaction", path)))
+    return tuple(documents)
+
+
+def _read_parties(event: JsonObject, list_name: str, name: str) -> tuple[tuple[str, str], ...]:
+    if event.get(list_name) is None:
+        return ()
+    parties: list[tuple[str, str]] = []
+    for path, entry in _objects(event, list_name):
+        kind = _checked_text(entry.get("type"), f"{path}.type")
+        parties.append((PARTY_TYPES.bare.get(kind, kind), _required_id(entry, name, path)))
+    return tuple(parties)
+
+
+def _read_lot_code(ilmd: JsonValue) -> str | None:
+    """Return the lot number in `ilmd`; of several, that under the name first in order. Never raises."""
+    if type(ilmd) is not dict:
+        return None
+    names = [
+        name
+        for name in ilmd
+        for known in _LOT_NAMES
+        if name.endswith(known) and (len(name) == len(known) or name[-len(known) - 1] in _NAME_END)
+    ]
+    for name in sorted(names):
+        value = ilmd[name]
+        text = str(value) if type(value) is int else value
+        if type(text) is str and 1 <= len(text) <= ID_LENGTH_MAX and not _CONTROL.search(text):
+            return text
+    return None
+
+
+def _read_declaration(value: JsonValue) -> Declaration | None:
+    if value is None:
+        return None
+    if type(value) is not dict:
+        raise UnreadableEventError("wrong_type", "errorDeclaration", "this must be an object")
+    time_path = "errorDeclaration.declarationTime"
+    text = value.get("declarationTime")
+    if type(text) is not str:
+        raise UnreadableEventError("declaration_time", time_path, "the time of the declaration is missing")
+    try:
+        time_ms = read_instant(text).ms
+    except ValueError as error:
+        raise UnreadableEventError("declaration_time", time_path, f"{text[:64]!r} cannot be read: {error}") from error
+    reason = _read_text(value, "reason", "errorDeclaration.reason")
+    corrective = _read_list(value, "correctiveEventIDs")
+    return Declaration(
+        time_ms=time_ms,
+        reason=None if reason is None else ERROR_REASONS.bare.get(reason, reason),
+        corrective_event_ids=tuple(
+            _checked_text(entry, f"errorDeclaration.correctiveEventIDs[{place}]")
+            for place, entry in enumerate(corrective)
+        ),
+    )
+
+
+_MASTER_KINDS: Final = {
+    "epcclass": MasterKind.PRODUCT,
+    "businesslocation": MasterKind.LOCATION,
+    "readpoint": MasterKind.LOCATION,
+    "location": MasterKind.LOCATION,
+    "party": MasterKind.PARTY,
+}
+
+
+def read_master(raw: bytes) -> tuple[MasterRecord, ...]:
+    """Return what a slice of master data describes; of types we do not use, nothing.
+
+    raw: one vocabulary as a JSON object, `{"type": …, "vocabularyElementList": […]}`, with one element or more.
+    Raises UnreadableEventError, and nothing else.
+    """
+    value = decode_value(raw)
+    if type(value) is not dict:
+        raise UnreadableEventError("wrong_type", "", "a vocabulary is a JSON object")
+    type_name = _checked_text(value.get("type"), "type")
+    kind = _MASTER_KINDS.get(_short_name(type_name).lower())
+    if kind is None:
+        return ()
+    return tuple(_read_element(kind, path, element) for path, element in _objects(value, "vocabularyElementList"))
+
+
+def _short_name(name: str) -> str:
+    """Return what follows the `#`, or the last `:` or `/`."""
+    tail = name.rpartition("#")[2]
+    return tail.rpartition(":")[2].rpartition("/")[2] or name
+
+
+def _read_element(kind: MasterKind, path: str, element: JsonObject) -> MasterRecord:
+    attributes: list[tuple[str, str]] = []
+    entries = element.get("attributes")
+    for place, entry in enumerate(entries if type(entries) is list else []):
+        if place >= ATTRIBUTES_MAX:
+            raise UnreadableEventError("length", f"{path}.attributes", f"more than {ATTRIBUTES_MAX} attributes")
+        if type(entry) is not dict:
+            raise UnreadableEventError("wrong_type", f"{path}.attributes[{place}]", "this must be an object")
+        name = _checked_text(entry.get("id"), f"{path}.attributes[{place}].id")
+        attribute = entry.get("attribute")
+        if attribute is None:
+            continue
+        text = attribute if type(attribute) is str else encode_canonical(attribute).decode()
+        if len(text) > ATTRIBUTE_LENGTH_MAX:
+            raise UnreadableEventError(
+                "length", f"{path}.attributes[{place}]", f"more than {ATTRIBUTE_LENGTH_MAX} characters"
+            )
+        attributes.append((_short_name(name), text))
+    return MasterRecord(kind, _required_id(element, "id", path), tuple(attributes))
