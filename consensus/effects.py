@@ -75,7 +75,7 @@ class RequestBuild:
 class TipChanged:
     """The block that we would extend is now `digest`: no work is due beyond it until WorkDue says so.
 
-    The block may not be local yet.
+    The block may not be local yet: what it covers is then unknown, so better no work is due than the same twice.
     """
 
     digest: Digest

@@ -1,0 +1,151 @@
+"""What of the votes and certificates of others is taken in, and what they prove against their senders.
+
+Votes come only from their signer's own channel; certificates may come from anyone. What is old, far ahead or known
+is dropped unread: a correct peer may send it, so it is no fault.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from consensus.certificates import SIGNATURE_BYTES, Notary, fault_of_subject
+from consensus.chain import Chain, DisagreementError
+from consensus.effects import Effect, ReportEvidence, ReportFault
+from consensus.evidence import are_conflicting
+from consensus.messages import Certificate, Subject, Vote, VoteKind
+from consensus.types import ValidatorIndex, View
+from consensus.view_state import AHEAD_VIEWS_MAX, RETAINED_VIEWS, VOTE_VIEWS_MAX, Views, ViewState
+
+_RIVALS = {
+    VoteKind.NOTARIZE: (VoteKind.FINALIZE,),
+    VoteKind.NULLIFY: (VoteKind.FINALIZE,),
+    VoteKind.FINALIZE: (VoteKind.NULLIFY, VoteKind.NOTARIZE),
+}
+
+
+class Admitted(IntEnum):
+    """What came of a certificate: good and new; nothing new, unread; or bad, and reported."""
+
+    NEW = 1
+    KNOWN = 2
+    BAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The door of one core: it fills the views, and reports faults and evidence into `out`."""
+
+    notary: Notary
+    views: Views
+    chain: Chain
+
+    def fault_of_vote(self, peer: ValidatorIndex | None, vote: Vote) -> str | None:
+        """Return what is wrong with a vote by itself, or None. The signature is not looked at."""
+        if vote.signer != peer or not 0 <= vote.signer < self.notary.validator_count:
+            return "a vote that is not its sender's"
+        if len(vote.signature) != SIGNATURE_BYTES:
+            return "signature of a wrong length"
+        return fault_of_subject(vote.subject)
+
+    def is_wanted(self, subject: Subject, current: View) -> bool:
+        """Return whether votes of that view are kept at all."""
+        view = subject.view
+        final_view = self.chain.final_view
+        if subject.epoch != self.notary.epoch or not final_view - RETAINED_VIEWS <= view <= current + AHEAD_VIEWS_MAX:
+            return False
+        return view <= final_view or view >= current - VOTE_VIEWS_MAX
+
+    def admit_vote(self, vote: Vote, out: list[Effect]) -> bool:
+        """Put a well-formed vote into its slot if that is empty; return whether it is new there."""
+        state = self.views.at(vote.subject.view)
+        held = state.find_vote(vote.subject.kind, vote.signer)
+        if held is not None:
+            if held.subject == vote.subject:
+                return False
+            self._weigh(state, held, vote, out)
+            if state.find_vote(vote.subject.kind, vote.signer) is not None:
+                return False
+        state.add(vote)
+        for kind in _RIVALS[vote.subject.kind]:
+            rival = state.find_vote(kind, vote.signer)
+            if rival is not None and are_conflicting(rival, vote):
+                self._weigh(state, rival, vote, out)
+        return state.find_vote(vote.subject.kind, vote.signer) is vote
+
+    def _weigh(self, state: ViewState, held: Vote, vote: Vote, out: list[Effect]) -> None:
+        """Two votes that exclude one another: verify both; the pair is evidence only if both are good."""
+        if not self._holds(state, vote, out):
+            return
+        if not self._holds(state, held, out):
+            return
+        evidence = (held.subject.kind, vote.subject.kind, vote.signer)
+        if evidence not in state.reported:
+            state.reported[evidence] = None
+            out.append(ReportEvidence(held, vote))
+
+    def _holds(self, state: ViewState, vote: Vote, out: list[Effect]) -> bool:
+        """Return whether the vote is well signed; a badly signed one leaves its slot and is its sender's fault."""
+        if state.is_verified(vote):
+            return True
+        is_kept = state.find_vote(vote.subject.kind, vote.signer) is vote
+        if self.notary.is_signed(vote):
+            if is_kept:
+                state.mark_verified(vote)
+            return True
+        if is_kept:
+            state.drop(vote)
+        out.append(ReportFault(vote.signer, "badly signed vote", provable=True))
+        return False
+
+    def tally(self, subject: Subject, out: list[Effect]) -> Certificate | None:
+        """Return the certificate on `subject` if a quorum of good votes has come together and none is held."""
+        state = self.views.find(subject.view)
+        if state is None or subject.kind in state.certificates or subject.view <= self.chain.final_view:
+            return None
+        certificate, bad = self.notary.certify(state, subject)
+        out.extend(ReportFault(signer, "badly signed vote", provable=True) for signer in bad)
+        return certificate
+
+    def admit_certificate(self, peer: ValidatorIndex | None, certificate: Certificate, out: list[Effect]) -> Admitted:
+        """Say whether the certificate is good and tells something new. It is not yet taken in.
+
+        Raises DisagreementError if it is good and excludes one that we hold.
+        """
+        subject = certificate.subject
+        if subject.epoch != self.notary.epoch:
+            return Admitted.KNOWN
+        state = self.views.find(subject.view)
+        is_new = subject.view > self.chain.final_view and (state is None or subject.kind not in state.certificates)
+        if not is_new and self._rival_of(subject, state) is None:
+            # Dropped before any signature is verified: replays of good certificates cost nothing.
+            return Admitted.KNOWN
+        fault = self.notary.fault_of(certificate, state)
+        if fault is not None:
+            out.append(ReportFault(peer, f"bad certificate: {fault}", provable=peer is not None))
+            return Admitted.BAD
+        self.check_rivals(certificate)
+        return Admitted.NEW
+
+    def check_rivals(self, certificate: Certificate) -> None:
+        """Raise DisagreementError if a good certificate excludes one that we hold."""
+        subject = certificate.subject
+        rival = self._rival_of(subject, self.views.find(subject.view))
+        if rival is not None:
+            held = rival.subject
+            raise DisagreementError(
+                f"view {subject.view} has certificates that exclude one another: "
+                f"{held.kind.name} {held.digest.hex()} and {subject.kind.name} {subject.digest.hex()}",
+                certificate,
+            )
+
+    def _rival_of(self, subject: Subject, state: ViewState | None) -> Certificate | None:
+        """Return a certificate held of that view that cannot stand beside one on `subject`."""
+        if state is None:
+            return None
+        for held in state.certificates.values():
+            kinds = (held.subject.kind, subject.kind)
+            if held.subject.kind == subject.kind:
+                if held.subject != subject:
+                    return held
+            elif VoteKind.FINALIZE in kinds and (VoteKind.NULLIFY in kinds or held.subject.digest != subject.digest):
+                return held
+        return None

@@ -1,0 +1,874 @@
+"""The consensus core of one epoch: `Core.step` takes what happened and returns what to do.
+
+A view is an attempt at one block under one leader. It is left with a certificate: a notarization (its block may be
+built on) or a nullification (it may be skipped). Once a block's own view has a quorum of finalize votes, it and its
+ancestors are final. `rules` says when a vote is allowed, `proposal_rules` what a proposal must show, `pacemaker` how
+long to wait; this file moves between views and keeps the order of effects.
+
+How a step works: the input changes what is known; certificates that come of it queue up and are taken in one by one;
+then whatever has become possible is done (hand out, finalize, wake up, notarize, propose), until nothing is left.
+Own votes take the same way as others', so that a network of one node needs no special case.
+"""
+
+import struct
+from collections import deque
+from typing import assert_never
+
+from consensus.admission import Admission, Admitted
+from consensus.answers import answer_request, answer_status
+from consensus.certificates import Notary
+from consensus.chain import DisagreementError, KnownBlock
+from consensus.effects import (
+    Alarm,
+    Broadcast,
+    DropJudgement,
+    Effect,
+    FetchBody,
+    Finalized,
+    Halt,
+    Persist,
+    ReportFault,
+    RequestBuild,
+    RequestJudgement,
+    Send,
+    SetTimer,
+    StoreBlock,
+    TipChanged,
+)
+from consensus.elector import epoch_shift, leader_of
+from consensus.errors import invariant
+from consensus.inputs import (
+    BodyAvailable,
+    Built,
+    Executed,
+    Input,
+    Judged,
+    MessageReceived,
+    PeerDown,
+    PeerUp,
+    Shutdown,
+    Started,
+    SyncedTo,
+    TimerFired,
+    TimerId,
+    WallClock,
+    WorkDue,
+)
+from consensus.messages import (
+    CERTIFICATE_REQUEST_MAX,
+    Block,
+    Certificate,
+    CertificateRequest,
+    Proposal,
+    Status,
+    Subject,
+    Vote,
+    VoteKind,
+    payload_digest,
+)
+from consensus.pacemaker import Pacemaker
+from consensus.proposal_rules import Accepted, Invalid, NeedsBody, NeedsTime, Refused, examine, fault_of_shape
+from consensus.quorum import faulty_max, quorum_size
+from consensus.recovery import Recovered, Setup
+from consensus.restoration import restore
+from consensus.rules import may_finalize, may_notarize, may_nullify
+from consensus.scheme import Signer, Verifier, vote_signing_bytes
+from consensus.timing import Timing
+from consensus.types import U64_MAX, ZERO_DIGEST, Digest, ValidatorIndex, View
+from consensus.view_state import AHEAD_VIEWS_MAX, VOTE_VIEWS_MAX, Gap, Parent, Stage, ViewState
+
+FETCHES_MAX = 64
+
+
+class Core:
+    """The state machine of one validator, or of an observer, in one epoch."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        timing: Timing,
+        recovered: Recovered,
+        *,
+        signer: Signer | None,
+        verifier: Verifier,
+        wall_offset_ms: int,
+    ) -> None:
+        """Hold what is given; the input Started does the work.
+
+        signer: None for an observer. wall_offset_ms: what to add to now_ms to get Unix milliseconds; WallClock
+        corrects it later.
+        """
+        invariant((signer is None) == (setup.own_index is None), "a validator signs, an observer does not")
+        restored = restore(setup, recovered)
+        self._setup = setup
+        self._timing = timing
+        self._signer = signer
+        self._own = setup.own_index
+        self._guard = recovered.guard
+        self._shift = epoch_shift(setup.anchor_digest)
+        self._chain = restored.chain
+        self._views = restored.views
+        self._entry = restored.entry
+        self._notary = Notary(setup.network_id, setup.epoch, setup.validator_count, verifier)
+        self._admission = Admission(self._notary, self._views, self._chain)
+        self._pace = Pacemaker(timing, setup.validator_count, setup.own_index)
+        self._state = self._views.at(restored.view)
+        self._wall_offset_ms = wall_offset_ms
+        self._now_ms = 0
+        self._is_started = self._is_halted = self._is_leaving = self._is_poked = False
+        self._is_work_due = False
+        self._tip: Digest | None = None
+        self._notarized_view = View(0)
+        self._finalizable: dict[View, None] = {}
+        self._fetching: dict[Digest, None] = {}
+        self._arrived: deque[tuple[Certificate, bool]] = deque()
+        self._out: list[Effect] = []
+        self._up: dict[ValidatorIndex, None] = {}
+        self._status_answered_ms: dict[ValidatorIndex, int] = {}
+        self._request_answered_ms: dict[ValidatorIndex, int] = {}
+        self._asked: tuple[Gap, int] | None = None
+        self._ask_turn = 0
+
+    @property
+    def view(self) -> View:
+        """The current view."""
+        return self._state.view
+
+    @property
+    def leader(self) -> ValidatorIndex:
+        """Who leads the current view."""
+        return self._leader_of(self._state.view)
+
+    @property
+    def final_view(self) -> View:
+        """The highest view known to be final, whether or not its block is here."""
+        return self._chain.final_view
+
+    @property
+    def delivered_height(self) -> int:
+        """The height of the last block handed out or synced to."""
+        return self._chain.delivered_height
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the core has stopped for good."""
+        return self._is_halted
+
+    def status(self) -> Status:
+        """Return where this node stands."""
+        return Status(
+            self._setup.epoch,
+            self._state.view,
+            self._chain.final_view,
+            self._chain.delivered_height,
+            max(self._notarized_view, self._chain.final_view),
+        )
+
+    def step(self, incoming: Input, now_ms: int) -> tuple[Effect, ...]:
+        """Apply one input and return what the driver must do, in that order; Persist and StoreBlock come first.
+
+        Total over peer input: a wrong message yields ReportFault, never an exception.
+        now_ms: monotonic milliseconds, never less than in the call before.
+        """
+        invariant(now_ms >= self._now_ms, "the monotonic clock never goes back")
+        invariant(self._is_started != isinstance(incoming, Started), "Started is the first input, once")
+        if self._is_halted:
+            return ()
+        self._now_ms = now_ms
+        self._out = []
+        try:
+            self._handle(incoming)
+            self._settle()
+        except DisagreementError as disagreement:
+            self._is_halted = True
+            if disagreement.certificate is not None:
+                self._out.append(Persist(disagreement.certificate))
+            self._out.append(Halt(str(disagreement)))
+        # Safety: all that must be durable comes before anything that is sent, with one sync for all of it.
+        durable = [effect for effect in self._out if isinstance(effect, Persist | StoreBlock)]
+        if not durable:
+            return tuple(self._out)
+        return (*durable, *(effect for effect in self._out if not isinstance(effect, Persist | StoreBlock)))
+
+    # What happened.
+
+    def _handle(self, incoming: Input) -> None:
+        match incoming:
+            case MessageReceived():
+                self._on_message(incoming)
+            case TimerFired(timer, view):
+                self._on_timer(timer, view)
+            case Built():
+                self._on_built(incoming)
+            case Judged(digest, ok):
+                self._on_judged(digest, is_good=ok)
+            case BodyAvailable(block):
+                self._on_body(block)
+            case WorkDue(due):
+                self._is_work_due = due
+                self._is_poked = True
+            case Executed(height, state_digest):
+                self._chain.note_executed(height, state_digest)
+                self._is_poked = True
+            case PeerUp(peer):
+                self._up[peer] = None
+                self._out.append(Send(peer, self.status()))
+            case PeerDown(peer):
+                self._up.pop(peer, None)
+            case SyncedTo(block, certificate):
+                self._on_synced(block, certificate)
+            case WallClock(offset_ms):
+                self._wall_offset_ms = offset_ms
+            case Shutdown():
+                self._is_leaving = True
+                if self.leader == self._own and VoteKind.NOTARIZE not in self._state.own:
+                    self._give_up()
+            case Started():
+                self._on_started()
+            case _:
+                assert_never(incoming)
+
+    def _on_message(self, received: MessageReceived) -> None:
+        peer = received.peer
+        if peer is not None:
+            self._pace.note_heard(peer, self._now_ms)
+        match received.message:
+            case Vote() as vote:
+                self._on_vote(peer, vote)
+            case Certificate() as certificate:
+                if self._admission.admit_certificate(peer, certificate, self._out) is Admitted.NEW:
+                    self._arrived.append((certificate, False))
+            case Proposal() as proposal:
+                self._on_proposal(peer, proposal)
+            case Status() as status:
+                if peer is not None and self._may_answer(self._status_answered_ms, peer, status.epoch):
+                    self._answer_status(peer, status)
+            case CertificateRequest() as request:
+                if peer is not None and self._may_answer(self._request_answered_ms, peer, request.epoch):
+                    for message in answer_request(request, chain=self._chain, views=self._views):
+                        self._out.append(Send(peer, message))
+            case _:
+                assert_never(received.message)
+
+    def _on_started(self) -> None:
+        self._is_started = True
+        view = self._state.view
+        self._pace.start(self._now_ms)
+        self._pace.arm_status(self._now_ms, self._out)
+        self._pace.enter(view, self._now_ms, self._out)
+        for state in self._views:
+            if state.notarization is not None and state.view > self._chain.final_view:
+                self._note_notarized(state.notarization)
+        self._update_tip()
+        self._fetch_all()
+        for state in self._views:
+            for vote in state.own.values():
+                self._tally(vote.subject)
+        self._out.append(Broadcast(self.status()))
+        if self._state.own:
+            self._restore_proposal()
+            self._activate()
+            if VoteKind.NULLIFY in self._state.own:
+                self._pace.arm_retry(self._now_ms, self._out)
+            self._resend()
+        self._is_poked = True
+
+    def _on_timer(self, timer: TimerId, view: View) -> None:
+        if timer is TimerId.STATUS:
+            self._out.append(Broadcast(self.status()))
+            self._pace.arm_status(self._now_ms, self._out)
+            self._asked = None
+            self._is_poked = True
+            return
+        if view != self._state.view:
+            # A timer of a view we have left is late, not wrong: it changes nothing.
+            return
+        match timer:
+            case TimerId.PROPOSE:
+                if self._state.proposal is None or self._state.stage is Stage.REFUSED:
+                    self._give_up()
+            case TimerId.ADVANCE:
+                self._give_up()
+            case TimerId.RETRY:
+                self._resend()
+                self._pace.arm_retry(self._now_ms, self._out)
+            case TimerId.TAIL:
+                self._pace.rearm_tail()
+                if self._notarized_view > self._chain.final_view:
+                    self._want_block()
+            case TimerId.HEART:
+                self._want_block()
+            case TimerId.BUILD:
+                self._on_build_late()
+            case TimerId.PACE:
+                self._pace.is_paced = False
+            case TimerId.HOLD:
+                pass
+            case _:
+                assert_never(timer)
+        self._is_poked = True
+
+    def _want_block(self) -> None:
+        """A block is wanted even without work: to finalize the last one, or as a sign of life."""
+        self._pace.may_be_empty = True
+        if not self._pace.is_active:
+            self._activate()
+
+    def _on_vote(self, peer: ValidatorIndex | None, vote: Vote) -> None:
+        fault = self._admission.fault_of_vote(peer, vote)
+        if fault is not None:
+            self._out.append(ReportFault(peer, fault, provable=peer is not None))
+            return
+        subject = vote.subject
+        if not self._admission.is_wanted(subject, self._state.view):
+            return
+        if self._admission.admit_vote(vote, self._out):
+            if subject.kind == VoteKind.NULLIFY and subject.view == self._state.view:
+                self._is_poked = True
+            self._tally(subject)
+
+    def _tally(self, subject: Subject) -> None:
+        certificate = self._admission.tally(subject, self._out)
+        if certificate is not None:
+            self._arrived.append((certificate, True))
+
+    def _on_proposal(self, peer: ValidatorIndex | None, proposal: Proposal) -> None:
+        view = proposal.view
+        subject = proposal.leader_vote.subject
+        if not self._state.view <= view <= self._state.view + AHEAD_VIEWS_MAX or subject.epoch != self._setup.epoch:
+            return
+        leader = self._leader_of(view)
+        fault = self._fault_of_proposal(peer, proposal, leader)
+        if fault is not None:
+            self._out.append(ReportFault(peer, f"bad proposal: {fault}", provable=peer is not None))
+            if peer == leader and view == self._state.view:
+                self._give_up()
+            return
+        state = self._views.at(view)
+        self._admission.admit_vote(proposal.leader_vote, self._out)
+        if state.find_vote(VoteKind.NOTARIZE, leader) is proposal.leader_vote:
+            state.mark_verified(proposal.leader_vote)
+            self._tally(subject)
+        if state.proposal is not None and (state.proposal_digest != subject.digest or state.stage is Stage.ACCEPTED):
+            # Another block of the same view: the leader's two votes are the evidence, and the first one counts.
+            return
+        state.proposal = proposal
+        state.proposal_digest = subject.digest
+        state.stage = Stage.HELD
+        self._note_known(self._chain.add(proposal.block, subject.digest), state)
+        shown = (proposal.parent_certificate, proposal.executed_certificate, *proposal.nullifications)
+        for certificate in shown:
+            if certificate is None:
+                continue
+            admitted = self._admission.admit_certificate(peer, certificate, self._out)
+            if admitted is Admitted.NEW:
+                self._arrived.append((certificate, False))
+            elif admitted is Admitted.BAD:
+                state.stage = Stage.REFUSED
+        self._is_poked = True
+
+    def _fault_of_proposal(self, peer: ValidatorIndex | None, proposal: Proposal, leader: ValidatorIndex) -> str | None:
+        """P1: return what is wrong with the proposal by itself, or None."""
+        if peer != leader:
+            return "not from the leader of its view"
+        vote = proposal.leader_vote
+        fault = self._admission.fault_of_vote(peer, vote) or fault_of_shape(proposal, leader=leader)
+        if fault is not None:
+            return fault
+        try:
+            digest = proposal.block.header.digest()
+        except struct.error:
+            return "header out of range"
+        if digest != vote.subject.digest:
+            return "the leader's vote is for another block"
+        state = self._views.find(proposal.view)
+        if state is not None and state.is_verified(vote):
+            return None
+        return None if self._notary.is_signed(vote) else "badly signed"
+
+    def _on_judged(self, digest: Digest, *, is_good: bool) -> None:
+        known = self._chain.find(digest)
+        if known is None or not known.is_judging:
+            return
+        known.is_judging = False
+        self._conclude(known, is_good=is_good, why="its data")
+
+    def _conclude(self, known: KnownBlock, *, is_good: bool, why: str) -> None:
+        """Keep the verdict on what a digest covers. It is given once."""
+        known.is_valid = is_good
+        self._is_poked = True
+        if is_good:
+            self._take_body(known)
+            return
+        self._out.append(Alarm(f"block {known.digest.hex()} of view {known.header.view} is invalid: {why}"))
+        if known.is_certified:
+            raise DisagreementError(f"a quorum certified block {known.digest.hex()}, which we judged invalid: {why}")
+
+    def _on_body(self, block: Block) -> None:
+        digest = block.header.digest()
+        if digest not in self._fetching:
+            return
+        invariant(payload_digest(block.payload) == block.header.cut_digest, "the payload is the block's own")
+        known = self._chain.add(block, digest)
+        # Only what a certificate names, or its ancestors, is ever fetched.
+        self._chain.note_certified(known)
+        self._take_body(known)
+        self._fetch_all()
+
+    def _take_body(self, known: KnownBlock) -> None:
+        self._fetching.pop(known.digest, None)
+        if known.body_ms is None:
+            known.body_ms = self._now_ms
+        if not known.is_stored:
+            known.is_stored = True
+            self._out.append(StoreBlock(known.block))
+        self._is_poked = True
+
+    def _on_synced(self, block: Block, certificate: Certificate) -> None:
+        subject = certificate.subject
+        if block.header.height <= self._chain.delivered_height or subject.epoch != self._setup.epoch:
+            return
+        digest = block.header.digest()
+        fault = self._notary.fault_of(certificate, self._views.find(subject.view))
+        if fault is None and (subject.kind != VoteKind.FINALIZE or subject.digest != digest):
+            fault = "does not finalize the block"
+        if fault is not None:
+            self._out.append(ReportFault(None, f"bad synced certificate: {fault}", provable=False))
+            return
+        self._chain.sync_to(block, digest, subject.view, body_ms=self._now_ms)
+        self._take_in(certificate, is_relayed=False)
+        self._refresh_fetches()
+
+    # Certificates and what follows from them.
+
+    def _settle(self) -> None:
+        """Take in certificates and do what has become possible, until nothing is left to do."""
+        while self._arrived or self._is_poked:
+            while self._arrived:
+                certificate, is_built = self._arrived.popleft()
+                is_entry = certificate.subject.view >= self._state.view
+                is_final = certificate.subject.kind == VoteKind.FINALIZE
+                self._take_in(certificate, is_relayed=is_built or is_entry or is_final)
+            self._is_poked = False
+            self._hand_out()
+            self._finalize_all()
+            self._wake()
+            self._consider()
+            self._try_propose()
+        self._out.extend(DropJudgement(digest) for digest in self._chain.dropped)
+        self._chain.dropped.clear()
+
+    def _take_in(self, certificate: Certificate, *, is_relayed: bool) -> None:
+        """Store a good certificate and move on with it. No body is needed for that."""
+        subject = certificate.subject
+        self._admission.check_rivals(certificate)
+        if subject.view <= self._chain.final_view:
+            return
+        state = self._views.at(subject.view)
+        if subject.kind in state.certificates:
+            return
+        state.certificates[subject.kind] = certificate
+        self._out.append(Persist(certificate))
+        if is_relayed:
+            self._out.append(Broadcast(certificate))
+        if subject.kind == VoteKind.NOTARIZE:
+            self._note_notarized(certificate)
+        elif subject.kind == VoteKind.FINALIZE:
+            self._note_final(certificate)
+        if subject.view >= self._state.view:
+            # A node that has nullified the view still leaves it through its notarization.
+            self._entry = certificate
+            self._enter(View(subject.view + 1))
+        if self._notarized_view > self._chain.final_view:
+            self._pace.arm_tail(self._now_ms, self._out)
+        self._update_tip()
+        self._fetch(certificate)
+        self._is_poked = True
+
+    def _note_notarized(self, certificate: Certificate) -> None:
+        subject = certificate.subject
+        known = self._chain.find(subject.digest)
+        if known is not None:
+            self._chain.note_certified(known)
+        self._finalizable[subject.view] = None
+        self._notarized_view = max(self._notarized_view, subject.view)
+
+    def _note_final(self, certificate: Certificate) -> None:
+        known = self._chain.find(certificate.subject.digest)
+        if known is not None:
+            self._chain.note_certified(known)
+        self._chain.finalize(certificate)
+        self._views.prune(final_view=self._chain.final_view, current=self._state.view)
+
+    def _note_known(self, known: KnownBlock, state: ViewState) -> None:
+        """A block has become known that may be certified already."""
+        notarization = state.notarization
+        if known.digest in self._fetching or (notarization is not None and notarization.subject.digest == known.digest):
+            self._chain.note_certified(known)
+
+    def _enter(self, view: View) -> None:
+        self._pace.enter(view, self._now_ms, self._out)
+        self._state = self._views.at(view)
+        self._views.prune(final_view=self._chain.final_view, current=view)
+        self._chain.forget_unfinished(below=View(view - VOTE_VIEWS_MAX), keep=self._fetching)
+
+    def _update_tip(self) -> None:
+        """Tell the driver which block we would extend, so that it can say whether work is due beyond it."""
+        tip = self._chain.final_digest
+        if self._notarized_view > self._chain.final_view:
+            notarization = self._views.certificate(VoteKind.NOTARIZE, self._notarized_view)
+            assert notarization is not None
+            tip = notarization.subject.digest
+        if tip != self._tip:
+            self._tip = tip
+            self._is_work_due = False
+            self._out.append(TipChanged(tip))
+
+    def _fetch(self, certificate: Certificate) -> None:
+        """Ask for the first block, going down from the certified one, whose body is not here."""
+        if certificate.subject.kind == VoteKind.NULLIFY:
+            return
+        missing = self._chain.find_missing(certificate.subject.digest)
+        if missing is None or missing in self._fetching or len(self._fetching) >= FETCHES_MAX:
+            return
+        self._fetching[missing] = None
+        leader = self._leader_of(certificate.subject.view)
+        hints = (leader, *(signer for signer, _ in certificate.signatures if signer != leader))
+        self._out.append(FetchBody(missing, tuple(hint for hint in hints if hint != self._own)))
+
+    def _fetch_all(self) -> None:
+        if self._chain.final_certificate is not None:
+            self._fetch(self._chain.final_certificate)
+        for state in self._views:
+            if state.notarization is not None and state.view > self._chain.final_view:
+                self._fetch(state.notarization)
+
+    def _refresh_fetches(self) -> None:
+        """Forget fetches that what was handed out has made needless."""
+        wanted = self._fetching
+        if not wanted:
+            return
+        self._fetching = {}
+        out, self._out = self._out, []
+        self._fetch_all()
+        asked, self._out = self._out, out
+        for effect in asked:
+            if isinstance(effect, FetchBody) and effect.digest not in wanted:
+                self._out.append(effect)
+
+    def _hand_out(self) -> None:
+        found = self._chain.take_final()
+        if found is not None:
+            blocks, certificate = found
+            self._out.append(Finalized(blocks, certificate))
+            self._refresh_fetches()
+
+    # Own votes.
+
+    def _cast(self, state: ViewState, subject: Subject) -> Vote:
+        """Sign, record and count an own vote. The caller has asked `rules` and sends it.
+
+        # Safety: the record comes before anything that shows the vote; `step` keeps it first.
+        """
+        assert self._signer is not None
+        assert self._own is not None
+        signature = self._signer.sign(vote_signing_bytes(self._setup.network_id, subject))
+        vote = Vote(subject, self._own, signature)
+        state.own[subject.kind] = vote
+        self._out.append(Persist(vote))
+        state.add(vote)
+        state.mark_verified(vote)
+        self._tally(subject)
+        return vote
+
+    def _give_up(self) -> None:
+        """Nullify the current view, if that is still allowed."""
+        state = self._state
+        if self._own is None or not may_nullify(state, current=state.view, guard=self._guard):
+            return
+        vote = self._cast(state, Subject(VoteKind.NULLIFY, self._setup.epoch, state.view, View(0), ZERO_DIGEST))
+        self._out.append(Broadcast(vote))
+        self._pace.arm_retry(self._now_ms, self._out)
+
+    def _finalize_all(self) -> None:
+        """Finalize the notarized views we have left, once their chain is here, however late that is."""
+        for view in list(self._finalizable):
+            state = self._views.find(view)
+            notarization = None if state is None else state.notarization
+            if state is None or notarization is None or self._own is None:
+                del self._finalizable[view]
+                continue
+            if view >= self._state.view:
+                continue
+            digest = notarization.subject.digest
+            if not may_finalize(
+                state,
+                digest,
+                current=self._state.view,
+                final_view=self._chain.final_view,
+                guard=self._guard,
+            ):
+                # None of these rules can come to allow it later.
+                del self._finalizable[view]
+            elif self._chain.is_local(digest):
+                del self._finalizable[view]
+                subject = Subject(VoteKind.FINALIZE, self._setup.epoch, view, View(0), digest)
+                self._out.append(Broadcast(self._cast(state, subject)))
+
+    # The current view.
+
+    def _leader_of(self, view: View) -> ValidatorIndex:
+        return leader_of(view, validator_count=self._setup.validator_count, shift=self._shift)
+
+    def _wake(self) -> None:
+        """Give up with the leader; become active for work, or because a correct node must have had a reason."""
+        state = self._state
+        leader = self.leader
+        if leader != self._own and state.find_vote(VoteKind.NULLIFY, leader) is not None:
+            self._give_up()
+        if self._pace.is_active:
+            return
+        if self._is_work_due or state.nullify_count > faulty_max(self._setup.validator_count):
+            self._activate()
+
+    def _activate(self) -> None:
+        if self._own is None:
+            return
+        self._pace.activate(self._now_ms, final_view=self._chain.final_view, out=self._out)
+        self._is_poked = True
+        if self.leader == self._own:
+            # A lone node has nobody to hand over to: it would give up view after view within one step.
+            if self._is_leaving and quorum_size(self._setup.validator_count) > 1:
+                self._give_up()
+        elif self._pace.is_silent(self.leader, self._now_ms):
+            self._give_up()
+
+    def _consider(self) -> None:
+        """Look at the leader's proposal again: something that it waits for may have come."""
+        state = self._state
+        proposal, digest = state.proposal, state.proposal_digest
+        if proposal is None or digest is None or self._own is None:
+            return
+        if state.stage is Stage.REFUSED:
+            self._give_up()
+            return
+        known = self._chain.add(proposal.block, digest)
+        if state.stage is Stage.HELD and not self._accept(state, proposal, known):
+            return
+        if known.is_valid is None:
+            if not known.is_judging:
+                parent = self._chain.find(proposal.block.header.parent_digest)
+                assert parent is not None
+                known.is_judging = True
+                self._out.append(RequestJudgement(proposal, parent.block))
+        elif not known.is_valid:
+            self._give_up()
+        elif may_notarize(state, current=self._state.view, guard=self._guard):
+            subject = proposal.leader_vote.subject
+            self._out.append(Broadcast(self._cast(state, subject)))
+
+    def _accept(self, state: ViewState, proposal: Proposal, known: KnownBlock) -> bool:
+        """Return whether the proposal passes P2 to P5; else see to what it lacks, or give up."""
+        # What a quorum has notarized is no longer asked when it was made.
+        latest_ms = U64_MAX
+        if state.notarization is None:
+            latest_ms = self._now_ms + self._wall_offset_ms + self._timing.clock_skew_ms
+        outcome = examine(
+            proposal,
+            setup=self._setup,
+            shift=self._shift,
+            chain=self._chain,
+            views=self._views,
+            latest_ms=latest_ms,
+        )
+        if isinstance(outcome, Refused | Invalid):
+            state.stage = Stage.REFUSED
+            if isinstance(outcome, Invalid):
+                self._conclude(known, is_good=False, why=outcome.why)
+            elif outcome.is_fault:
+                self._out.append(ReportFault(self.leader, f"bad proposal: {outcome.why}", provable=True))
+            self._give_up()
+            return False
+        if not self._pace.is_active:
+            self._activate()
+        match outcome:
+            case Accepted():
+                state.stage = Stage.ACCEPTED
+                return True
+            case Gap():
+                self._request_certificates(outcome)
+            case NeedsBody():
+                self._fetch_all()
+            case NeedsTime(wall_ms):
+                wait_ms = wall_ms - latest_ms
+                self._out.append(SetTimer(TimerId.HOLD, state.view, self._now_ms + wait_ms))
+            case _:
+                assert_never(outcome)
+        return False
+
+    # Proposing.
+
+    def _try_propose(self) -> None:
+        """Ask for a block if it is our turn and all that it stands on is here."""
+        state = self._state
+        pace = self._pace
+        if not pace.is_active or self.leader != self._own or pace.asked_parent is not None or pace.is_paced:
+            return
+        if not may_notarize(state, current=state.view, guard=self._guard) or VoteKind.NULLIFY in state.own:
+            return
+        parent = self._find_parent()
+        if isinstance(parent, Gap):
+            self._request_certificates(parent)
+            return
+        digest = self._chain.anchor_digest if parent.certificate is None else parent.certificate.subject.digest
+        known = self._chain.find(digest)
+        if known is None or known.body_ms is None:
+            self._fetch_all()
+            return
+        if known.header.executed_height > self._chain.executed_height:
+            return
+        ready_ms = known.body_ms + self._timing.block_ms
+        if digest != self._chain.anchor_digest and self._now_ms < ready_ms:
+            pace.is_paced = True
+            self._out.append(SetTimer(TimerId.PACE, state.view, ready_ms))
+            return
+        pace.asked_parent = digest
+        self._out.append(RequestBuild(state.view, known.block, digest, pace.may_be_empty))
+
+    def _find_parent(self) -> Parent | Gap:
+        return self._views.find_parent(
+            below=self._state.view,
+            final_view=self._chain.final_view,
+            final_certificate=self._chain.final_certificate,
+        )
+
+    def _on_build_late(self) -> None:
+        """Half the time to propose has passed: take any block, or give up what cannot be built."""
+        if self.leader != self._own or VoteKind.NOTARIZE in self._state.own:
+            return
+        digest = self._pace.asked_parent
+        known = None if digest is None else self._chain.find(digest)
+        if digest is None or known is None:
+            self._give_up()
+            return
+        self._out.append(RequestBuild(self._state.view, known.block, digest, may_be_empty=True))
+
+    def _on_built(self, built: Built) -> None:
+        state = self._state
+        digest = self._pace.asked_parent
+        # Another project forked on an answer that belonged to a round it had left.
+        if built.view != state.view or digest is None or built.parent_digest != digest:
+            return
+        if not may_notarize(state, current=state.view, guard=self._guard):
+            return
+        if built.block is None:
+            # Nobody can say at once that work is due and that there is none.
+            self._is_work_due = False
+            self._give_up()
+            return
+        parent = self._find_parent()
+        known = self._chain.find(digest)
+        self._pace.asked_parent = None
+        self._is_poked = True
+        if isinstance(parent, Gap) or known is None:
+            return
+        certified = self._chain.anchor_digest if parent.certificate is None else parent.certificate.subject.digest
+        if certified != digest:
+            # A better parent has come meanwhile: build on that one.
+            return
+        self._propose(state, parent, known, built.block)
+
+    def _propose(self, state: ViewState, parent: Parent, above: KnownBlock, block: Block) -> None:
+        """Record the block and our vote, then send both. # Safety: never twice in a view."""
+        header = block.header
+        invariant(
+            (header.view, header.parent_digest, header.height, header.proposer, header.epoch)
+            == (state.view, above.digest, above.header.height + 1, self._own, self._setup.epoch)
+            and header.timestamp_ms > above.header.timestamp_ms
+            and payload_digest(block.payload) == header.cut_digest,
+            "a built block is the one asked for",
+        )
+        digest = header.digest()
+        known = self._chain.add(block, digest)
+        known.is_valid = True
+        self._take_body(known)
+        vote = self._cast(state, Subject(VoteKind.NOTARIZE, self._setup.epoch, state.view, parent.view, digest))
+        state.proposal = self._assemble(block, above, parent, vote)
+        state.proposal_digest = digest
+        state.stage = Stage.ACCEPTED
+        self._out.append(Broadcast(state.proposal))
+
+    def _assemble(self, block: Block, above: KnownBlock, parent: Parent, vote: Vote) -> Proposal:
+        executed = None
+        if block.header.executed_height > above.header.executed_height and above.digest != self._chain.anchor_digest:
+            executed = self._chain.final_certificate
+        return Proposal(
+            view=vote.subject.view,
+            block=block,
+            parent_view=parent.view,
+            parent_certificate=parent.certificate,
+            nullifications=self._views.justification(above=parent.view, below=vote.subject.view),
+            executed_certificate=executed,
+            leader_vote=vote,
+        )
+
+    def _restore_proposal(self) -> None:
+        """After a restart: the recorded block is the only one we may propose in this view."""
+        state = self._state
+        vote = state.own.get(VoteKind.NOTARIZE)
+        if vote is None or self.leader != self._own:
+            return
+        known = self._chain.find(vote.subject.digest)
+        above = None if known is None else self._chain.find(known.header.parent_digest)
+        view = vote.subject.parent_view
+        certificate = self._views.certificate(VoteKind.NOTARIZE, view)
+        if view == self._chain.final_view:
+            certificate = self._chain.final_certificate
+        if known is None or above is None or view < self._chain.final_view or (certificate is None and view > 0):
+            return
+        known.is_valid = True
+        state.proposal = self._assemble(known.block, above, Parent(view, certificate), vote)
+        state.proposal_digest = known.digest
+        state.stage = Stage.ACCEPTED
+
+    # Repairing losses.
+
+    def _may_answer(self, answered_ms: dict[ValidatorIndex, int], peer: ValidatorIndex, epoch: int) -> bool:
+        """Return whether the peer may be answered now; if so, not again for a while."""
+        if epoch != self._setup.epoch or peer == self._own:
+            return False
+        last_ms = answered_ms.get(peer)
+        if last_ms is not None and self._now_ms < last_ms + self._timing.answer_ms:
+            return False
+        answered_ms[peer] = self._now_ms
+        return True
+
+    def _answer_status(self, peer: ValidatorIndex, status: Status) -> None:
+        for message in answer_status(status, view=self._state.view, chain=self._chain, views=self._views):
+            self._out.append(Send(peer, message))
+        proposal = self._state.proposal
+        if self.leader == self._own and proposal is not None and status.view <= self._state.view:
+            self._out.append(Send(peer, proposal))
+
+    def _resend(self) -> None:
+        """Say again what we said in this view, and what let us into it: it may have been lost."""
+        if self._entry is not None:
+            self._out.append(Broadcast(self._entry))
+        if self.leader == self._own and self._state.proposal is not None:
+            self._out.append(Broadcast(self._state.proposal))
+        self._out.extend(Broadcast(vote) for vote in self._state.own.values())
+
+    def _request_certificates(self, gap: Gap) -> None:
+        """Ask one peer after the other, not only the leader, for what is missing."""
+        if self._asked is not None:
+            asked, at_ms = self._asked
+            if asked == gap and self._now_ms < at_ms + self._timing.answer_ms:
+                return
+        peers = [peer for peer in self._up if peer != self._own]
+        if not peers:
+            return
+        self._asked = (gap, self._now_ms)
+        self._ask_turn += 1
+        last = View(min(gap.last, gap.first + CERTIFICATE_REQUEST_MAX - 1))
+        request = CertificateRequest(self._setup.epoch, gap.first, last)
+        self._out.append(Send(peers[self._ask_turn % len(peers)], request))
