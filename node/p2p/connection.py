@@ -117,6 +117,11 @@ class Connection(asyncio.BufferedProtocol):
         """How many bytes wait to be sent."""
         return self._session.bytes_waiting if self._session else 0
 
+    @property
+    def gone(self) -> asyncio.Future[None]:
+        """Done once the connection is gone, for whatever reason."""
+        return self._closed
+
     async def wait_opened(self) -> None:
         """Return once the peer's Hello has arrived. Raises SessionError or OSError if it never will."""
         await self._opened

@@ -40,7 +40,6 @@ from node.p2p.peers import Backoff, PeerRecord, PeerStatus, Standing
 from node.wire.ids import MemberId
 from node.wire.messages import Hello
 
-_TICK_SECONDS: Final = 1.0
 _BACKLOG: Final = 128
 _ACCEPT_PAUSE_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
@@ -185,10 +184,11 @@ class Network:
         for task in self._own_tasks:
             task.cancel()
         try:
+            closing = [connection.gone for connection in self._connections if connection.is_open]
             for connection in tuple(self._connections):
                 connection.close()
-            if self._serving and error is None:
-                await asyncio.wait(self._serving, timeout=_CLOSE_SECONDS)
+            if closing and error is None:
+                await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
         finally:
             for peer in self._peers.values():
                 if peer.dialer is not None:
@@ -316,7 +316,7 @@ class Network:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(_TICK_SECONDS)
+            await asyncio.sleep(self._limits.tick_ms / 1000)
             for connection in tuple(self._connections):
                 connection.check()
             if self._identity.renew_if_due(self._now()):
