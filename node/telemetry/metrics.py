@@ -36,6 +36,10 @@ METRICS: Final = (
     Described("feed_own_batches", "gauge", "Batches that this node has put on its own feed."),
     Described("feed_pending_transactions", "gauge", "Transactions accepted here that are not final yet."),
     Described("p2p_peers", "gauge", "Members' nodes connected."),
+    Described("p2p_messages_total", "counter", "Whole messages between nodes.", ("kind", "direction")),
+    Described("p2p_bytes_total", "counter", "Bytes of those messages, without framing.", ("kind", "direction")),
+    Described("p2p_dropped_total", "counter", "Messages dropped as a peer's queue was full.", ("kind",)),
+    Described("p2p_ended_total", "counter", "Connections refused and sessions ended.", ("reason",)),
     Described("p2p_peers_expected", "gauge", "Members' nodes of the network but this one."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}
