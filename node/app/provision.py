@@ -21,7 +21,6 @@ from node.ledger.genesis import (
     decode_genesis,
     encode_genesis,
 )
-from node.storage.vote_log import create_vote_log
 
 PORTS_A_NODE: Final = 10
 """Nodes of a localnet are this many ports apart: p2p at +0, RPC at +1, operations at +2."""
@@ -140,9 +139,6 @@ def _write_home(root: Path, keys: _Keys, genesis: bytes, listens: dict[str, str]
     try:
         store_key(home.node_key, keys.node)
         store_key(home.actor_key, keys.actor)
-        network_id = decode_genesis(genesis).network_id
-        # The one moment in which an empty vote log is true: the key is new and has never voted.
-        create_vote_log(home.votes, network_id=network_id, public_key=keys.node.public_key)
         home.genesis.write_bytes(genesis)
         home.settings.write_text(render_settings(listens), encoding="utf-8")
     except OSError as error:

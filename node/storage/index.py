@@ -1,0 +1,457 @@
+"""The index: verdicts, events and what they are found by, derived from the chain block by block.
+
+One block is one atomic write (`IndexStore.write`); what the block was executed to, and how far, stands in the same
+write, so that a crash leaves the state after some block, never between two. Questions and execution read through an
+`IndexReader`, a snapshot: all its answers hold at one height.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Self
+
+from consensus.errors import invariant
+from consensus.types import Digest, Height
+from node.epcis.model import MasterKind, MasterRecord
+from node.ledger.genesis import Genesis, Member, Parameters
+from node.ledger.state import EventCode, TransactionCode, TransactionRow, WriteSet
+from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
+from node.lineage.row_codec import decode_row, encode_row
+from node.storage import keys
+from node.storage.errors import REINDEX_ADVICE
+from node.storage.near import CODE_LENGTH_MAX, DISTANCE_MAX, distance, prefixes_to_scan
+from node.storage.store import Row, Snapshot, Store, create_store, open_store
+from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
+from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
+
+FULL_CHECK_BYTES: Final = 256 * 1024 * 1024
+"""An index up to this size is read whole at every start."""
+_SHORTS_CACHED: Final = 1 << 16
+_ITEMS_REMEMBERED: Final = 1 << 16
+_LIKE_ROWS_MAX: Final = 512
+"""How many keys one look for near matches reads at most, for each beginning."""
+
+_short = lru_cache(maxsize=_SHORTS_CACHED)(keys.short)
+_ROLES: Final = [bytes([role]) for role in range(256)]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedBlock:
+    """What executing a block came to."""
+
+    height: Height
+    digest: Digest
+    time_ms: int
+    state_digest: Digest
+    transaction_count: int
+    event_count: int
+
+
+def _encode_transaction(height: Height, row: TransactionRow) -> bytes:
+    fields: Packable = (
+        height,
+        row.position,
+        row.feed.member,
+        row.feed.number,
+        row.seq,
+        row.place,
+        row.kind,
+        row.created_ms,
+        int(row.code),
+        bytes(row.event_codes),
+    )
+    return pack(fields)
+
+
+def _decode_transaction(transaction_id: Digest, encoded: bytes) -> tuple[Height, TransactionRow]:
+    height, position, member, number, seq, place, kind, created_ms, code, event_codes = read_array(
+        unpack(encoded, what="transaction row"), "transaction row", length=10
+    )
+    return Height(read_int(height, "height")), TransactionRow(
+        id=transaction_id,
+        position=read_int(position, "position"),
+        feed=FeedId(MemberId(str(member)), FeedNumber(read_int(number, "feed"))),
+        seq=read_int(seq, "seq"),
+        place=read_int(place, "place"),
+        kind=read_int(kind, "kind"),
+        created_ms=read_int(created_ms, "created_ms"),
+        code=TransactionCode(read_int(code, "code")),
+        event_codes=tuple(EventCode(code) for code in read_bytes(event_codes, "event codes")),
+    )
+
+
+def _encode_master(row: MasterRow) -> bytes:
+    record = row.record
+    return pack((row.ref.height, row.ref.transaction, row.ref.event, str(record.kind), record.id, record.attributes))
+
+
+def _decode_master(member: MemberId, encoded: bytes) -> MasterRow:
+    height, transaction, place, kind, id_field, attributes = read_array(
+        unpack(encoded, what="master row"), "master row", length=6
+    )
+    pairs = [read_array(pair, "attribute", length=2) for pair in read_array(attributes, "attributes")]
+    return MasterRow(
+        EventRef(Height(read_int(height, "height")), read_int(transaction, "place"), read_int(place, "place")),
+        member,
+        MasterRecord(MasterKind(str(kind)), str(id_field), tuple((str(name), str(text)) for name, text in pairs)),
+    )
+
+
+class IndexReader:
+    """The index at one height: what execution reads (`ledger.StateReader`), and questions (`lineage.LineageReader`).
+
+    A context manager; close it soon. It may be used by one thread at a time.
+    """
+
+    def __init__(self, snapshot: Snapshot, store: Store, genesis: Genesis) -> None:
+        self._snapshot = snapshot
+        self._store = store
+        self._genesis = genesis
+        try:
+            height, digest = read_array(unpack(snapshot.get(keys.STATE_MARK) or b"", what="state"), "state", length=2)
+            self._height = Height(read_int(height, "state.height"))
+            self._state_digest = read_digest(digest, "state.digest")
+        except MalformedError as error:
+            snapshot.close()
+            raise store.damaged(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the snapshot."""
+        self._snapshot.close()
+
+    @property
+    def height(self) -> Height:
+        """The executed height that all answers hold at."""
+        return self._height
+
+    @property
+    def state_digest(self) -> Digest:
+        """The running digest at that height."""
+        return self._state_digest
+
+    @property
+    def network_id(self) -> Digest:
+        """The network's name."""
+        return self._genesis.network_id
+
+    @property
+    def parameters(self) -> Parameters:
+        """The network's parameters at that height."""
+        return self._genesis.parameters
+
+    def find_member(self, member: MemberId) -> Member | None:
+        """Return a member, or None."""
+        return self._genesis.members.get(member)
+
+    def has_transaction(self, transaction_id: Digest) -> bool:
+        """Return whether a transaction was executed."""
+        return self._snapshot.get(keys.transaction_key(transaction_id)) is not None
+
+    def has_event(self, member: MemberId, event_digest: Digest) -> bool:
+        """Return whether the member has entered this event."""
+        return self._snapshot.get(keys.event_digest_key(member, event_digest)) is not None
+
+    def feed_clock_ms(self, feed: FeedId) -> int:
+        """Return the feed's clock; 0 at first."""
+        value = self._snapshot.get(keys.feed_clock_key(feed))
+        return 0 if value is None else keys.read_u64(value)
+
+    def executed_tip(self, feed: FeedId) -> FeedTip | None:
+        """Return the newest batch of a feed that was executed, or None."""
+        row = self._snapshot.last_row(keys.EXECUTED_BATCH + keys.feed_part(feed))
+        return None if row is None else FeedTip(feed, Seq(keys.read_u64(row[0][-8:])), Digest(row[1][:32]))
+
+    def find_batch(self, feed: FeedId, seq: int) -> tuple[Height, Digest] | None:
+        """Return the block that covers the batch at `seq` of a feed and the batch's digest, or None."""
+        value = self._snapshot.get(keys.executed_batch_key(feed, seq))
+        return None if value is None else (Height(keys.read_u64(value[32:])), Digest(value[:32]))
+
+    def find_block(self, height: Height) -> ExecutedBlock | None:
+        """Return what executing the block at `height` came to, or None."""
+        value = self._snapshot.get(keys.executed_key(height))
+        if value is None:
+            return None
+        try:
+            digest, time_ms, state_digest, transactions, events = read_array(
+                unpack(value, what="executed block"), "executed block", length=5
+            )
+            return ExecutedBlock(
+                height,
+                read_digest(digest, "digest"),
+                read_int(time_ms, "time_ms"),
+                read_digest(state_digest, "state_digest"),
+                read_int(transactions, "transactions"),
+                read_int(events, "events"),
+            )
+        except MalformedError as error:
+            raise self._store.damaged(error) from error
+
+    def find_transaction(self, transaction_id: Digest) -> tuple[Height, TransactionRow] | None:
+        """Return a transaction's block and row, verdict included, or None."""
+        value = self._snapshot.get(keys.transaction_key(transaction_id))
+        if value is None:
+            return None
+        try:
+            return _decode_transaction(transaction_id, value)
+        except (MalformedError, ValueError) as error:
+            raise self._store.damaged(error) from error
+
+    def transaction_ref(self, transaction_id: Digest) -> tuple[Height, int] | None:
+        """Return where a transaction stands (block, place in the block), or None."""
+        found = self.find_transaction(transaction_id)
+        return None if found is None else (found[0], found[1].position)
+
+    def get_event(self, ref: EventRef) -> EventRow:
+        """Return the event at `ref`. Raises KeyError if there is none."""
+        value = self._snapshot.get(keys.event_key(ref))
+        if value is None:
+            raise KeyError(ref)
+        return self._decode_row(value)
+
+    def _decode_row(self, value: bytes) -> EventRow:
+        try:
+            return decode_row(value)
+        except MalformedError as error:
+            raise self._store.damaged(error) from error
+
+    def postings_of(self, kind: PostingKind, key: str) -> Sequence[Posting]:
+        """Return what is filed under (kind, key), by time, then by place on the ledger."""
+        postings = []
+        for encoded, role in self._snapshot.list_rows(keys.posting_prefix(kind, _short(key))):
+            time_ms, ref = keys.read_posting_tail(encoded)
+            postings.append(Posting(kind, key, time_ms, ref, role[0]))
+        return postings
+
+    def find_item(self, item: str) -> ItemRow | None:
+        """Return the item with this canonical id, or None if no event named it."""
+        value = self._snapshot.get(keys.item_key(item))
+        if value is None:
+            return None
+        try:
+            product, code = read_array(unpack(value, what="item row"), "item row", length=2)
+        except MalformedError as error:
+            raise self._store.damaged(error) from error
+        return ItemRow(item, None if product is None else str(product), None if code is None else str(code))
+
+    def items_like(self, text: str, *, limit: int) -> Sequence[ItemRow]:
+        """Return items whose code or id is near `text`, best first: for "did you mean".
+
+        Bounded: of codes it looks at those that share the first or the last half of the folded text (hence every
+        code with one wrong sign), of ids at those that begin with the text, `_LIKE_ROWS_MAX` keys a look.
+        """
+        ranked: dict[str, int] = {}
+        for folded in _folded_parts(text):
+            self._rank_codes(keys.CODE, folded, folded, ranked)
+            self._rank_codes(keys.CODE_REVERSED, folded, folded[::-1], ranked)
+        for key, _ in self._take(keys.item_key(text) if text else None):
+            ranked.setdefault(key[1:].decode(), 1)
+        best = sorted((rank, item) for item, rank in ranked.items())[:limit]
+        found = [self.find_item(item) for _, item in best]
+        return [row for row in found if row is not None]
+
+    def _take(self, prefix: bytes | None) -> Iterator[Row]:
+        if prefix is not None:
+            for count, row in enumerate(self._snapshot.rows(prefix=prefix)):
+                if count == _LIKE_ROWS_MAX:
+                    return
+                yield row
+
+    def _rank_codes(self, table: bytes, folded: str, sought: str, ranked: dict[str, int]) -> None:
+        is_reversed = table == keys.CODE_REVERSED
+        for beginning in prefixes_to_scan(sought):
+            for key, _ in self._take(table + beginning.encode()):
+                end = key.index(b"\0")
+                code = key[1:end].decode()
+                rank = distance(folded, code[::-1] if is_reversed else code)
+                if rank > DISTANCE_MAX and not code.startswith(sought):
+                    continue
+                item = key[end + 1 :].decode()
+                ranked[item] = min(rank, ranked.get(item, rank))
+
+    def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
+        """Return lots and serials of a product (canonical GTIN Digital Link), by id."""
+        rows: list[ItemRow] = []
+        for key, _ in self._snapshot.rows(prefix=keys.PRODUCT + _short(product)):
+            if len(rows) >= limit:
+                break
+            row = self.find_item(keys.item_of_product_key(key))
+            # The key has only 16 bytes of the product's digest: the row says which one it is.
+            if row is not None and row.product == product and row.item != product:
+                rows.append(row)
+        return rows
+
+    def master_of(self, id: str) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
+        """Return master data entered for this canonical id, the newest of each member, by member."""
+        prefix = keys.master_prefix(id)
+        try:
+            rows = [
+                _decode_master(MemberId(key[len(prefix) :].decode()), value)
+                for key, value in self._snapshot.list_rows(prefix)
+            ]
+        except (MalformedError, ValueError) as error:
+            raise self._store.damaged(error) from error
+        return [row for row in rows if row.record.id == id]
+
+    def iterate_events(self) -> Iterator[EventRow]:
+        """Yield every event in ledger order."""
+        for _, value in self._snapshot.rows(prefix=keys.EVENT):
+            yield self._decode_row(value)
+
+
+def _folded_parts(text: str) -> list[str]:
+    """Return what in `text` may be a code, folded: all of it, and what follows its last separator."""
+    parts = []
+    for part in (text, *(text.rpartition(sign)[2] for sign in "/:).")):
+        folded = keys.fold_code(part)[:CODE_LENGTH_MAX]
+        if folded and folded not in parts:
+            parts.append(folded)
+    return parts
+
+
+class IndexStore:
+    """The open index. One thread writes; each reader is a snapshot of its own."""
+
+    def __init__(self, store: Store, genesis: Genesis) -> None:
+        self._store = store
+        self._genesis = genesis
+        self._remembered: dict[str, None] = {}
+        with self.reader() as reader:
+            self._height = reader.height
+            self._state_digest = reader.state_digest
+
+    @property
+    def height(self) -> Height:
+        """The executed height."""
+        return self._height
+
+    @property
+    def state_digest(self) -> Digest:
+        """The running digest at that height."""
+        return self._state_digest
+
+    def reader(self) -> IndexReader:
+        """Return the index as it is now. Close it."""
+        return IndexReader(self._store.snapshot(), self._store, self._genesis)
+
+    def write(self, write_set: WriteSet, covered: Iterable[FeedTip], *, sync: bool = True) -> None:
+        """Write all that one block changes, or nothing. covered: the batches that the block newly covers.
+
+        sync: on disk when this returns; else it may be lost with the machine, and is executed again.
+        Raises WriteFailedError: the process must end.
+        """
+        height = write_set.height
+        invariant(height == self._height + 1, "blocks are executed in height order, none left out")
+        rows: list[Row] = [
+            (keys.transaction_key(row.id), _encode_transaction(height, row))
+            for row in write_set.transactions
+            if row.code is not TransactionCode.DUPLICATE
+        ]
+        self._add_events(rows, write_set)
+        new_items = self._add_items(rows, write_set.items)
+        rows.extend((keys.master_key(row.record.id, row.member), _encode_master(row)) for row in write_set.masters)
+        rows.extend((keys.feed_clock_key(feed), keys.u64(clock)) for feed, clock in write_set.feed_clocks)
+        at = keys.u64(height)
+        rows.extend((keys.executed_batch_key(tip.feed, tip.seq), tip.digest + at) for tip in covered)
+        counts: Packable = (
+            write_set.block_digest,
+            write_set.time_ms,
+            write_set.state_digest,
+            len(write_set.transactions),
+            len(write_set.events),
+        )
+        rows.append((keys.executed_key(height), pack(counts)))
+        rows.append((keys.STATE_MARK, pack((height, write_set.state_digest))))
+        self._store.write(rows, sync=sync)
+        self._height, self._state_digest = height, write_set.state_digest
+        self._remember(new_items)
+
+    @staticmethod
+    def _add_events(rows: list[Row], write_set: WriteSet) -> None:
+        add = rows.append
+        for row in write_set.events:
+            add((keys.event_key(row.ref), encode_row(row)))
+        for member, event_digest in write_set.event_digests:
+            add((keys.event_digest_key(member, event_digest), b""))
+        prefix, tail, short, roles = keys.posting_prefix, keys.posting_tail, _short, _ROLES
+        last_ref, last_time, ending = None, None, b""
+        for posting in write_set.postings:
+            if posting.ref is not last_ref or posting.time_ms != last_time:
+                # All postings of one event end alike.
+                last_ref, last_time = posting.ref, posting.time_ms
+                ending = tail(last_time, last_ref)
+            add((prefix(posting.kind, short(posting.key)) + ending, roles[posting.role]))
+
+    def _add_items(self, rows: list[Row], items: Iterable[ItemRow]) -> list[str]:
+        """Add the rows of items not written lately; they are a function of the id, so writing again changes nothing."""
+        remembered, new = self._remembered, dict[str, None]()
+        for row in items:
+            item = row.item
+            if item in remembered or item in new:
+                continue
+            new[item] = None
+            rows.append((keys.item_key(item), pack((row.product, row.code))))
+            if row.product is not None:
+                rows.append((keys.product_key(row.product, item), b""))
+            folded = "" if row.code is None else keys.fold_code(row.code)[:CODE_LENGTH_MAX]
+            if folded:
+                rows.append((keys.code_key(folded, item), b""))
+                rows.append((keys.code_reversed_key(folded, item), b""))
+        return list(new)
+
+    def _remember(self, items: Iterable[str]) -> None:
+        remembered = self._remembered
+        for item in items:
+            remembered[item] = None
+        while len(remembered) > _ITEMS_REMEMBERED:
+            del remembered[next(iter(remembered))]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all keys and values in order: for comparing two indexes."""
+        return self._store.rows()
+
+    def sync(self) -> None:
+        """Have everything written so far on disk."""
+        self._store.write([], sync=True)
+
+    def verify(self) -> None:
+        """Read all of it against its checksums. Raises DamagedStoreError."""
+        self._store.verify()
+
+    def close(self) -> None:
+        """Close it: the next process may open it."""
+        self._store.close()
+
+
+def create_index(folder: Path, genesis: Genesis) -> None:
+    """Make the empty index of a new home. Raises StorageError if there is one."""
+    create_store(folder, genesis.network_id, marks=((keys.STATE_MARK, pack((Height(0), genesis.state_digest))),))
+
+
+def open_index(
+    folder: Path, genesis: Genesis, *, full_check_bytes: int = FULL_CHECK_BYTES, write_buffer_bytes: int = 16 << 20
+) -> IndexStore:
+    """Open the index and check it: whole if it is small. Close it when done.
+
+    Raises MissingStoreError, DamagedStoreError, UnknownSchemaError, or ConfigError if another process has it.
+    """
+    store = open_store(
+        folder,
+        genesis.network_id,
+        advice=REINDEX_ADVICE,
+        write_buffer_bytes=write_buffer_bytes,
+        cache_bytes=64 << 20,
+    )
+    try:
+        if store.size_bytes() <= full_check_bytes:
+            store.verify()
+        return IndexStore(store, genesis)
+    except BaseException:
+        store.close()
+        raise

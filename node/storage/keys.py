@@ -1,0 +1,252 @@
+"""The whole key schema of `chain/` and `index/`. Integers are big-endian, so that the order of keys is numeric.
+
+A key begins with one byte that names its table. A feed stands as member, zero byte, number u32; as no member id has
+a zero byte, the order of feeds in keys is that of `FeedId`. A long text stands as the first 16 bytes of its SHA-256
+(`short`): what is found there says in full what it is, or is an event, which names its items itself.
+
+chain/ (the truth; never rewritten but for the marks)
+
+| key                             | value                                                     |
+| ------------------------------- | --------------------------------------------------------- |
+| `s` name                        | marks: schema, network, commits, log, history             |
+| `a` feed seq u64 digest         | a batch as received                                       |
+| `b` digest                      | a block: `[header, payload]`                              |
+| `c` height u64 digest           | nothing: a stored block by its height, final or not       |
+| `d` height u64                  | digest of the final block                                 |
+| `e` height u64                  | the finalization certificate of the block at that height  |
+| `f` feed                        | tip of the feed that is final: `[seq, digest]`            |
+
+index/ (derived from the chain; `lotvine reindex` builds it anew)
+
+| key                             | value                                                     |
+| ------------------------------- | --------------------------------------------------------- |
+| `s` name                        | marks: schema, network, state                             |
+| `B` height u64                  | an executed block: `[digest, time, state digest, counts]` |
+| `C` feed                        | the feed's clock u64                                      |
+| `D` member 00 event digest      | nothing: the member has entered this event                |
+| `E` height u64 place u32 no u16 | an event, as `lineage/row_codec` has it                   |
+| `F` feed seq u64                | an executed batch: `[digest, height]`                     |
+| `I` item                        | an item: `[product, code]`                                |
+| `K` folded code 00 item         | nothing: items by the letters and digits of their code    |
+| `L` reversed folded code 00 item| nothing: the same from its end                            |
+| `M` short(id) member            | master data: `[ref, kind, id, attributes]`                |
+| `P` short(product) item         | nothing: items by product                                 |
+| `T` transaction id              | a transaction with its verdict                            |
+| `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
+"""
+
+import hashlib
+import struct
+from typing import Final
+
+from consensus.types import Digest, Height
+from node.lineage.records import EventRef, PostingKind
+from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
+
+SHORT_BYTES: Final = 16
+TIME_OFFSET_MS: Final = 1 << 63
+"""Added to a time, which may lie before 1970, so that its order in keys is that of time."""
+
+MARK: Final = b"s"
+BATCH: Final = b"a"
+BLOCK: Final = b"b"
+BLOCK_AT: Final = b"c"
+FINAL: Final = b"d"
+CERTIFICATE: Final = b"e"
+FINAL_TIP: Final = b"f"
+
+EXECUTED: Final = b"B"
+FEED_CLOCK: Final = b"C"
+EVENT_DIGEST: Final = b"D"
+EVENT: Final = b"E"
+EXECUTED_BATCH: Final = b"F"
+ITEM: Final = b"I"
+CODE: Final = b"K"
+CODE_REVERSED: Final = b"L"
+MASTER: Final = b"M"
+PRODUCT: Final = b"P"
+TRANSACTION: Final = b"T"
+POSTING: Final = b"U"
+
+SCHEMA_MARK: Final = MARK + b"schema"
+NETWORK_MARK: Final = MARK + b"network"
+COMMITS_MARK: Final = MARK + b"commits"
+LOG_MARK: Final = MARK + b"log"
+HISTORY_MARK: Final = MARK + b"history"
+STATE_MARK: Final = MARK + b"state"
+
+_U64: Final = struct.Struct(">Q")
+_U32: Final = struct.Struct(">I")
+_EVENT: Final = struct.Struct(">cQIH")
+_POSTING_TAIL: Final = struct.Struct(">QQIH")
+POSTING_TAIL_BYTES: Final = _POSTING_TAIL.size
+
+_POSTING_HEADS: Final = {kind: POSTING + bytes([kind]) for kind in PostingKind}
+
+
+def u64(value: int) -> bytes:
+    """Return eight bytes."""
+    return _U64.pack(value)
+
+
+def read_u64(encoded: bytes) -> int:
+    """Return the number in eight bytes. Raises struct.error for another length."""
+    value: int = _U64.unpack(encoded)[0]
+    return value
+
+
+def short(text: str) -> bytes:
+    """Return what stands for a long text in a key."""
+    return hashlib.sha256(text.encode()).digest()[:SHORT_BYTES]
+
+
+def feed_part(feed: FeedId) -> bytes:
+    """Return how a feed stands in keys."""
+    return feed.member.encode() + b"\0" + _U32.pack(feed.number)
+
+
+def _read_feed(part: bytes) -> tuple[FeedId, int]:
+    end = part.index(b"\0") + 1
+    return FeedId(MemberId(part[: end - 1].decode()), FeedNumber(_U32.unpack_from(part, end)[0])), end + _U32.size
+
+
+def batch_key(tip: FeedTip) -> bytes:
+    """Return where the batch `tip` stands."""
+    return BATCH + feed_part(tip.feed) + _U64.pack(tip.seq) + tip.digest
+
+
+def batch_prefix(feed: FeedId, seq: int) -> bytes:
+    """Return the beginning of the keys of the batches of `feed` at `seq`."""
+    return BATCH + feed_part(feed) + _U64.pack(seq)
+
+
+def read_batch_key(key: bytes) -> FeedTip:
+    """Return the batch that a key names."""
+    feed, end = _read_feed(key[1:])
+    return FeedTip(feed, Seq(_U64.unpack_from(key, 1 + end)[0]), Digest(key[1 + end + _U64.size :]))
+
+
+def block_key(digest: Digest) -> bytes:
+    """Return where a block stands."""
+    return BLOCK + digest
+
+
+def block_at_key(height: Height, digest: Digest) -> bytes:
+    """Return where a stored block is noted by its height."""
+    return BLOCK_AT + _U64.pack(height) + digest
+
+
+def final_key(height: Height) -> bytes:
+    """Return where the digest of the final block at `height` stands."""
+    return FINAL + _U64.pack(height)
+
+
+def certificate_key(height: Height) -> bytes:
+    """Return where the finalization certificate of the block at `height` stands."""
+    return CERTIFICATE + _U64.pack(height)
+
+
+def final_tip_key(feed: FeedId) -> bytes:
+    """Return where the final tip of a feed stands."""
+    return FINAL_TIP + feed_part(feed)
+
+
+def read_final_tip_key(key: bytes) -> FeedId:
+    """Return the feed that a key names."""
+    return _read_feed(key[1:])[0]
+
+
+def height_of(key: bytes) -> Height:
+    """Return the height in the key of a table by height."""
+    return Height(_U64.unpack_from(key, 1)[0])
+
+
+def executed_key(height: Height) -> bytes:
+    """Return where an executed block stands."""
+    return EXECUTED + _U64.pack(height)
+
+
+def feed_clock_key(feed: FeedId) -> bytes:
+    """Return where the clock of a feed stands."""
+    return FEED_CLOCK + feed_part(feed)
+
+
+def event_digest_key(member: MemberId, event_digest: Digest) -> bytes:
+    """Return where it is noted that a member has entered an event."""
+    return EVENT_DIGEST + member.encode() + b"\0" + event_digest
+
+
+def event_key(ref: EventRef) -> bytes:
+    """Return where an event stands."""
+    return _EVENT.pack(EVENT, ref.height, ref.transaction, ref.event)
+
+
+def executed_batch_key(feed: FeedId, seq: int) -> bytes:
+    """Return where an executed batch is noted."""
+    return EXECUTED_BATCH + feed_part(feed) + _U64.pack(seq)
+
+
+def item_key(item: str) -> bytes:
+    """Return where an item stands."""
+    return ITEM + item.encode()
+
+
+def fold_code(text: str) -> str:
+    """Return what counts of a code when it is looked for: its letters and digits, in capitals."""
+    return "".join(filter(str.isalnum, text)).upper()
+
+
+def code_key(folded: str, item: str) -> bytes:
+    """Return where an item is noted by its folded code."""
+    return CODE + folded.encode() + b"\0" + item.encode()
+
+
+def code_reversed_key(folded: str, item: str) -> bytes:
+    """Return where an item is noted by its folded code read from the end."""
+    return CODE_REVERSED + folded[::-1].encode() + b"\0" + item.encode()
+
+
+def item_of_code_key(key: bytes) -> str:
+    """Return the item that a key of either table by code names."""
+    return key[key.index(b"\0") + 1 :].decode()
+
+
+def product_key(product: str, item: str) -> bytes:
+    """Return where an item is noted by its product."""
+    return PRODUCT + short(product) + item.encode()
+
+
+def item_of_product_key(key: bytes) -> str:
+    """Return the item that a key by product names."""
+    return key[1 + SHORT_BYTES :].decode()
+
+
+def master_key(id: str, member: MemberId) -> bytes:  # noqa: A002 - the field's word
+    """Return where a member's master data of `id` stand."""
+    return MASTER + short(id) + member.encode()
+
+
+def master_prefix(id: str) -> bytes:  # noqa: A002 - the field's word
+    """Return the beginning of the keys of all members' master data of `id`."""
+    return MASTER + short(id)
+
+
+def transaction_key(transaction_id: Digest) -> bytes:
+    """Return where a transaction stands."""
+    return TRANSACTION + transaction_id
+
+
+def posting_prefix(kind: PostingKind, shortened: bytes) -> bytes:
+    """Return the beginning of the keys of what is filed under (kind, key). shortened: `short(key)`."""
+    return _POSTING_HEADS[kind] + shortened
+
+
+def posting_tail(time_ms: int, ref: EventRef) -> bytes:
+    """Return the end of a posting's key: its order is by time, then by place on the ledger."""
+    return _POSTING_TAIL.pack(time_ms + TIME_OFFSET_MS, ref.height, ref.transaction, ref.event)
+
+
+def read_posting_tail(key: bytes) -> tuple[int, EventRef]:
+    """Return time and event of a posting's key."""
+    time, height, transaction, event = _POSTING_TAIL.unpack_from(key, len(key) - POSTING_TAIL_BYTES)
+    return time - TIME_OFFSET_MS, EventRef(height, transaction, event)

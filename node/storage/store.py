@@ -1,0 +1,217 @@
+"""The one place that touches LevelDB.
+
+Every read checks the block's checksum and every open is paranoid: LevelDB's defaults go on past damage. What it
+cannot tell (an incomplete last record of its own log passes for a clean end) the stores above find out by marks.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, Self
+
+import plyvel
+
+from consensus.types import Digest
+from node.errors import ConfigError, StorageError
+from node.storage.errors import DamagedStoreError, MissingStoreError, UnknownSchemaError, WriteFailedError
+from node.storage.keys import NETWORK_MARK, SCHEMA_MARK, read_u64, u64
+
+SCHEMA_VERSION: Final = 1
+_OPEN_FILES_MAX: Final = 256
+_BLOOM_BITS: Final = 10
+
+Row = tuple[bytes, bytes]
+
+
+class Snapshot:
+    """The store as it was at one moment. Close it: an open one keeps old data on disk."""
+
+    def __init__(self, raw: Any, store: "Store") -> None:
+        self._raw = raw
+        self._store = store
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of `key`, or None."""
+        try:
+            value: bytes | None = self._raw.get(key, verify_checksums=True)
+        except plyvel.Error as error:
+            raise self._store.damaged(error) from error
+        return value
+
+    def rows(
+        self, *, prefix: bytes | None = None, start: bytes | None = None, stop: bytes | None = None
+    ) -> Iterator[Row]:
+        """Yield (key, value) in the order of keys: those with `prefix`, or from start up to before stop."""
+        return _iterate(self._raw, self._store, prefix=prefix, start=start, stop=stop)
+
+    def last_row(self, prefix: bytes) -> Row | None:
+        """Return the row with the highest key that has `prefix`, or None."""
+        return _last_row(self._raw, self._store, prefix)
+
+    def list_rows(self, prefix: bytes) -> list[Row]:
+        """Return all rows with `prefix`, in order; for short lists, where a generator would cost as much again."""
+        try:
+            with self._raw.iterator(prefix=prefix, verify_checksums=True) as iterator:
+                return list(iterator)
+        except plyvel.Error as error:
+            raise self._store.damaged(error) from error
+
+    def close(self) -> None:
+        """Let go of the moment."""
+        self._raw.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _iterate(
+    raw: Any, store: "Store", *, prefix: bytes | None, start: bytes | None, stop: bytes | None
+) -> Iterator[Row]:
+    try:
+        with raw.iterator(
+            prefix=prefix, start=start, stop=stop, verify_checksums=True, fill_cache=prefix is not None
+        ) as iterator:
+            yield from iterator
+    except plyvel.Error as error:
+        raise store.damaged(error) from error
+
+
+def _last_row(raw: Any, store: "Store", prefix: bytes) -> Row | None:
+    try:
+        with raw.iterator(prefix=prefix, reverse=True, verify_checksums=True) as iterator:
+            row: Row | None = next(iterator, None)
+    except plyvel.Error as error:
+        raise store.damaged(error) from error
+    return row
+
+
+class Store:
+    """One LevelDB, opened. Reads may come from any thread, writes from one."""
+
+    def __init__(self, raw: Any, folder: Path, advice: str) -> None:
+        self._raw = raw
+        self._folder = folder
+        self._advice = advice
+
+    def damaged(self, why: object) -> DamagedStoreError:
+        """Return the error that says so, with the way out of this store."""
+        return DamagedStoreError(f"store {self._folder} is damaged ({why}): {self._advice}")
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of `key`, or None."""
+        try:
+            value: bytes | None = self._raw.get(key, verify_checksums=True)
+        except plyvel.Error as error:
+            raise self.damaged(error) from error
+        return value
+
+    def rows(
+        self, *, prefix: bytes | None = None, start: bytes | None = None, stop: bytes | None = None
+    ) -> Iterator[Row]:
+        """Yield (key, value) in the order of keys: those with `prefix`, or from start up to before stop."""
+        return _iterate(self._raw, self, prefix=prefix, start=start, stop=stop)
+
+    def last_row(self, prefix: bytes) -> Row | None:
+        """Return the row with the highest key that has `prefix`, or None."""
+        return _last_row(self._raw, self, prefix)
+
+    def write(self, rows: Iterable[Row], *, sync: bool = True) -> None:
+        """Write all rows or none. sync: on disk when this returns. Raises WriteFailedError: the process must end."""
+        try:
+            with self._raw.write_batch(transaction=True, sync=sync) as batch:
+                put = batch.put
+                for key, value in rows:
+                    put(key, value)
+        except (plyvel.Error, OSError) as error:
+            raise WriteFailedError(
+                f"store {self._folder}: {error}; check the disk and its free space, then restart the node"
+            ) from error
+
+    def snapshot(self) -> Snapshot:
+        """Return the store as it is now."""
+        return Snapshot(self._raw.snapshot(), self)
+
+    def size_bytes(self) -> int:
+        """Return what the store's files take on disk."""
+        return sum(entry.stat().st_size for entry in os.scandir(self._folder) if entry.is_file())
+
+    def verify(self) -> None:
+        """Read every row against its checksum. Raises DamagedStoreError. Takes a second for some 300 MB."""
+        for _ in self.rows():
+            pass
+
+    def close(self) -> None:
+        """Close it: the next process may open it."""
+        self._raw.close()
+
+
+def _open_raw(folder: Path, *, create: bool, write_buffer_bytes: int, cache_bytes: int) -> Any:
+    return plyvel.DB(
+        str(folder),
+        create_if_missing=create,
+        error_if_exists=create,
+        paranoid_checks=True,
+        write_buffer_size=write_buffer_bytes,
+        lru_cache_size=cache_bytes,
+        max_open_files=_OPEN_FILES_MAX,
+        bloom_filter_bits=_BLOOM_BITS,
+    )
+
+
+def create_store(folder: Path, network_id: Digest, *, marks: Iterable[Row] = ()) -> None:
+    """Make an empty store of this network, with its first marks. Raises StorageError if there is one already."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        raw = _open_raw(folder, create=True, write_buffer_bytes=1 << 20, cache_bytes=1 << 20)
+    except (plyvel.Error, OSError) as error:
+        raise StorageError(f"cannot create store {folder}: {error}") from error
+    store = Store(raw, folder, "")
+    try:
+        store.write([(SCHEMA_MARK, u64(SCHEMA_VERSION)), (NETWORK_MARK, network_id), *marks])
+    finally:
+        store.close()
+
+
+def open_store(
+    folder: Path, network_id: Digest, *, advice: str, write_buffer_bytes: int = 8 << 20, cache_bytes: int = 32 << 20
+) -> Store:
+    """Open a store and check whose it is. advice: what to do if it is damaged.
+
+    Raises MissingStoreError, DamagedStoreError, UnknownSchemaError, and ConfigError if another process has it.
+    """
+    if not (folder / "CURRENT").is_file():
+        raise MissingStoreError(f"there is no store in {folder}: {advice}")
+    try:
+        raw = _open_raw(folder, create=False, write_buffer_bytes=write_buffer_bytes, cache_bytes=cache_bytes)
+    except plyvel.IOError as error:
+        if "lock" in str(error).lower():
+            raise ConfigError([f"store {folder} is in use: another process runs this node"]) from error
+        raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error
+    except plyvel.Error as error:
+        raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error
+    store = Store(raw, folder, advice)
+    try:
+        _check_marks(store, folder, network_id)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _check_marks(store: Store, folder: Path, network_id: Digest) -> None:
+    schema, network = store.get(SCHEMA_MARK), store.get(NETWORK_MARK)
+    if schema is None or network is None or len(schema) != 8:
+        raise store.damaged("its marks are missing")
+    if read_u64(schema) != SCHEMA_VERSION:
+        raise UnknownSchemaError(
+            f"store {folder} has schema {read_u64(schema)}, and this version reads {SCHEMA_VERSION}: "
+            "run the version of lotvine that wrote it, or upgrade as its notes say"
+        )
+    if network != network_id:
+        raise UnknownSchemaError(
+            f"store {folder} is of network {network.hex()}, not {network_id.hex()}: "
+            "check that config/genesis.json and the data are of one home"
+        )
