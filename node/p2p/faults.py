@@ -11,7 +11,7 @@ from node.wire.ids import MemberId
 _FIRST_INTERVAL_MS: Final = 60_000
 _LAST_INTERVAL_MS: Final = 3_600_000
 _TEXT_MAX: Final = 300
-_QUIET: Final = frozenset({Refusal.STOPPED, Refusal.REPLACED, Refusal.LOST, Refusal.LIMIT})
+_QUIET: Final = frozenset({Refusal.STOPPED, Refusal.REPLACED, Refusal.LOST})
 _MISBEHAVIOUR: Final = frozenset(
     {
         Refusal.MALFORMED,

@@ -104,6 +104,8 @@ class Network:
         self._stack = AsyncExitStack()
         self._own_tasks: list[asyncio.Task[None]] = []
         self._serving: set[asyncio.Task[None]] = set()
+        # Accepted, but its task has not taken its first step: cancelled before that, it would never close.
+        self._unserved: set[socket.socket] = set()
         self._is_stopping = False
         self._random = secrets.SystemRandom()
 
@@ -195,6 +197,8 @@ class Network:
                     peer.dialer.cancel()
             for task in self._serving:
                 task.cancel()
+            for sock in self._unserved:
+                sock.close()
             await self._stack.__aexit__(kind, error, traceback)
 
     def _trusted(self, records: Sequence[PeerRecord]) -> list[PublicKey]:
@@ -241,6 +245,7 @@ class Network:
                 sock.close()
                 self._note_fault(None, SessionError(Refusal.LIMIT, "too many connections without a first frame"))
                 continue
+            self._unserved.add(sock)
             self._serve(self._serve_accepted(sock, source), name="p2p accepted")
 
     def _serve(self, work: Coroutine[None, None, None], name: str) -> None:
@@ -249,6 +254,7 @@ class Network:
         task.add_done_callback(self._serving.discard)
 
     async def _serve_accepted(self, sock: socket.socket, source: str) -> None:
+        self._unserved.discard(sock)
         connection = self._new_connection(None, source)
         try:
             try:
