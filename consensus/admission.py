@@ -4,6 +4,7 @@ Votes come only from their signer's own channel; certificates may come from anyo
 is dropped unread: a correct peer may send it, so it is no fault.
 """
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -11,7 +12,8 @@ from consensus.certificates import SIGNATURE_BYTES, Notary, fault_of_subject
 from consensus.chain import Chain, DisagreementError
 from consensus.effects import Effect, ReportEvidence, ReportFault
 from consensus.evidence import are_conflicting
-from consensus.messages import Certificate, Subject, Vote, VoteKind
+from consensus.messages import Certificate, Proposal, Subject, Vote, VoteKind
+from consensus.proposal_rules import fault_of_shape
 from consensus.types import ValidatorIndex, View
 from consensus.view_state import AHEAD_VIEWS_MAX, RETAINED_VIEWS, VOTE_VIEWS_MAX, Views, ViewState
 
@@ -45,6 +47,25 @@ class Admission:
         if len(vote.signature) != SIGNATURE_BYTES:
             return "signature of a wrong length"
         return fault_of_subject(vote.subject)
+
+    def fault_of_proposal(self, peer: ValidatorIndex | None, proposal: Proposal, leader: ValidatorIndex) -> str | None:
+        """P1: return what is wrong with the proposal by itself, or None. The leader's signature is verified."""
+        if peer != leader:
+            return "not from the leader of its view"
+        vote = proposal.leader_vote
+        fault = self.fault_of_vote(peer, vote) or fault_of_shape(proposal, leader=leader)
+        if fault is not None:
+            return fault
+        try:
+            digest = proposal.block.header.digest()
+        except struct.error:
+            return "header out of range"
+        if digest != vote.subject.digest:
+            return "the leader's vote is for another block"
+        state = self.views.find(proposal.view)
+        if state is not None and state.is_verified(vote):
+            return None
+        return None if self.notary.is_signed(vote) else "badly signed"
 
     def is_wanted(self, subject: Subject, current: View) -> bool:
         """Return whether votes of that view are kept at all."""

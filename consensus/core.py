@@ -10,12 +10,10 @@ then whatever has become possible is done (hand out, finalize, wake up, notarize
 Own votes take the same way as others', so that a network of one node needs no special case.
 """
 
-import struct
 from collections import deque
 from typing import assert_never
 
 from consensus.admission import Admission, Admitted
-from consensus.answers import answer_request, answer_status
 from consensus.certificates import Notary
 from consensus.chain import DisagreementError, KnownBlock
 from consensus.effects import (
@@ -23,7 +21,6 @@ from consensus.effects import (
     Broadcast,
     DropJudgement,
     Effect,
-    FetchBody,
     Finalized,
     Halt,
     Persist,
@@ -55,7 +52,6 @@ from consensus.inputs import (
     WorkDue,
 )
 from consensus.messages import (
-    CERTIFICATE_REQUEST_MAX,
     Block,
     Certificate,
     CertificateRequest,
@@ -67,17 +63,17 @@ from consensus.messages import (
     payload_digest,
 )
 from consensus.pacemaker import Pacemaker
-from consensus.proposal_rules import Accepted, Invalid, NeedsBody, NeedsTime, Refused, examine, fault_of_shape
+from consensus.proposal_rules import Accepted, Invalid, NeedsBody, NeedsTime, Refused, examine
+from consensus.proposing import Proposer
 from consensus.quorum import faulty_max, quorum_size
 from consensus.recovery import Recovered, Setup
+from consensus.repair import Fetches, Repair
 from consensus.restoration import restore
-from consensus.rules import may_finalize, may_notarize, may_nullify
-from consensus.scheme import Signer, Verifier, vote_signing_bytes
+from consensus.scheme import Signer, Verifier
 from consensus.timing import Timing
-from consensus.types import U64_MAX, ZERO_DIGEST, Digest, ValidatorIndex, View
+from consensus.types import U64_MAX, Digest, ValidatorIndex, View
 from consensus.view_state import AHEAD_VIEWS_MAX, VOTE_VIEWS_MAX, Gap, Parent, Stage, ViewState
-
-FETCHES_MAX = 64
+from consensus.voting import Voter
 
 
 class Core:
@@ -102,15 +98,15 @@ class Core:
         restored = restore(setup, recovered)
         self._setup = setup
         self._timing = timing
-        self._signer = signer
         self._own = setup.own_index
-        self._guard = recovered.guard
+        self._voter = Voter(setup, signer, recovered.guard)
         self._shift = epoch_shift(setup.anchor_digest)
         self._chain = restored.chain
         self._views = restored.views
         self._entry = restored.entry
         self._notary = Notary(setup.network_id, setup.epoch, setup.validator_count, verifier)
         self._admission = Admission(self._notary, self._views, self._chain)
+        self._proposer = Proposer(setup, restored.chain, restored.views)
         self._pace = Pacemaker(timing, setup.validator_count, setup.own_index)
         self._state = self._views.at(restored.view)
         self._wall_offset_ms = wall_offset_ms
@@ -120,14 +116,10 @@ class Core:
         self._tip: Digest | None = None
         self._notarized_view = View(0)
         self._finalizable: dict[View, None] = {}
-        self._fetching: dict[Digest, None] = {}
+        self._fetches = Fetches(setup, self._shift, restored.chain, restored.views)
+        self._repair = Repair(setup, timing.answer_ms, restored.chain, restored.views)
         self._arrived: deque[tuple[Certificate, bool]] = deque()
         self._out: list[Effect] = []
-        self._up: dict[ValidatorIndex, None] = {}
-        self._status_answered_ms: dict[ValidatorIndex, int] = {}
-        self._request_answered_ms: dict[ValidatorIndex, int] = {}
-        self._asked: tuple[Gap, int] | None = None
-        self._ask_turn = 0
 
     @property
     def view(self) -> View:
@@ -211,10 +203,10 @@ class Core:
                 self._chain.note_executed(height, state_digest)
                 self._is_poked = True
             case PeerUp(peer):
-                self._up[peer] = None
+                self._repair.note_up(peer)
                 self._out.append(Send(peer, self.status()))
             case PeerDown(peer):
-                self._up.pop(peer, None)
+                self._repair.note_down(peer)
             case SyncedTo(block, certificate):
                 self._on_synced(block, certificate)
             case WallClock(offset_ms):
@@ -241,12 +233,11 @@ class Core:
             case Proposal() as proposal:
                 self._on_proposal(peer, proposal)
             case Status() as status:
-                if peer is not None and self._may_answer(self._status_answered_ms, peer, status.epoch):
-                    self._answer_status(peer, status)
+                if peer is not None:
+                    self._on_status(peer, status)
             case CertificateRequest() as request:
-                if peer is not None and self._may_answer(self._request_answered_ms, peer, request.epoch):
-                    for message in answer_request(request, chain=self._chain, views=self._views):
-                        self._out.append(Send(peer, message))
+                if peer is not None:
+                    self._repair.on_request(peer, request, now_ms=self._now_ms, out=self._out)
             case _:
                 assert_never(received.message)
 
@@ -260,7 +251,7 @@ class Core:
             if state.notarization is not None and state.view > self._chain.final_view:
                 self._note_notarized(state.notarization)
         self._update_tip()
-        self._fetch_all()
+        self._fetches.want_all(self._out)
         for state in self._views:
             for vote in state.own.values():
                 self._tally(vote.subject)
@@ -277,7 +268,6 @@ class Core:
         if timer is TimerId.STATUS:
             self._out.append(Broadcast(self.status()))
             self._pace.arm_status(self._now_ms, self._out)
-            self._asked = None
             self._is_poked = True
             return
         if view != self._state.view:
@@ -338,7 +328,7 @@ class Core:
         if not self._state.view <= view <= self._state.view + AHEAD_VIEWS_MAX or subject.epoch != self._setup.epoch:
             return
         leader = self._leader_of(view)
-        fault = self._fault_of_proposal(peer, proposal, leader)
+        fault = self._admission.fault_of_proposal(peer, proposal, leader)
         if fault is not None:
             self._out.append(ReportFault(peer, f"bad proposal: {fault}", provable=peer is not None))
             if peer == leader and view == self._state.view:
@@ -367,25 +357,6 @@ class Core:
                 state.stage = Stage.REFUSED
         self._is_poked = True
 
-    def _fault_of_proposal(self, peer: ValidatorIndex | None, proposal: Proposal, leader: ValidatorIndex) -> str | None:
-        """P1: return what is wrong with the proposal by itself, or None."""
-        if peer != leader:
-            return "not from the leader of its view"
-        vote = proposal.leader_vote
-        fault = self._admission.fault_of_vote(peer, vote) or fault_of_shape(proposal, leader=leader)
-        if fault is not None:
-            return fault
-        try:
-            digest = proposal.block.header.digest()
-        except struct.error:
-            return "header out of range"
-        if digest != vote.subject.digest:
-            return "the leader's vote is for another block"
-        state = self._views.find(proposal.view)
-        if state is not None and state.is_verified(vote):
-            return None
-        return None if self._notary.is_signed(vote) else "badly signed"
-
     def _on_judged(self, digest: Digest, *, is_good: bool) -> None:
         known = self._chain.find(digest)
         if known is None or not known.is_judging:
@@ -406,17 +377,17 @@ class Core:
 
     def _on_body(self, block: Block) -> None:
         digest = block.header.digest()
-        if digest not in self._fetching:
+        if digest not in self._fetches:
             return
         invariant(payload_digest(block.payload) == block.header.cut_digest, "the payload is the block's own")
         known = self._chain.add(block, digest)
         # Only what a certificate names, or its ancestors, is ever fetched.
         self._chain.note_certified(known)
         self._take_body(known)
-        self._fetch_all()
+        self._fetches.want_all(self._out)
 
     def _take_body(self, known: KnownBlock) -> None:
-        self._fetching.pop(known.digest, None)
+        self._fetches.note_arrived(known.digest)
         if known.body_ms is None:
             known.body_ms = self._now_ms
         if not known.is_stored:
@@ -437,7 +408,7 @@ class Core:
             return
         self._chain.sync_to(block, digest, subject.view, body_ms=self._now_ms)
         self._take_in(certificate, is_relayed=False)
-        self._refresh_fetches()
+        self._fetches.refresh(self._out)
 
     # Certificates and what follows from them.
 
@@ -482,7 +453,7 @@ class Core:
         if self._notarized_view > self._chain.final_view:
             self._pace.arm_tail(self._now_ms, self._out)
         self._update_tip()
-        self._fetch(certificate)
+        self._fetches.want(certificate, self._out)
         self._is_poked = True
 
     def _note_notarized(self, certificate: Certificate) -> None:
@@ -503,14 +474,14 @@ class Core:
     def _note_known(self, known: KnownBlock, state: ViewState) -> None:
         """A block has become known that may be certified already."""
         notarization = state.notarization
-        if known.digest in self._fetching or (notarization is not None and notarization.subject.digest == known.digest):
+        if known.digest in self._fetches or (notarization is not None and notarization.subject.digest == known.digest):
             self._chain.note_certified(known)
 
     def _enter(self, view: View) -> None:
         self._pace.enter(view, self._now_ms, self._out)
         self._state = self._views.at(view)
         self._views.prune(final_view=self._chain.final_view, current=view)
-        self._chain.forget_unfinished(below=View(view - VOTE_VIEWS_MAX), keep=self._fetching)
+        self._chain.forget_unfinished(below=View(view - VOTE_VIEWS_MAX), keep=self._fetches.open_digests)
 
     def _update_tip(self) -> None:
         """Tell the driver which block we would extend, so that it can say whether work is due beyond it."""
@@ -524,96 +495,47 @@ class Core:
             self._is_work_due = False
             self._out.append(TipChanged(tip))
 
-    def _fetch(self, certificate: Certificate) -> None:
-        """Ask for the first block, going down from the certified one, whose body is not here."""
-        if certificate.subject.kind == VoteKind.NULLIFY:
-            return
-        missing = self._chain.find_missing(certificate.subject.digest)
-        if missing is None or missing in self._fetching or len(self._fetching) >= FETCHES_MAX:
-            return
-        self._fetching[missing] = None
-        leader = self._leader_of(certificate.subject.view)
-        hints = (leader, *(signer for signer, _ in certificate.signatures if signer != leader))
-        self._out.append(FetchBody(missing, tuple(hint for hint in hints if hint != self._own)))
-
-    def _fetch_all(self) -> None:
-        if self._chain.final_certificate is not None:
-            self._fetch(self._chain.final_certificate)
-        for state in self._views:
-            if state.notarization is not None and state.view > self._chain.final_view:
-                self._fetch(state.notarization)
-
-    def _refresh_fetches(self) -> None:
-        """Forget fetches that what was handed out has made needless."""
-        wanted = self._fetching
-        if not wanted:
-            return
-        self._fetching = {}
-        out, self._out = self._out, []
-        self._fetch_all()
-        asked, self._out = self._out, out
-        for effect in asked:
-            if isinstance(effect, FetchBody) and effect.digest not in wanted:
-                self._out.append(effect)
-
     def _hand_out(self) -> None:
         found = self._chain.take_final()
         if found is not None:
             blocks, certificate = found
             self._out.append(Finalized(blocks, certificate))
-            self._refresh_fetches()
+            self._fetches.refresh(self._out)
 
     # Own votes.
 
-    def _cast(self, state: ViewState, subject: Subject) -> Vote:
-        """Sign, record and count an own vote. The caller has asked `rules` and sends it.
-
-        # Safety: the record comes before anything that shows the vote; `step` keeps it first.
-        """
-        assert self._signer is not None
-        assert self._own is not None
-        signature = self._signer.sign(vote_signing_bytes(self._setup.network_id, subject))
-        vote = Vote(subject, self._own, signature)
-        state.own[subject.kind] = vote
-        self._out.append(Persist(vote))
-        state.add(vote)
-        state.mark_verified(vote)
-        self._tally(subject)
-        return vote
+    def _count(self, vote: Vote) -> None:
+        """Send an own vote and count it. Its record comes first."""
+        self._out.append(Broadcast(vote))
+        self._tally(vote.subject)
 
     def _give_up(self) -> None:
         """Nullify the current view, if that is still allowed."""
-        state = self._state
-        if self._own is None or not may_nullify(state, current=state.view, guard=self._guard):
-            return
-        vote = self._cast(state, Subject(VoteKind.NULLIFY, self._setup.epoch, state.view, View(0), ZERO_DIGEST))
-        self._out.append(Broadcast(vote))
-        self._pace.arm_retry(self._now_ms, self._out)
+        vote = self._voter.nullify(self._state, current=self._state.view, out=self._out)
+        if vote is not None:
+            self._count(vote)
+            self._pace.arm_retry(self._now_ms, self._out)
 
     def _finalize_all(self) -> None:
         """Finalize the notarized views we have left, once their chain is here, however late that is."""
+        current, final_view = self._state.view, self._chain.final_view
         for view in list(self._finalizable):
             state = self._views.find(view)
             notarization = None if state is None else state.notarization
-            if state is None or notarization is None or self._own is None:
+            if view >= current:
+                continue
+            if state is None or notarization is None:
                 del self._finalizable[view]
                 continue
-            if view >= self._state.view:
-                continue
             digest = notarization.subject.digest
-            if not may_finalize(
-                state,
-                digest,
-                current=self._state.view,
-                final_view=self._chain.final_view,
-                guard=self._guard,
-            ):
+            if not self._voter.may_finalize(state, digest, current=current, final_view=final_view):
                 # None of these rules can come to allow it later.
                 del self._finalizable[view]
             elif self._chain.is_local(digest):
                 del self._finalizable[view]
-                subject = Subject(VoteKind.FINALIZE, self._setup.epoch, view, View(0), digest)
-                self._out.append(Broadcast(self._cast(state, subject)))
+                vote = self._voter.finalize(state, digest, current=current, final_view=final_view, out=self._out)
+                if vote is not None:
+                    self._count(vote)
 
     # The current view.
 
@@ -663,9 +585,16 @@ class Core:
                 self._out.append(RequestJudgement(proposal, parent.block))
         elif not known.is_valid:
             self._give_up()
-        elif may_notarize(state, current=self._state.view, guard=self._guard):
-            subject = proposal.leader_vote.subject
-            self._out.append(Broadcast(self._cast(state, subject)))
+        else:
+            vote = self._voter.notarize(
+                state,
+                current=state.view,
+                parent_view=proposal.parent_view,
+                digest=digest,
+                out=self._out,
+            )
+            if vote is not None:
+                self._count(vote)
 
     def _accept(self, state: ViewState, proposal: Proposal, known: KnownBlock) -> bool:
         """Return whether the proposal passes P2 to P5; else see to what it lacks, or give up."""
@@ -696,9 +625,9 @@ class Core:
                 state.stage = Stage.ACCEPTED
                 return True
             case Gap():
-                self._request_certificates(outcome)
+                self._repair.request(outcome, now_ms=self._now_ms, out=self._out)
             case NeedsBody():
-                self._fetch_all()
+                self._fetches.want_all(self._out)
             case NeedsTime(wall_ms):
                 wait_ms = wall_ms - latest_ms
                 self._out.append(SetTimer(TimerId.HOLD, state.view, self._now_ms + wait_ms))
@@ -714,16 +643,16 @@ class Core:
         pace = self._pace
         if not pace.is_active or self.leader != self._own or pace.asked_parent is not None or pace.is_paced:
             return
-        if not may_notarize(state, current=state.view, guard=self._guard) or VoteKind.NULLIFY in state.own:
+        if not self._voter.may_notarize(state, current=state.view) or VoteKind.NULLIFY in state.own:
             return
-        parent = self._find_parent()
+        parent = self._proposer.find_parent(state.view)
         if isinstance(parent, Gap):
-            self._request_certificates(parent)
+            self._repair.request(parent, now_ms=self._now_ms, out=self._out)
             return
-        digest = self._chain.anchor_digest if parent.certificate is None else parent.certificate.subject.digest
+        digest = self._proposer.digest_of(parent)
         known = self._chain.find(digest)
         if known is None or known.body_ms is None:
-            self._fetch_all()
+            self._fetches.want_all(self._out)
             return
         if known.header.executed_height > self._chain.executed_height:
             return
@@ -734,13 +663,6 @@ class Core:
             return
         pace.asked_parent = digest
         self._out.append(RequestBuild(state.view, known.block, digest, pace.may_be_empty))
-
-    def _find_parent(self) -> Parent | Gap:
-        return self._views.find_parent(
-            below=self._state.view,
-            final_view=self._chain.final_view,
-            final_certificate=self._chain.final_certificate,
-        )
 
     def _on_build_late(self) -> None:
         """Half the time to propose has passed: take any block, or give up what cannot be built."""
@@ -759,96 +681,61 @@ class Core:
         # Another project forked on an answer that belonged to a round it had left.
         if built.view != state.view or digest is None or built.parent_digest != digest:
             return
-        if not may_notarize(state, current=state.view, guard=self._guard):
+        if not self._voter.may_notarize(state, current=state.view):
             return
         if built.block is None:
             # Nobody can say at once that work is due and that there is none.
             self._is_work_due = False
             self._give_up()
             return
-        parent = self._find_parent()
+        parent = self._proposer.find_parent(state.view)
         known = self._chain.find(digest)
         self._pace.asked_parent = None
         self._is_poked = True
         if isinstance(parent, Gap) or known is None:
             return
-        certified = self._chain.anchor_digest if parent.certificate is None else parent.certificate.subject.digest
-        if certified != digest:
+        if self._proposer.digest_of(parent) != digest:
             # A better parent has come meanwhile: build on that one.
             return
         self._propose(state, parent, known, built.block)
 
     def _propose(self, state: ViewState, parent: Parent, above: KnownBlock, block: Block) -> None:
         """Record the block and our vote, then send both. # Safety: never twice in a view."""
-        header = block.header
-        invariant(
-            (header.view, header.parent_digest, header.height, header.proposer, header.epoch)
-            == (state.view, above.digest, above.header.height + 1, self._own, self._setup.epoch)
-            and header.timestamp_ms > above.header.timestamp_ms
-            and payload_digest(block.payload) == header.cut_digest,
-            "a built block is the one asked for",
-        )
-        digest = header.digest()
+        self._proposer.check_built(block, view=state.view, above=above)
+        digest = block.header.digest()
         known = self._chain.add(block, digest)
         known.is_valid = True
         self._take_body(known)
-        vote = self._cast(state, Subject(VoteKind.NOTARIZE, self._setup.epoch, state.view, parent.view, digest))
-        state.proposal = self._assemble(block, above, parent, vote)
+        vote = self._voter.notarize(state, current=state.view, parent_view=parent.view, digest=digest, out=self._out)
+        if vote is None:
+            return
+        state.proposal = self._proposer.assemble(block, above=above, parent=parent, vote=vote)
         state.proposal_digest = digest
         state.stage = Stage.ACCEPTED
         self._out.append(Broadcast(state.proposal))
-
-    def _assemble(self, block: Block, above: KnownBlock, parent: Parent, vote: Vote) -> Proposal:
-        executed = None
-        if block.header.executed_height > above.header.executed_height and above.digest != self._chain.anchor_digest:
-            executed = self._chain.final_certificate
-        return Proposal(
-            view=vote.subject.view,
-            block=block,
-            parent_view=parent.view,
-            parent_certificate=parent.certificate,
-            nullifications=self._views.justification(above=parent.view, below=vote.subject.view),
-            executed_certificate=executed,
-            leader_vote=vote,
-        )
+        self._tally(vote.subject)
 
     def _restore_proposal(self) -> None:
-        """After a restart: the recorded block is the only one we may propose in this view."""
+        """After a restart: propose what is recorded, and nothing else, in this view."""
         state = self._state
-        vote = state.own.get(VoteKind.NOTARIZE)
-        if vote is None or self.leader != self._own:
+        proposal = self._proposer.restore(state) if self.leader == self._own else None
+        if proposal is None:
             return
-        known = self._chain.find(vote.subject.digest)
-        above = None if known is None else self._chain.find(known.header.parent_digest)
-        view = vote.subject.parent_view
-        certificate = self._views.certificate(VoteKind.NOTARIZE, view)
-        if view == self._chain.final_view:
-            certificate = self._chain.final_certificate
-        if known is None or above is None or view < self._chain.final_view or (certificate is None and view > 0):
-            return
+        digest = proposal.leader_vote.subject.digest
+        known = self._chain.add(proposal.block, digest)
         known.is_valid = True
-        state.proposal = self._assemble(known.block, above, Parent(view, certificate), vote)
-        state.proposal_digest = known.digest
+        state.proposal = proposal
+        state.proposal_digest = digest
         state.stage = Stage.ACCEPTED
 
     # Repairing losses.
 
-    def _may_answer(self, answered_ms: dict[ValidatorIndex, int], peer: ValidatorIndex, epoch: int) -> bool:
-        """Return whether the peer may be answered now; if so, not again for a while."""
-        if epoch != self._setup.epoch or peer == self._own:
-            return False
-        last_ms = answered_ms.get(peer)
-        if last_ms is not None and self._now_ms < last_ms + self._timing.answer_ms:
-            return False
-        answered_ms[peer] = self._now_ms
-        return True
-
-    def _answer_status(self, peer: ValidatorIndex, status: Status) -> None:
-        for message in answer_status(status, view=self._state.view, chain=self._chain, views=self._views):
-            self._out.append(Send(peer, message))
-        proposal = self._state.proposal
-        if self.leader == self._own and proposal is not None and status.view <= self._state.view:
-            self._out.append(Send(peer, proposal))
+    def _on_status(self, peer: ValidatorIndex, status: Status) -> None:
+        state = self._state
+        if not self._repair.on_status(peer, status, view=state.view, now_ms=self._now_ms, out=self._out):
+            return
+        if self.leader == self._own and state.proposal is not None and status.view <= state.view:
+            self._out.append(Send(peer, state.proposal))
 
     def _resend(self) -> None:
         """Say again what we said in this view, and what let us into it: it may have been lost."""
@@ -857,18 +744,3 @@ class Core:
         if self.leader == self._own and self._state.proposal is not None:
             self._out.append(Broadcast(self._state.proposal))
         self._out.extend(Broadcast(vote) for vote in self._state.own.values())
-
-    def _request_certificates(self, gap: Gap) -> None:
-        """Ask one peer after the other, not only the leader, for what is missing."""
-        if self._asked is not None:
-            asked, at_ms = self._asked
-            if asked == gap and self._now_ms < at_ms + self._timing.answer_ms:
-                return
-        peers = [peer for peer in self._up if peer != self._own]
-        if not peers:
-            return
-        self._asked = (gap, self._now_ms)
-        self._ask_turn += 1
-        last = View(min(gap.last, gap.first + CERTIFICATE_REQUEST_MAX - 1))
-        request = CertificateRequest(self._setup.epoch, gap.first, last)
-        self._out.append(Send(peers[self._ask_turn % len(peers)], request))
