@@ -55,6 +55,21 @@ class Home:
         return self.root / "data"
 
     @property
+    def chain(self) -> Path:
+        """The store of batches, blocks and certificates."""
+        return self.data / "chain"
+
+    @property
+    def index(self) -> Path:
+        """The store of what is derived from the chain."""
+        return self.data / "index"
+
+    @property
+    def votes(self) -> Path:
+        """The folder of the vote log."""
+        return self.data / "votes"
+
+    @property
     def version(self) -> Path:
         """The version of the layout."""
         return self.root / "VERSION"

@@ -1,0 +1,68 @@
+"""`lotvine sandbox`."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from node.api.client import RpcError, UnreachableError
+from node.app.provision import BASE_PORT
+from node.app.sandbox.show import Outcome, render_outcome, run_sandbox
+from node.cli.entry import FAILED, say_error, say_refusal
+from node.cli.options import json_option
+from node.clock import SystemClock
+
+
+@click.command("sandbox")
+@click.option("--once", is_flag=True, help="Stop after the story and the traces.")
+@json_option
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path), help="Keep the homes here.  [default: a temporary folder]"
+)
+@click.option("--base-port", type=int, default=BASE_PORT + 1000, show_default=True, help="First of forty ports.")
+def command(folder: Path | None, base_port: int, *, once: bool, as_json: bool) -> None:
+    """Start four firms on this machine, tell them a bread's story, and trace a contamination.
+
+    Exit code 1 if the nodes do not answer alike.
+    """
+
+    def say(line: str) -> None:
+        # Beside JSON, progress is a diagnostic.
+        click.echo(line, err=as_json)
+
+    def show(outcome: Outcome) -> None:
+        if as_json:
+            click.echo(outcome.to_json().decode())
+        else:
+            for line in render_outcome(outcome):
+                click.echo(line)
+
+    async def run(at: Path) -> Outcome | None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+        clock = SystemClock()
+        try:
+            return await run_sandbox(at, base_port=base_port, clock=clock, say=say, on_shown=show, stay=not once)
+        except asyncio.CancelledError:
+            say("Stopped.")
+            return None
+
+    with contextlib.ExitStack() as stack:
+        at = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lotvine-sandbox-"))) / "net"
+        try:
+            outcome = asyncio.run(run(at))
+        except RpcError as error:
+            say_refusal(error.message, code=error.code, field=error.field, hint=error.hint, near=error.near)
+            sys.exit(FAILED)
+        except UnreachableError as error:
+            say_error([str(error)])
+            sys.exit(FAILED)
+    if once:
+        sys.exit(0 if outcome is not None and outcome.is_agreed else FAILED)
