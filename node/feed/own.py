@@ -1,0 +1,140 @@
+"""This member's own feed: submissions wait here until they are sealed into a batch.
+
+At once when the feed is idle; else a batch is sealed `SEAL_DELAY_MS` after the one before, or as soon as a full one
+has gathered. So a lone submission does not wait, and a stream of them shares signatures and syncs.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from consensus.scheme import Signer
+from consensus.types import Digest
+from node.feed.branches import WINDOW_BYTES
+from node.ledger.batch import BATCH_BODY_BYTES_MAX, BATCH_TRANSACTIONS_MAX, SEAL_DELAY_MS, Batch, seal_batch
+from node.ledger.transaction import SignedTransaction
+from node.wire.ids import FeedId, Seq
+
+SUBMISSION_TRANSACTIONS_MAX: Final = BATCH_TRANSACTIONS_MAX
+
+
+class Refusal(Enum):
+    """Why a submission is not taken; the value is the stable code."""
+
+    FEED_FULL = "feed_full"
+    FEED_LOST = "feed_lost"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A new batch and the submissions whose last transaction is in it."""
+
+    batch: Batch
+    tokens: tuple[int, ...]
+
+
+class OwnFeed:
+    """What waits to be sealed, and where the feed goes on. The batches themselves are in its branches.
+
+    Begins lost: nothing is sealed until `continue_after` says where the feed ends.
+    """
+
+    def __init__(self, *, network_id: Digest, feed: FeedId, key: Signer) -> None:
+        self.feed = feed
+        self._network_id = network_id
+        self._key = key
+        self._end: tuple[int, Digest] | None = None
+        self._waiting: deque[tuple[int | None, SignedTransaction]] = deque()
+        self._waiting_bytes = 0
+        self._sealed_ms: int | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the end of the feed is unknown."""
+        return self._end is None
+
+    @property
+    def next_seq(self) -> int:
+        """The seq of the next batch to seal; the feed is not lost."""
+        assert self._end is not None
+        return self._end[0]
+
+    @property
+    def waiting_count(self) -> int:
+        """Transactions that wait to be sealed."""
+        return len(self._waiting)
+
+    def continue_after(self, *, seq: int, digest: Digest) -> None:
+        """Go on after this batch; seq -1 and the zero digest for a feed without batches."""
+        self._end = (seq + 1, digest)
+
+    def lose(self) -> None:
+        """Seal nothing until `continue_after` says where the feed ends."""
+        self._end = None
+
+    def submit(self, token: int, transactions: tuple[SignedTransaction, ...], *, reach_bytes: int) -> Refusal | None:
+        """Take the transactions, all or none; None if they are taken.
+
+        reach_bytes: what the feed's batches reach beyond the final cut. transactions: at least one.
+        """
+        size = sum(transaction.size_bytes for transaction in transactions)
+        if self._end is None:
+            return Refusal.FEED_LOST
+        if not 1 <= len(transactions) <= SUBMISSION_TRANSACTIONS_MAX:
+            return Refusal.TOO_LARGE
+        if reach_bytes + self._waiting_bytes + size > WINDOW_BYTES:
+            return Refusal.FEED_FULL
+        for transaction in transactions[:-1]:
+            self._waiting.append((None, transaction))
+        self._waiting.append((token, transactions[-1]))
+        self._waiting_bytes += size
+        return None
+
+    def deadline_ms(self) -> int | None:
+        """Return when the next batch is to be sealed; in the past for at once; None if nothing waits."""
+        if not self._waiting or self._end is None:
+            return None
+        if self._sealed_ms is None or self._has_full_batch():
+            return 0
+        return self._sealed_ms + SEAL_DELAY_MS
+
+    def seal(self, *, now_ms: int, wall_ms: int, at_once: bool = False) -> Sealed | None:
+        """Return the next batch if one is due. wall_ms: the batch's time. at_once: do not wait for more to gather."""
+        deadline = self.deadline_ms()
+        if deadline is None or self._end is None or (deadline > now_ms and not at_once):
+            return None
+        transactions, tokens = self._take()
+        seq, previous = self._end
+        batch = seal_batch(
+            network_id=self._network_id,
+            feed=self.feed,
+            seq=Seq(seq),
+            previous=previous,
+            time_ms=wall_ms,
+            transactions=transactions,
+            key=self._key,
+        )
+        self._end = (seq + 1, batch.digest)
+        self._sealed_ms = now_ms
+        return Sealed(batch, tokens)
+
+    def _has_full_batch(self) -> bool:
+        return len(self._waiting) >= BATCH_TRANSACTIONS_MAX or self._waiting_bytes >= BATCH_BODY_BYTES_MAX
+
+    def _take(self) -> tuple[tuple[SignedTransaction, ...], tuple[int, ...]]:
+        transactions: list[SignedTransaction] = []
+        tokens: list[int] = []
+        size = 0
+        while self._waiting and len(transactions) < BATCH_TRANSACTIONS_MAX:
+            token, transaction = self._waiting[0]
+            if size + transaction.size_bytes > BATCH_BODY_BYTES_MAX:
+                break
+            self._waiting.popleft()
+            size += transaction.size_bytes
+            transactions.append(transaction)
+            if token is not None:
+                tokens.append(token)
+        self._waiting_bytes -= size
+        return tuple(transactions), tuple(tokens)

@@ -1,0 +1,215 @@
+"""What is missing and whom it was asked of: batches and blocks by their digest, from one peer after the other.
+
+At most `OPEN_PER_PEER_MAX` requests are open with a peer and `OPEN_MAX` in all. What is not answered in time is asked
+of the next peer, while the first may still answer. Who is asked is decided by turn, not by chance.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from consensus.types import Digest
+from node.wire.ids import MemberId
+from node.wire.messages import BatchRequest, BlockRequest
+
+OPEN_PER_PEER_MAX: Final = 8
+OPEN_MAX: Final = 64
+ASK_AGAIN_MS: Final = 300
+ASK_AGAIN_MS_MAX: Final = 5_000
+OPEN_MS_MAX: Final = 6_000
+"""A request that is not answered by then has failed, and its place is free again."""
+
+Request = BatchRequest | BlockRequest
+
+
+@dataclass(slots=True)
+class _Want:
+    request: Request
+    hints: deque[MemberId]
+    is_urgent: bool
+    expires_ms: int | None
+    wait_ms: int = ASK_AGAIN_MS
+    is_ready: bool = False
+    asked: dict[MemberId, None] = field(default_factory=dict)
+
+
+class Fetcher:
+    """The wants, in order of need, and the open requests."""
+
+    def __init__(self, *, is_needed: Callable[[Digest], bool]) -> None:
+        """Begin with no wants.
+
+        is_needed: asked before each request of a want that does not expire; if it is not, it is forgotten.
+        """
+        self._is_needed = is_needed
+        self._wants: dict[Digest, _Want] = {}
+        self._urgent: deque[Digest] = deque()
+        self._ready: deque[Digest] = deque()
+        self._later: list[tuple[int, int, Digest]] = []
+        self._closing: list[tuple[int, int, MemberId, Digest]] = []
+        self._open: dict[MemberId, dict[Digest, int]] = {}
+        self._open_count = 0
+        self._count = 0
+        self._turn = 0
+
+    @property
+    def want_count(self) -> int:
+        """How many things are wanted."""
+        return len(self._wants)
+
+    @property
+    def open_count(self) -> int:
+        """How many requests are open."""
+        return self._open_count
+
+    def is_wanted(self, digest: Digest) -> bool:
+        """Return whether this is wanted."""
+        return digest in self._wants
+
+    def is_open(self, member: MemberId, digest: Digest) -> bool:
+        """Return whether the member was asked for this and may still answer."""
+        return digest in self._open.get(member, ())
+
+    def want(
+        self,
+        digest: Digest,
+        request: Request,
+        *,
+        now_ms: int,
+        hints: tuple[MemberId, ...] = (),
+        is_urgent: bool = True,
+        after_ms: int = 0,
+        expires_ms: int | None = None,
+    ) -> None:
+        """Ask for something until it is here.
+
+        hints: whom to ask first. is_urgent: agreement waits for it. after_ms: not before so long from now, as it may
+        come by itself. expires_ms: give up then; None for never. A second call makes a want more pressing, never less.
+        """
+        want = self._wants.get(digest)
+        if want is None:
+            want = self._wants[digest] = _Want(request, deque(hints), is_urgent, expires_ms)
+            if after_ms > 0:
+                self._push_later(now_ms + after_ms, digest)
+            else:
+                self._make_ready(digest, want)
+            return
+        if expires_ms is None or (want.expires_ms is not None and expires_ms > want.expires_ms):
+            want.expires_ms = expires_ms
+        want.hints.extend(hint for hint in hints if hint not in want.asked and hint not in want.hints)
+        if after_ms == 0 and not want.asked and not want.is_ready:
+            want.is_urgent = want.is_urgent or is_urgent
+            self._make_ready(digest, want)
+
+    def drop(self, digest: Digest) -> None:
+        """Want it no longer: it is here, or not needed."""
+        self._wants.pop(digest, None)
+
+    def close(self, member: MemberId, digest: Digest) -> bool:
+        """Note that a member has answered; return whether it had been asked."""
+        requests = self._open.get(member)
+        if requests is None or requests.pop(digest, None) is None:
+            return False
+        self._open_count -= 1
+        return True
+
+    def ask_now(self, digest: Digest) -> None:
+        """Ask the next peer for it without waiting: the answer that came was of no use."""
+        want = self._wants.get(digest)
+        if want is not None and not want.is_ready:
+            self._make_ready(digest, want)
+
+    def peer_up(self, member: MemberId) -> None:
+        """Count on a member from now on."""
+        self._open.setdefault(member, {})
+
+    def peer_down(self, member: MemberId) -> None:
+        """Ask others for what this member was asked for."""
+        requests = self._open.pop(member, {})
+        self._open_count -= len(requests)
+        for digest in requests:
+            self.ask_now(digest)
+
+    def deadline_ms(self) -> int | None:
+        """Return when `take_due` has something to do again."""
+        times = [heap[0][0] for heap in (self._later, self._closing) if heap]
+        return min(times, default=None)
+
+    def take_due(self, now_ms: int) -> list[tuple[MemberId, Request]]:
+        """Return the requests to send now, and count them as open."""
+        while self._closing and self._closing[0][0] <= now_ms:
+            at_ms, _, member, digest = heapq.heappop(self._closing)
+            if self._open.get(member, {}).get(digest) == at_ms:
+                self.close(member, digest)
+        while self._later and self._later[0][0] <= now_ms:
+            _, _, digest = heapq.heappop(self._later)
+            want = self._wants.get(digest)
+            if want is None or want.is_ready:
+                continue
+            if self._is_over(digest, want, now_ms):
+                del self._wants[digest]
+                continue
+            self._make_ready(digest, want)
+        sends: list[tuple[MemberId, Request]] = []
+        for queue in (self._urgent, self._ready):
+            self._assign(queue, now_ms, sends)
+        return sends
+
+    def _assign(self, queue: deque[Digest], now_ms: int, sends: list[tuple[MemberId, Request]]) -> None:
+        for _ in range(len(queue)):
+            if self._open_count >= OPEN_MAX or all(
+                len(requests) >= OPEN_PER_PEER_MAX for requests in self._open.values()
+            ):
+                return
+            digest = queue.popleft()
+            want = self._wants.get(digest)
+            if want is None or not want.is_ready:
+                continue
+            want.is_ready = False
+            if self._is_over(digest, want, now_ms):
+                del self._wants[digest]
+                continue
+            member = self._choose(digest, want)
+            if member is not None:
+                want.asked[member] = None
+                closes_ms = now_ms + OPEN_MS_MAX
+                self._count += 1
+                self._open[member][digest] = closes_ms
+                self._open_count += 1
+                heapq.heappush(self._closing, (closes_ms, self._count, member, digest))
+                sends.append((member, want.request))
+            self._push_later(now_ms + want.wait_ms, digest)
+            want.wait_ms = min(want.wait_ms * 3 // 2, ASK_AGAIN_MS_MAX)
+
+    def _is_over(self, digest: Digest, want: _Want, now_ms: int) -> bool:
+        return not self._is_needed(digest) if want.expires_ms is None else want.expires_ms <= now_ms
+
+    def _choose(self, digest: Digest, want: _Want) -> MemberId | None:
+        """Return whom to ask: a hint, then whoever was not asked in this round, by turn."""
+        while want.hints:
+            if self._is_free(want.hints[0], digest):
+                return want.hints.popleft()
+            want.hints.popleft()
+        members = list(self._open)
+        if all(member in want.asked for member in members):
+            want.asked.clear()
+        self._turn += 1
+        for place in range(len(members)):
+            member = members[(self._turn + place) % len(members)]
+            if member not in want.asked and self._is_free(member, digest):
+                return member
+        return None
+
+    def _is_free(self, member: MemberId, digest: Digest) -> bool:
+        requests = self._open.get(member)
+        return requests is not None and digest not in requests and len(requests) < OPEN_PER_PEER_MAX
+
+    def _make_ready(self, digest: Digest, want: _Want) -> None:
+        want.is_ready = True
+        (self._urgent if want.is_urgent else self._ready).append(digest)
+
+    def _push_later(self, at_ms: int, digest: Digest) -> None:
+        self._count += 1
+        heapq.heappush(self._later, (at_ms, self._count, digest))

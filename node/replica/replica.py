@@ -1,0 +1,584 @@
+"""The replica: `Replica.step` takes what happened to this node and returns what its driver must do, in order.
+
+It holds the consensus core and does what the core asks for: it builds and judges blocks over the feeds, makes their
+bodies complete, catches up by chain sync. What belongs to data alone is in `traffic`, `bodies`, `proposing` and
+`chain_sync`; this file joins them, and all that becomes final passes through `_commit`, keyed by height.
+"""
+
+from collections import deque
+from typing import assert_never
+
+from consensus import effects as core_effects
+from consensus import inputs as core_inputs
+from consensus.certificates import Notary
+from consensus.core import Core
+from consensus.errors import invariant
+from consensus.messages import (
+    Block,
+    Certificate,
+    CertificateRequest,
+    CoreMessage,
+    Proposal,
+    Status,
+    Vote,
+    VoteKind,
+    payload_digest,
+)
+from consensus.scheme import Signer, Verifier
+from consensus.types import Digest, Height
+from node.feed.acknowledged import Acknowledged
+from node.feed.feeds import Feeds
+from node.feed.own import OwnFeed
+from node.replica import inputs
+from node.replica.bodies import SYNC_GAP, Bodies
+from node.replica.chain_sync import ChainSync
+from node.replica.clocks import Clocks
+from node.replica.effects import (
+    Alarm,
+    Broadcast,
+    Effect,
+    FinalBlock,
+    Finalized,
+    Halt,
+    Persist,
+    ReportEvidence,
+    ReportFault,
+    Send,
+    ServeBatch,
+    ServeBlock,
+    ServeChain,
+    StoreBlock,
+)
+from node.replica.executed import ExecutedHeights
+from node.replica.judge import Invalid, NeedsExecution, judge_block
+from node.replica.membership import Membership, ValidatorKeys
+from node.replica.moment import Moment, earliest
+from node.replica.overview import FeedView, Overview
+from node.replica.proposing import Proposing
+from node.replica.recovered import Recovered, ReplicaSetup
+from node.replica.serving import CHAIN_BUDGET, DATA_BUDGET, HELP_BUDGET, Allowance
+from node.replica.start import core_recovered, core_setup, first_frontier
+from node.replica.timers import CoreTimers
+from node.replica.traffic import FeedTraffic
+from node.replica.tree import BlockTree, Node
+from node.wire.ids import FeedId, MemberId
+from node.wire.messages import (
+    CHAIN_BLOCKS_MAX,
+    BatchData,
+    BatchRequest,
+    BlockData,
+    BlockRequest,
+    ChainData,
+    ChainRequest,
+    Have,
+    Hello,
+    Message,
+    StatusReport,
+)
+
+CLOCK_STEP_MS = 20
+"""The core is told of the wall clock when it has moved by more than this against the monotonic one."""
+
+
+class Replica:
+    """One node of the network, without its disk, sockets and threads."""
+
+    def __init__(
+        self,
+        setup: ReplicaSetup,
+        recovered: Recovered,
+        *,
+        signer: Signer,
+        verifier: Verifier | None = None,
+        now_ms: int,
+        wall_ms: int,
+    ) -> None:
+        """Hold what is given; the input Started does the work.
+
+        signer: the node's key. verifier: of the validators' votes; None for their node keys.
+        """
+        genesis = setup.genesis
+        self._setup = setup
+        self._moment = moment = Moment(now_ms, wall_ms)
+        self._membership = membership = Membership(genesis, setup.member)
+        self._recovered = recovered
+        verifier = ValidatorKeys(genesis) if verifier is None else verifier
+        self._feeds = feeds = Feeds(recovered.final_tips, recovered.held, now_ms)
+        self._acknowledged = Acknowledged(membership.others)
+        known = recovered.core.executed or ((genesis.anchor_height, genesis.state_digest),)
+        self._executed = ExecutedHeights(
+            known,
+            height=recovered.executed_height,
+            others=membership.others,
+            is_validator=membership.own_index is not None,
+        )
+        self._tree = tree = BlockTree(
+            feeds=feeds,
+            membership=membership,
+            batches_max=genesis.parameters.block_batches_max,
+            height=recovered.final_height,
+            digest=genesis.anchor_digest if recovered.final_digest is None else recovered.final_digest,
+            frontier=first_frontier(genesis) if recovered.frontier is None else recovered.frontier,
+        )
+        self._bodies = Bodies(moment, feeds=feeds, tree=tree)
+        self._fetcher = self._bodies.fetcher
+        own_feed = membership.own_feed
+        self._traffic = FeedTraffic(
+            moment,
+            network_id=genesis.network_id,
+            membership=membership,
+            feeds=feeds,
+            own=None if own_feed is None else OwnFeed(network_id=genesis.network_id, feed=own_feed, key=signer),
+            acknowledged=self._acknowledged,
+            executed=self._executed,
+            fetcher=self._fetcher,
+            bodies=self._bodies,
+        )
+        self._proposing = (
+            None
+            if membership.own_index is None
+            else Proposing(
+                moment,
+                genesis=genesis,
+                timing=setup.timing,
+                membership=membership,
+                feeds=feeds,
+                acknowledged=self._acknowledged,
+                executed=self._executed,
+                tree=tree,
+                own_index=membership.own_index,
+            )
+        )
+        self._core = Core(
+            core_setup(genesis, membership),
+            setup.timing,
+            core_recovered(recovered, tree),
+            signer=None if membership.own_index is None else signer,
+            verifier=verifier,
+            wall_offset_ms=wall_ms - now_ms,
+        )
+        self._wall_offset_ms = wall_ms - now_ms
+        notary = Notary(genesis.network_id, genesis.epoch, len(genesis.validators), verifier)
+        self._sync = ChainSync(tree, notary, genesis.epoch)
+        self._timers = CoreTimers()
+        self._clocks = Clocks(skew_ms=setup.timing.clock_skew_ms)
+        self._data_allowance = Allowance(DATA_BUDGET)
+        self._chain_allowance = Allowance(CHAIN_BUDGET)
+        self._help_allowance = Allowance(HELP_BUDGET)
+        self._judging: dict[Digest, core_effects.RequestJudgement] = {}
+        self._to_core: deque[core_inputs.Input] = deque()
+        self._up: dict[MemberId, None] = {}
+        self._sender: MemberId | None = None
+        self._final_certificate = recovered.core.final_certificate
+        self._is_dirty = False
+        self._is_halted = False
+
+    # What the driver may ask at any time.
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """When TimerDue is due, in monotonic milliseconds; a time in the past means at once."""
+        if self._is_halted:
+            return None
+        return earliest(
+            self._timers.deadline_ms(),
+            self._traffic.deadline_ms(),
+            self._fetcher.deadline_ms(),
+            self._sync.deadline_ms() if self._up else None,
+            None if self._proposing is None else self._proposing.deadline_ms(),
+        )
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the replica has stopped for good."""
+        return self._is_halted
+
+    def overview(self) -> Overview:
+        """Return where this node stands, for people."""
+        return Overview(
+            view=self._core.view,
+            leader=self._membership.member_at(self._core.leader),
+            final_height=self._tree.final_height,
+            final_digest=self._tree.final_digest,
+            executed_height=self._executed.height,
+            sync_target=self._sync.target,
+            peers=tuple(sorted(self._up)),
+            feeds=tuple(
+                FeedView(tip.feed, final_seq=self._feeds.branches(tip.feed).final_seq, held_seq=tip.seq)
+                for tip in self._feeds.all_tips()
+            ),
+            uncut_batches=sum(self._feeds.branches(feed).held_count for feed in self._feeds.uncut()),
+            open_requests=self._fetcher.open_count,
+        )
+
+    def holders(self, feed: FeedId, seq: int) -> int:
+        """Return how many other validators are known to hold a feed's batch that this node holds."""
+        return self._acknowledged.holders(self._feeds.branches(feed), seq)
+
+    # One step.
+
+    def step(self, incoming: inputs.Input, now_ms: int, wall_ms: int) -> tuple[Effect, ...]:
+        """Apply one input and return what the driver must do, in that order.
+
+        Total over peer input: a wrong message yields ReportFault, never an exception.
+        now_ms: monotonic milliseconds, never less than in the call before. wall_ms: Unix milliseconds.
+        """
+        if self._is_halted:
+            return ()
+        moment = self._moment
+        invariant(now_ms >= moment.now_ms, "the monotonic clock never goes back")
+        moment.now_ms, moment.wall_ms, moment.out = now_ms, wall_ms, []
+        if abs(wall_ms - now_ms - self._wall_offset_ms) > CLOCK_STEP_MS and not isinstance(incoming, inputs.Started):
+            self._wall_offset_ms = wall_ms - now_ms
+            self._to_core.append(core_inputs.WallClock(self._wall_offset_ms))
+        self._handle(incoming)
+        self._finish()
+        self._sender = None
+        return tuple(moment.out)
+
+    def _handle(self, incoming: inputs.Input) -> None:
+        match incoming:
+            case inputs.MessageReceived(member, message):
+                self._on_message(member, message)
+            case inputs.TimerDue():
+                self._on_timers()
+            case inputs.BatchChecked():
+                self._on_settled(self._traffic.on_checked(incoming))
+            case inputs.Submitted():
+                self._traffic.submit(incoming)
+            case inputs.Executed(height, state_digest):
+                self._on_executed(height, state_digest)
+            case inputs.PeerUp(member):
+                self._on_peer_up(member)
+            case inputs.PeerDown(member):
+                self._on_peer_down(member)
+            case inputs.Started():
+                self._to_core.append(core_inputs.Started())
+                self._run_core()
+                self._traffic.recover_own(self._recovered.own_logged)
+                self._recovered = Recovered()
+                self._is_dirty = True
+            case inputs.Shutdown():
+                self._traffic.stop()
+                self._to_core.append(core_inputs.Shutdown())
+            case _:
+                assert_never(incoming)
+
+    def _finish(self) -> None:
+        """Do what the input has made possible: seal, answer the core, catch up, say what is new, fetch."""
+        moment = self._moment
+        self._traffic.seal_due()
+        self._run_core()
+        while not self._is_halted:
+            self._catch_up()
+            self._consider_work()
+            if not self._to_core:
+                break
+            self._run_core()
+        if self._is_halted:
+            return
+        self._traffic.say_due()
+        for member, request in self._fetcher.take_due(moment.now_ms):
+            moment.out.append(Send(member, request))
+
+    def _consider_work(self) -> None:
+        """Tell the core whether work is due and give it the block it waits for, if anything of that has changed."""
+        proposing = self._proposing
+        ages_ms = None if proposing is None else proposing.deadline_ms()
+        is_aged = ages_ms is not None and ages_ms <= self._moment.now_ms
+        if not (self._is_dirty or self._traffic.touched or is_aged):
+            return
+        self._is_dirty = False
+        self._traffic.touched.clear()
+        if proposing is None:
+            return
+        is_due = proposing.work_changed()
+        if is_due is not None:
+            self._to_core.append(core_inputs.WorkDue(is_due))
+        built = proposing.build()
+        if built is not None:
+            self._to_core.append(built)
+
+    # Inputs.
+
+    def _on_timers(self) -> None:
+        while True:
+            due = self._timers.pop_due(self._moment.now_ms)
+            if due is None:
+                return
+            self._to_core.append(core_inputs.TimerFired(*due))
+            # One at a time: what it leads to may cancel the next one.
+            self._run_core()
+
+    def _on_executed(self, height: Height, state_digest: Digest) -> None:
+        self._executed.note(height, state_digest)
+        self._to_core.append(core_inputs.Executed(height, state_digest))
+        for digest in tuple(self._judging):
+            self._judge(digest)
+        self._is_dirty = True
+
+    def _on_peer_up(self, member: MemberId) -> None:
+        if not self._membership.has_member(member) or member == self._setup.member:
+            return
+        self._up[member] = None
+        self._fetcher.peer_up(member)
+        index = self._membership.index_of(member)
+        if index is not None:
+            self._to_core.append(core_inputs.PeerUp(index))
+        else:
+            self._moment.out.append(Send(member, self._to_wire(self._core.status())))
+
+    def _on_peer_down(self, member: MemberId) -> None:
+        if member not in self._up:
+            return
+        del self._up[member]
+        self._fetcher.peer_down(member)
+        index = self._membership.index_of(member)
+        if index is not None:
+            self._to_core.append(core_inputs.PeerDown(index))
+
+    def _on_message(self, member: MemberId, message: Message) -> None:
+        if not self._membership.has_member(member) or member == self._setup.member:
+            return
+        self._sender = member
+        match message:
+            case Vote() | Certificate() | Proposal() | CertificateRequest():
+                self._to_core.append(core_inputs.MessageReceived(self._membership.index_of(member), message))
+            case StatusReport():
+                self._on_status(member, message)
+            case Have(executed_height, have):
+                self._traffic.on_have(member, executed_height, have)
+            case BatchData(encoded):
+                self._traffic.on_batch(member, encoded)
+            case BlockData(block):
+                self._on_block(member, block)
+            case ChainData():
+                self._on_chain(member, message)
+            case BatchRequest() | BlockRequest() | ChainRequest():
+                self._serve(member, message)
+            case Hello():
+                self._moment.out.append(ReportFault(member, "hello inside a session", provable=True))
+            case _:
+                assert_never(message)
+
+    def _on_status(self, member: MemberId, report: StatusReport) -> None:
+        moment = self._moment
+        self._traffic.on_have(member, report.executed_height, report.have)
+        index = self._membership.index_of(member)
+        self._to_core.append(core_inputs.MessageReceived(index, report.status))
+        if index is not None:
+            alarm = self._clocks.note(member, report.clock_ms, wall_ms=moment.wall_ms, now_ms=moment.now_ms)
+            if alarm is not None:
+                moment.out.append(Alarm(alarm))
+            return
+        # The core answers validators alone; a node that follows is told what is final, and fetches the rest.
+        certificate = self._final_certificate
+        if (
+            certificate is not None
+            and report.status.final_view < certificate.subject.view
+            and self._help_allowance.take(member, moment.now_ms)
+        ):
+            moment.out.append(Send(member, certificate))
+
+    def _on_block(self, member: MemberId, block: Block) -> None:
+        digest = block.header.digest()
+        self._fetcher.close(member, digest)
+        if not self._bodies.is_block_wanted(digest):
+            return
+        if payload_digest(block.payload) != block.header.cut_digest:
+            self._moment.out.append(ReportFault(member, "block with the payload of another", provable=True))
+            self._fetcher.ask_now(digest)
+            return
+        if self._final_certificate is not None and digest == self._final_certificate.subject.digest:
+            self._aim(block.header.height)
+        self._on_settled(self._bodies.take_block(block, digest))
+
+    def _on_chain(self, member: MemberId, data: ChainData) -> None:
+        fault = self._sync.take(member, data, self._moment.now_ms)
+        if fault is not None:
+            self._moment.out.append(ReportFault(member, f"bad chain: {fault}", provable=True))
+
+    def _serve(self, member: MemberId, request: BatchRequest | BlockRequest | ChainRequest) -> None:
+        out, now_ms = self._moment.out, self._moment.now_ms
+        if isinstance(request, ChainRequest):
+            if not request.first <= request.last < request.first + CHAIN_BLOCKS_MAX:
+                out.append(ReportFault(member, "asks for too much of the chain", provable=True))
+            elif not self._chain_allowance.take(member, now_ms):
+                return
+            elif request.first > self._tree.final_height:
+                out.append(Send(member, ChainData(request.first, (), None)))
+            else:
+                out.append(ServeChain(member, request.first, request.last))
+        elif self._data_allowance.take(member, now_ms):
+            if isinstance(request, BatchRequest):
+                out.append(ServeBatch(member, request.tip))
+            else:
+                out.append(ServeBlock(member, request.digest))
+
+    # What the core asks for.
+
+    def _run_core(self) -> None:
+        while self._to_core and not self._is_halted:
+            for effect in self._core.step(self._to_core.popleft(), self._moment.now_ms):
+                self._carry_out(effect)
+
+    def _carry_out(self, effect: core_effects.Effect) -> None:
+        out = self._moment.out
+        match effect:
+            case core_effects.StoreBlock(block):
+                out.append(StoreBlock(block))
+            case core_effects.Persist(record):
+                out.append(Persist(record))
+                if isinstance(record, Certificate) and record.subject.kind == VoteKind.FINALIZE:
+                    self._note_final(record)
+            case core_effects.Broadcast(message):
+                out.append(Broadcast(self._to_wire(message)))
+            case core_effects.Send(peer, message):
+                out.append(Send(self._membership.member_at(peer), self._to_wire(message)))
+            case core_effects.SetTimer(timer, view, at_ms):
+                self._timers.set(timer, view, at_ms)
+            case core_effects.CancelTimers(view):
+                self._timers.cancel(view)
+            case core_effects.FetchBody(digest, hints):
+                members = tuple(self._membership.member_at(hint) for hint in hints)
+                self._on_settled(self._bodies.want_body(digest, members))
+            case core_effects.RequestJudgement(proposal):
+                digest = proposal.leader_vote.subject.digest
+                self._judging[digest] = effect
+                self._tree.add(proposal.block, digest)
+                self._on_settled(self._bodies.advance(digest))
+                self._judge(digest)
+            case core_effects.DropJudgement(digest):
+                if self._judging.pop(digest, None) is not None:
+                    self._bodies.drop(digest)
+            case core_effects.TipChanged(digest):
+                self._is_dirty = True
+                if self._proposing is not None:
+                    self._proposing.tip_changed(digest)
+            case core_effects.RequestBuild():
+                self._is_dirty = True
+                invariant(self._proposing is not None, "only a validator proposes")
+                assert self._proposing is not None
+                self._proposing.ask(effect)
+            case core_effects.Finalized(blocks, certificate):
+                self._commit(blocks[-1].header.digest(), certificate)
+            case core_effects.ReportEvidence(first, second):
+                out.append(ReportEvidence(self._membership.member_at(first.signer), first, second))
+            case core_effects.ReportFault(peer, why, provable):
+                member = self._sender if peer is None else self._membership.member_at(peer)
+                out.append(ReportFault(member, why, provable))
+            case core_effects.Alarm(why):
+                out.append(Alarm(why))
+            case core_effects.Halt(why):
+                self._halt(why)
+            case _:
+                assert_never(effect)
+
+    def _to_wire(self, message: CoreMessage) -> Message:
+        if not isinstance(message, Status):
+            return message
+        return StatusReport(
+            status=message,
+            executed_height=self._executed.height,
+            have=self._traffic.say_all(),
+            boot_nonce=self._setup.boot_nonce,
+            clock_ms=self._moment.wall_ms,
+        )
+
+    def _halt(self, why: str) -> None:
+        self._is_halted = True
+        self._moment.out.append(Halt(why))
+
+    # Blocks that have become complete.
+
+    def _on_settled(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            self._is_dirty = True
+            if self._sync.covers(node.digest):
+                if node.broken is not None:
+                    self._halt(f"final block {node.digest.hex()} cannot be: {node.broken}")
+                continue
+            self._judge(node.digest)
+            if node.digest not in self._bodies.wanted:
+                continue
+            if node.broken is not None:
+                self._halt(f"a quorum certified block {node.digest.hex()}, which cannot be: {node.broken}")
+                return
+            del self._bodies.wanted[node.digest]
+            self._to_core.append(core_inputs.BodyAvailable(node.block))
+
+    def _judge(self, digest: Digest) -> None:
+        """Give the verdict on a block, if it is asked for and nothing is missing."""
+        request, node = self._judging.get(digest), self._tree.find(digest)
+        if request is None or node is None:
+            return
+        why = node.broken
+        if why is None:
+            if node.covered is None:
+                return
+            header = node.block.header
+            frontier = self._tree.frontier_of(node.parent)
+            assert frontier is not None
+            verdict = judge_block(
+                header,
+                request.parent.header,
+                node.covered,
+                parameters=self._setup.genesis.parameters,
+                history_root=frontier.root(),
+                state_digest=self._executed.find(header.executed_height),
+            )
+            if isinstance(verdict, NeedsExecution):
+                return
+            why = verdict.why if isinstance(verdict, Invalid) else None
+        del self._judging[digest]
+        if why is not None:
+            self._moment.out.append(Alarm(f"block {digest.hex()} is invalid: {why}"))
+            self._bodies.drop(digest)
+        self._to_core.append(core_inputs.Judged(digest, why is None))
+
+    # Finality.
+
+    def _note_final(self, certificate: Certificate) -> None:
+        """The core has verified what is final; if that is far above us, catch up by ranges."""
+        if self._final_certificate is None or certificate.subject.view > self._final_certificate.subject.view:
+            self._final_certificate = certificate
+            node = self._tree.find(certificate.subject.digest)
+            if node is not None:
+                self._aim(node.height)
+
+    def _aim(self, height: Height) -> None:
+        if height > self._tree.final_height + SYNC_GAP:
+            self._sync.aim(height)
+            self._bodies.syncing_to = height
+
+    def _catch_up(self) -> None:
+        """Take the next steps of chain sync."""
+        sync, moment = self._sync, self._moment
+        for digest in sync.next_to_pursue():
+            self._on_settled(self._bodies.advance(digest, is_urgent=False))
+        completed = sync.completed()
+        if completed is not None:
+            digest, certificate = completed
+            last = self._tree.path_to(digest)
+            moment.out.extend(StoreBlock(node.block) for node in last)
+            self._commit(digest, certificate)
+            self._to_core.append(core_inputs.SyncedTo(last[-1].block, certificate))
+        request = sync.next_request(list(self._up), moment.now_ms)
+        if request is not None:
+            moment.out.append(Send(*request))
+        if sync.target is None and self._bodies.syncing_to is not None:
+            self._bodies.syncing_to = None
+            self._on_settled(self._bodies.resume())
+
+    def _commit(self, digest: Digest, certificate: Certificate) -> None:
+        """Make everything up to this complete block final: the one way, whoever brought it."""
+        path = self._tree.path_to(digest)
+        blocks = tuple(
+            FinalBlock(node.block, node.digest, tuple(record.tip for record in node.covered or ())) for node in path
+        )
+        self._tree.finalize(path)
+        self._moment.out.append(Finalized(blocks, certificate))
+        self._executed.forget_below(path[-1].block.header.executed_height)
+        self._bodies.clear_passed()
+        self._sync.passed()
+        self._is_dirty = True

@@ -1,0 +1,296 @@
+"""Batches in and out: sealing our own, taking others', saying what we hold and learning what others hold."""
+
+import itertools
+from typing import Final
+
+from consensus.types import ZERO_DIGEST, Digest, Height
+from node.crypto.digests import sha256
+from node.feed.acknowledged import Acknowledged
+from node.feed.branches import BRANCHES_MAX, FeedBranches
+from node.feed.feeds import Feeds, UnderCheck
+from node.feed.own import OwnFeed, Refusal, Sealed
+from node.feed.records import BatchRecord, CopyVerdict, record_of
+from node.ledger.batch import decode_batch_header
+from node.replica.bodies import Bodies
+from node.replica.effects import (
+    Accepted,
+    Alarm,
+    Broadcast,
+    CheckBatch,
+    LogBatch,
+    Refused,
+    ReportEvidence,
+    ReportFault,
+    StoreBatch,
+)
+from node.replica.executed import ExecutedHeights
+from node.replica.fetching import Fetcher
+from node.replica.inputs import BatchChecked, Submitted
+from node.replica.membership import Membership
+from node.replica.moment import Moment, earliest
+from node.replica.tree import Node
+from node.wire.codec import MalformedError
+from node.wire.ids import FeedId, FeedTip, MemberId, Seq
+from node.wire.messages import HAVE_ENTRIES_MAX, BatchData, BatchRequest, Have
+
+HAVE_DELAY_MS: Final = 10
+"""Under load, what we have come to hold is said at most that often."""
+
+CHASE_DELAY_MS: Final = 150
+"""How long a batch that a peer holds is waited for, as it is probably on its way, before it is fetched."""
+
+CHASE_MS_MAX: Final = 10_000
+"""How long a batch that nothing but a have-vector names is tried for. If it exists, the next status names it again."""
+
+_REFUSALS: Final = {
+    Refusal.FEED_FULL: "more is waiting to become final than the network lets one member hold back: try again later",
+    Refusal.FEED_LOST: "this node does not know where its feed ends: see the alarms",
+    Refusal.TOO_LARGE: "no transaction, or more than fit into one batch",
+}
+
+
+class FeedTraffic:
+    """The feeds' side of the machine. touched: the feeds in which something has changed in this step."""
+
+    def __init__(
+        self,
+        moment: Moment,
+        *,
+        network_id: Digest,
+        membership: Membership,
+        feeds: Feeds,
+        own: OwnFeed | None,
+        acknowledged: Acknowledged,
+        executed: ExecutedHeights,
+        fetcher: Fetcher,
+        bodies: Bodies,
+    ) -> None:
+        self._moment = moment
+        self._network_id = network_id
+        self._membership = membership
+        self._feeds = feeds
+        self._own = own
+        self._own_logged: FeedTip | None = None
+        self._acknowledged = acknowledged
+        self._executed = executed
+        self._fetcher = fetcher
+        self._bodies = bodies
+        self._unsaid: dict[FeedId, None] = {}
+        self._said_executed = executed.height
+        self._said_ms: int | None = None
+        self._is_stopping = False
+        self.touched: dict[FeedId, None] = {}
+
+    # Our own feed.
+
+    def recover_own(self, logged: FeedTip | None) -> None:
+        """Find where our feed ends. logged: the newest batch that we have ever sent to anyone."""
+        if self._own is None:
+            return
+        branches = self._feeds.branches(self._own.feed)
+        self._own_logged = logged
+        tips = branches.tips()
+        if branches.is_forked or (
+            logged is not None
+            and branches.final_seq < logged.seq <= branches.limit_seq
+            and branches.at(logged.seq).tip != logged
+        ):
+            self._moment.out.append(Alarm("our own feed forks: another process has used the key of this node"))
+        elif logged is not None and logged.seq > branches.limit_seq:
+            # It is durable elsewhere, if anywhere. Sealing another one in its place would fork the feed.
+            self._moment.out.append(Alarm(f"batch {logged.seq} of our own feed is not in the store: fetching it"))
+            self._want_own(logged)
+        elif tips:
+            if logged is None or tips[0].seq > logged.seq:
+                # Stored and never sent: from here on it counts as sent, and others find it by our have-vector.
+                self._moment.out.append(LogBatch(tips[0]))
+            self._own.continue_after(seq=tips[0].seq, digest=tips[0].digest)
+        else:
+            self._own.continue_after(seq=-1, digest=ZERO_DIGEST)
+
+    def submit(self, submitted: Submitted) -> None:
+        """Take a submission, or say why not."""
+        refusal = self._refusal(submitted)
+        if refusal is not None:
+            self._moment.out.append(Refused(submitted.token, *refusal))
+
+    def _refusal(self, submitted: Submitted) -> tuple[str, str] | None:
+        if self._own is None:
+            return "observer", "this node's member is an observer, which may not submit"
+        if self._is_stopping:
+            return "stopping", "the node is stopping"
+        reach_bytes = self._feeds.branches(self._own.feed).reach_bytes
+        refusal = self._own.submit(submitted.token, submitted.transactions, reach_bytes=reach_bytes)
+        return None if refusal is None else (refusal.value, _REFUSALS[refusal])
+
+    def stop(self) -> None:
+        """Seal what waits, and take no more."""
+        self._is_stopping = True
+
+    def seal_due(self) -> None:
+        """Seal what is due."""
+        if self._own is None:
+            return
+        moment = self._moment
+        while True:
+            sealed = self._own.seal(now_ms=moment.now_ms, wall_ms=moment.wall_ms, at_once=self._is_stopping)
+            if sealed is None:
+                return
+            self._publish(sealed)
+
+    def _publish(self, sealed: Sealed) -> None:
+        out, batch = self._moment.out, sealed.batch
+        # Safety: durable first, then recorded as sent, then shown to anyone: else a crash forks the feed.
+        out.append(StoreBatch(batch))
+        out.append(LogBatch(batch.tip))
+        out.append(Broadcast(BatchData(batch.encoded)))
+        out.extend(Accepted(token, batch.tip) for token in sealed.tokens)
+        # Nobody can wait for a batch that has only now come to be.
+        self._hold(record_of(batch))
+
+    def _want_own(self, tip: FeedTip) -> None:
+        self._fetcher.want(
+            tip.digest, BatchRequest(tip), now_ms=self._moment.now_ms, is_urgent=False, expires_ms=_NEVER_MS
+        )
+
+    # Batches of others.
+
+    def on_batch(self, member: MemberId, encoded: bytes) -> None:
+        """Take the bytes of a batch: an answer, or the next one of a feed; have them checked."""
+        out = self._moment.out
+        try:
+            header = decode_batch_header(encoded)
+        except MalformedError as error:
+            out.append(ReportFault(member, f"bad batch: {error}", provable=True))
+            return
+        node_key = self._membership.find_feed_key(header.feed)
+        if header.network_id != self._network_id or node_key is None:
+            out.append(ReportFault(member, f"batch of no feed of this network: {header.feed.member}", provable=True))
+            return
+        tip = FeedTip(header.feed, header.seq, sha256(header.signing_bytes()))
+        was_asked = self._fetcher.close(member, tip.digest)
+        if self._feeds.is_here(tip):
+            return
+        is_named = was_asked or self._fetcher.is_wanted(tip.digest)
+        if not is_named and not self._feeds.takes_pushed(tip, header.previous, len(encoded)):
+            return
+        self._feeds.begin_check(UnderCheck(tip, header.previous, len(encoded), member, is_named))
+        out.append(CheckBatch(tip.digest, encoded, node_key))
+
+    def on_checked(self, answer: BatchChecked) -> list[Node]:
+        """Take the result of a check; return the blocks that are settled by it."""
+        check = self._feeds.end_check(answer.digest)
+        if check is None:
+            return []
+        out, tip = self._moment.out, check.tip
+        branches = self._feeds.branches(tip.feed)
+        match answer.checked.verdict:
+            case CopyVerdict.BAD_COPY:
+                out.append(ReportFault(check.sender, f"bad batch: {answer.checked.why}", provable=True))
+                if self._bodies.is_needed(tip.digest):
+                    self._fetcher.want(tip.digest, BatchRequest(tip), now_ms=self._moment.now_ms)
+                self._fetcher.ask_now(tip.digest)
+                return []
+            case CopyVerdict.INVALID:
+                branches.mark_invalid(tip.digest, answer.checked.why)
+                why = f"batch {tip.seq} of {tip.feed.member} is invalid, its feed stands still: {answer.checked.why}"
+                out.append(Alarm(why))
+                out.append(ReportFault(tip.feed.member, why, provable=True))
+            case CopyVerdict.GOOD:
+                batch = answer.checked.batch
+                assert batch is not None
+                self._acknowledged.learn_pushed(check.sender, tip)
+                if tip.seq > branches.final_seq:
+                    out.append(StoreBatch(batch))
+                    self._hold(record_of(batch))
+                self._chase_below(branches, FeedTip(tip.feed, Seq(tip.seq - 1), check.previous))
+        self._fetcher.drop(tip.digest)
+        return self._bodies.batch_settled(tip.digest)
+
+    def _hold(self, record: BatchRecord) -> None:
+        feed = record.tip.feed
+        added = self._feeds.add(record, self._moment.now_ms)
+        if added.rival is not None:
+            self._moment.out.append(ReportEvidence(feed.member, added.rival, record.tip))
+            self._moment.out.append(Alarm(f"{feed.member} has signed two batches {record.tip.seq} of its feed"))
+        if added.connected:
+            self.touched[feed] = self._unsaid[feed] = None
+        if self._own is not None and feed == self._own.feed:
+            self._check_own()
+
+    def _check_own(self) -> None:
+        """A batch of our own feed has come to be held: the one just sealed, or one that came from outside."""
+        assert self._own is not None
+        branches = self._feeds.branches(self._own.feed)
+        if self._own.is_lost:
+            logged = self._own_logged
+            if logged is not None and branches.is_connected(logged.digest) and branches.limit_seq == logged.seq:
+                self._own.continue_after(seq=logged.seq, digest=logged.digest)
+        elif branches.is_forked or branches.limit_seq >= self._own.next_seq:
+            # Safety: whatever we sealed next would be the second batch of its seq.
+            self._own.lose()
+            self._moment.out.append(
+                Alarm("others hold batches of our own feed that are not ours: the store was rolled back, or copied")
+            )
+
+    def _chase_below(self, branches: FeedBranches, tip: FeedTip) -> None:
+        """Fetch the link below a batch that floats."""
+        if tip.seq > branches.final_seq and not branches.is_connected(tip.digest):
+            self._chase(tip, hints=(), after_ms=0)
+
+    def _chase(self, tip: FeedTip, *, hints: tuple[MemberId, ...], after_ms: int) -> None:
+        if self._feeds.is_worth_chasing(tip):
+            self._fetcher.want(
+                tip.digest,
+                BatchRequest(tip),
+                now_ms=self._moment.now_ms,
+                hints=hints,
+                is_urgent=False,
+                after_ms=after_ms,
+                expires_ms=self._moment.now_ms + CHASE_MS_MAX,
+            )
+
+    # What is held where.
+
+    def on_have(self, member: MemberId, executed: Height, have: tuple[FeedTip, ...]) -> None:
+        """Take what a member says to hold and to have executed."""
+        self._executed.report(member, executed)
+        for feed, group in itertools.groupby(have, key=lambda tip: tip.feed):
+            if self._membership.find_feed_key(feed) is None:
+                continue
+            tips = tuple(group)
+            self._acknowledged.learn(member, feed, tips)
+            self.touched[feed] = None
+            branches = self._feeds.branches(feed)
+            for tip in tips[:BRANCHES_MAX]:
+                if not branches.is_connected(tip.digest):
+                    missing = branches.walk(tip, branches.final).missing
+                    if missing is not None:
+                        self._chase(missing, hints=(member,), after_ms=CHASE_DELAY_MS)
+
+    def say_all(self) -> tuple[FeedTip, ...]:
+        """Return the full have-vector, for a status."""
+        return self._feeds.all_tips()[:HAVE_ENTRIES_MAX]
+
+    def say_due(self) -> None:
+        """Say what we have come to hold and to execute since we last said so, unless that was just now."""
+        deadline = self._have_deadline_ms()
+        if deadline is None or deadline > self._moment.now_ms:
+            return
+        tips = tuple(tip for feed in self._unsaid for tip in self._feeds.branches(feed).tips())
+        self._moment.out.append(Broadcast(Have(self._executed.height, tips[:HAVE_ENTRIES_MAX])))
+        self._unsaid.clear()
+        self._said_executed = self._executed.height
+        self._said_ms = self._moment.now_ms
+
+    def _have_deadline_ms(self) -> int | None:
+        if not self._unsaid and self._said_executed == self._executed.height:
+            return None
+        return 0 if self._said_ms is None else self._said_ms + HAVE_DELAY_MS
+
+    def deadline_ms(self) -> int | None:
+        """Return when `seal_due` or `say_due` has something to do."""
+        return earliest(self._have_deadline_ms(), None if self._own is None else self._own.deadline_ms())
+
+
+_NEVER_MS: Final = 2**62
