@@ -5,7 +5,7 @@ vote log notes the count, while the chain notes how far the vote log was on disk
 LevelDB takes a log that was cut short for its end, but a chain or a vote log that went back in time is found out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from node.ledger.batch import Batch, decode_batch
 from node.ledger.cut import decode_cut
 from node.ledger.genesis import Genesis
 from node.storage import keys
-from node.storage.errors import CHAIN_ADVICE
+from node.storage.errors import CHAIN_ADVICE, DamagedStoreError
 from node.storage.store import Row, Store, create_store, open_store
 from node.storage.vote_records import START_POSITION, LogPosition
 from node.wire.codec import MalformedError, Packable, pack, read_array, read_digest, read_int, unpack
@@ -250,7 +250,7 @@ class ChainStore:
             blocks.append(block)
         return tuple(blocks)
 
-    def covered_batches(self, block: Block, tip_before: "TipBefore") -> tuple[Batch, ...]:
+    def covered_batches(self, block: Block, tip_before: Callable[[FeedId], FeedTip | None]) -> tuple[Batch, ...]:
         """Return the batches that a final block newly covers, in cut order, each feed by seq.
 
         tip_before: gives a feed's tip before this block, or None. Raises DamagedStoreError.
@@ -292,6 +292,10 @@ class ChainStore:
             for tip in decode_cut(block.payload):
                 self.get_batch(tip)
 
+    def damaged(self, why: object) -> DamagedStoreError:
+        """Return the error that says so, with the way out."""
+        return self._store.damaged(why)
+
     def verify(self) -> None:
         """Read all of it against its checksums. Raises DamagedStoreError."""
         self._store.verify()
@@ -299,21 +303,6 @@ class ChainStore:
     def close(self) -> None:
         """Close it: the next process may open it."""
         self._store.close()
-
-
-class TipBefore:
-    """Where the feeds stood before a block: a plain dictionary, or a look-up in the index."""
-
-    def __init__(self, tips: Iterable[FeedTip] = ()) -> None:
-        self._tips = {tip.feed: tip for tip in tips}
-
-    def __call__(self, feed: FeedId) -> FeedTip | None:
-        """Return the feed's tip, or None if it was never cut."""
-        return self._tips.get(feed)
-
-    def advance(self, tips: Iterable[FeedTip]) -> None:
-        """Take up the tips of the next cut."""
-        self._tips.update((tip.feed, tip) for tip in tips)
 
 
 def _frontier_bytes(frontier: Frontier) -> bytes:

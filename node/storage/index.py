@@ -29,7 +29,7 @@ FULL_CHECK_BYTES: Final = 256 * 1024 * 1024
 """An index up to this size is read whole at every start."""
 _SHORTS_CACHED: Final = 1 << 16
 _ITEMS_REMEMBERED: Final = 1 << 16
-_LIKE_ROWS_MAX: Final = 512
+_LIKE_ROWS_MAX: Final = 256
 """How many keys one look for near matches reads at most, for each beginning."""
 
 _short = lru_cache(maxsize=_SHORTS_CACHED)(keys.short)

@@ -1,7 +1,8 @@
 """Codes near a code that was misread: which keys to look through, and how far apart two codes are.
 
-One wrong, missing or extra sign leaves the first or the last half of a code intact. So looking at what begins with
-the first half, and at what ends with the last half, finds every code at distance one; both looks are bounded.
+One wrong, missing, extra or swapped sign leaves the first or the last half of a code intact (a swap in the middle: all
+but two signs of it). So looking at what begins with the first half, and at what ends with the last half, finds every
+code at distance one; both looks are bounded.
 """
 
 from typing import Final
@@ -12,7 +13,7 @@ DISTANCE_MAX: Final = 3
 
 def prefixes_to_scan(folded: str) -> list[str]:
     """Return beginnings of `folded`, longest first, down to its half: near matches share one of them."""
-    shortest = max(1, len(folded) // 2)
+    shortest = max(1, (len(folded) - 1) // 2)
     return [folded[:length] for length in range(len(folded), shortest - 1, -1)]
 
 

@@ -88,7 +88,7 @@ class VoteLog:
         self._lock = lock
         self._handle = handle
         self._network_id, self._public_key = identity
-        self._position = position
+        self._position = self._synced = position
         self._checksum = checksum
         self._sync_file = sync_file
         self._segment_bytes = segment_bytes
@@ -99,8 +99,8 @@ class VoteLog:
 
     @property
     def position(self) -> LogPosition:
-        """How far the log is on disk."""
-        return self._position
+        """How far the log is on disk: what has been synced, not merely written."""
+        return self._synced
 
     def append(self, record: Record) -> None:
         """Buffer one record; it is promised to nobody until `sync` has returned."""
@@ -126,6 +126,7 @@ class VoteLog:
         """
         self._write()
         self._guarded(lambda: self._sync_file(self._handle))
+        self._synced = self._position
         self._delete_segments()
         if self._position.offset >= self._segment_bytes:
             self._begin_segment()
@@ -172,7 +173,7 @@ class VoteLog:
             _sync_folder(self._folder)
             os.close(self._handle)
             self._handle = handle
-            self._position = LogPosition(number, len(content))
+            self._position = self._synced = LogPosition(number, len(content))
 
         self._guarded(begin)
 

@@ -57,6 +57,9 @@ class LogPosition:
     segment: int
     offset: int
 
+    def __str__(self) -> str:
+        return f"byte {self.offset} of segment {self.segment}"
+
 
 START_POSITION: Final = LogPosition(1, HEADER_BYTES)
 

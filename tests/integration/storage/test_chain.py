@@ -14,9 +14,10 @@ from node.errors import ConfigError, StorageError
 from node.ledger.batch import Batch
 from node.ledger.genesis import Genesis
 from node.storage import keys
-from node.storage.chain import ChainStore, ChainWrite, TipBefore, create_chain, open_chain
+from node.storage.chain import ChainStore, ChainWrite, create_chain, open_chain
 from node.storage.errors import DamagedStoreError, MissingStoreError, UnknownSchemaError, WriteFailedError
 from node.storage.vote_records import START_POSITION, LogPosition
+from node.wire.ids import FeedId, FeedTip
 from tests.support.chains import ChainBuilder, final_write
 from tests.support.networks import build_batch, build_genesis, build_transaction
 
@@ -113,10 +114,10 @@ def test_a_block_covers_its_batches_in_cut_order(chain: ChainStore) -> None:
     early = builder.finalize(chain, first[0])
     chain.commit(ChainWrite(batches=[fork]), START_POSITION)
     late = builder.finalize(chain, *first[1:], *second)
-    before = TipBefore()
-    assert chain.covered_batches(early, before) == (first[0],)
-    before.advance([first[0].tip])
-    assert chain.covered_batches(late, before) == (*first[1:], *second)
+    before: dict[FeedId, FeedTip] = {}
+    assert chain.covered_batches(early, before.get) == (first[0],)
+    before[first[0].header.feed] = first[0].tip
+    assert chain.covered_batches(late, before.get) == (*first[1:], *second)
 
 
 def test_a_cut_that_does_not_stand_on_the_last_one_is_damage(chain: ChainStore) -> None:
@@ -125,7 +126,7 @@ def test_a_cut_that_does_not_stand_on_the_last_one_is_damage(chain: ChainStore) 
     block = ChainBuilder(GENESIS).finalize(chain, *batches)
     stranger = build_batch(GENESIS, build_transaction(GENESIS, nonce=7), seq=0)
     with pytest.raises(DamagedStoreError, match="one chain"):
-        chain.covered_batches(block, TipBefore([stranger.tip]))
+        chain.covered_batches(block, lambda _: stranger.tip)
 
 
 def test_a_missing_batch_is_damage(chain: ChainStore) -> None:
@@ -133,7 +134,7 @@ def test_a_missing_batch_is_damage(chain: ChainStore) -> None:
     batches = build_feed(2)
     block = ChainBuilder(GENESIS).finalize(chain, batches[1])
     with pytest.raises(DamagedStoreError, match="missing"):
-        chain.covered_batches(block, TipBefore())
+        chain.covered_batches(block, lambda _: None)
 
 
 def test_final_blocks_come_in_order(chain: ChainStore) -> None:

@@ -28,5 +28,5 @@ def test_the_distance_counts_changes_up_to_its_cap(left: str, right: str, wanted
 
 def test_beginnings_go_down_to_half() -> None:
     """One wrong sign leaves one half intact."""
-    assert prefixes_to_scan("ABCDE") == ["ABCDE", "ABCD", "ABC", "AB"]
+    assert prefixes_to_scan("ABCDEF") == ["ABCDEF", "ABCDE", "ABCD", "ABC", "AB"]
     assert prefixes_to_scan("A") == ["A"]

@@ -1,0 +1,283 @@
+"""The index on a real LevelDB: what was executed is found, at one height, by all that it is filed under."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import plyvel
+import pytest
+
+from consensus.errors import InvariantError
+from consensus.types import Digest, Height
+from node.errors import StorageError
+from node.ledger.batch import Batch
+from node.ledger.state import EventCode, TransactionCode, WriteSet
+from node.lineage.records import EventRef, PostingKind
+from node.storage import keys
+from node.storage.errors import DamagedStoreError, MissingStoreError
+from node.storage.execution import execute_block
+from node.storage.index import IndexReader, IndexStore, create_index, open_index
+from tests.support.captures import PRODUCT, build_capture, lot, object_event, transformation_event
+from tests.support.chains import ChainBuilder
+from tests.support.networks import build_batch, build_genesis, build_transaction
+
+GENESIS = build_genesis()
+ELEMENT = json.dumps(
+    {
+        "type": "urn:epcglobal:epcis:vtype:EPCClass",
+        "vocabularyElementList": [
+            {
+                "id": PRODUCT,
+                "attributes": [{"id": "urn:epcglobal:cbv:mda#descriptionShort", "attribute": "Rye flour"}],
+            }
+        ],
+    }
+).encode()
+
+
+class Ledger:
+    """An index with a builder of blocks on top of it."""
+
+    def __init__(self, index: IndexStore) -> None:
+        self.index = index
+        self.builder = ChainBuilder(GENESIS)
+        self.batches: list[Batch] = []
+
+    def execute(self, *events: bytes, vocabulary: tuple[bytes, ...] = ()) -> WriteSet:
+        """Execute a block with one transaction of these events."""
+        seq = len(self.batches)
+        signed = build_capture(GENESIS, *events, nonce=seq, vocabulary=vocabulary)
+        batch = build_batch(GENESIS, signed, seq=seq, previous=self.batches[-1].digest if seq else Digest(bytes(32)))
+        self.batches.append(batch)
+        return execute_block(self.index, self.builder.build_block(batch), [batch])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    create_index(tmp_path / "index", GENESIS)
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def ledger(folder: Path) -> Iterator[Ledger]:
+    index = open_index(folder, GENESIS)
+    yield Ledger(index)
+    index.close()
+
+
+@pytest.fixture
+def reader(ledger: Ledger) -> Iterator[IndexReader]:
+    """Two blocks: two lots made, then one of them turned into a third."""
+    ledger.execute(
+        object_event("FLOUR-1", event_id="urn:uuid:1", hour=9), object_event("SALT-7", hour=8), vocabulary=(ELEMENT,)
+    )
+    ledger.execute(transformation_event(["FLOUR-1", "SALT-7"], ["DOUGH-4"], run="urn:run:1"))
+    with ledger.index.reader() as reader:
+        yield reader
+
+
+def test_a_new_index_stands_at_genesis(ledger: Ledger) -> None:
+    """Height 0, with the state digest of genesis."""
+    with ledger.index.reader() as reader:
+        assert (reader.height, reader.state_digest) == (0, GENESIS.state_digest)
+        assert reader.network_id == GENESIS.network_id
+        assert reader.parameters == GENESIS.parameters
+        assert list(reader.iterate_events()) == []
+        assert reader.find_block(Height(1)) is None
+
+
+def test_events_are_read_back_as_they_were_executed(ledger: Ledger) -> None:
+    """By their place, and in ledger order."""
+    first = ledger.execute(object_event("A"), object_event("B"))
+    second = ledger.execute(transformation_event(["A"], ["C"]))
+    with ledger.index.reader() as reader:
+        assert tuple(reader.iterate_events()) == first.events + second.events
+        assert reader.get_event(second.events[0].ref) == second.events[0]
+        with pytest.raises(KeyError):
+            reader.get_event(EventRef(Height(9), 0, 0))
+
+
+def test_postings_come_by_time_with_their_roles(reader: IndexReader) -> None:
+    """What an item's walk reads."""
+    postings = reader.postings_of(PostingKind.ITEM, lot("FLOUR-1"))
+    assert [(posting.ref, posting.role) for posting in postings] == [
+        (EventRef(Height(1), 0, 0), 1),
+        (EventRef(Height(2), 0, 0), 4),
+    ]
+    assert postings[0].time_ms < postings[1].time_ms
+    assert [posting.ref for posting in reader.postings_of(PostingKind.EVENT_ID, "urn:uuid:1")] == [
+        EventRef(Height(1), 0, 0)
+    ]
+    assert len(reader.postings_of(PostingKind.RUN_INPUT, "urn:run:1")) == 1
+    assert len(reader.postings_of(PostingKind.RUN_OUTPUT, "urn:run:1")) == 1
+    assert reader.postings_of(PostingKind.ITEM, "urn:nothing") == []
+
+
+def test_items_are_found_by_id_and_product(reader: IndexReader) -> None:
+    """With product and code, as their id says."""
+    item = reader.find_item(lot("FLOUR-1"))
+    assert item is not None
+    assert (item.product, item.code) == (PRODUCT, "FLOUR-1")
+    assert reader.find_item(lot("FLOUR-2")) is None
+    assert [row.code for row in reader.items_of_product(PRODUCT, limit=10)] == ["DOUGH-4", "FLOUR-1", "SALT-7"]
+    assert [row.code for row in reader.items_of_product(PRODUCT, limit=2)] == ["DOUGH-4", "FLOUR-1"]
+    assert reader.items_of_product("https://id.gs1.org/01/1", limit=10) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FLOUR-1",
+        "flour1",
+        "FLOUR-2",
+        "XLOUR-1",
+        "FLUOR-1",
+        "FLOR-1",
+        "FLOUR-11",
+        "FLOU",
+        "(01)09520001000003(10)FLOUR-1",
+        f"{PRODUCT}/10/FLOUR-9",
+    ],
+)
+def test_near_codes_are_found(reader: IndexReader, text: str) -> None:
+    """One wrong, missing, extra or swapped sign, other case or separators, a beginning, a code inside an id."""
+    assert [row.code for row in reader.items_like(text, limit=1)] == ["FLOUR-1"]
+
+
+def test_ids_that_begin_with_the_text_are_near(reader: IndexReader) -> None:
+    """An id that was cut short is completed."""
+    found = reader.items_like(f"{PRODUCT}/10/", limit=10)
+    assert {row.code for row in found} == {"DOUGH-4", "FLOUR-1", "SALT-7"}
+
+
+@pytest.mark.parametrize("text", ["", "ZZZZZZZZ", "-/-", "\0"])
+def test_nothing_is_near_nothing(reader: IndexReader, text: str) -> None:
+    """No suggestion is better than a far one."""
+    assert reader.items_like(text, limit=5) == []
+
+
+def test_a_transaction_is_found_with_its_verdict(ledger: Ledger) -> None:
+    """The row of its first time stands."""
+    writes = ledger.execute(object_event("A"), b"nonsense")
+    signed = ledger.batches[0].transactions[0]
+    batch = build_batch(GENESIS, signed, seq=1, previous=ledger.batches[0].digest)
+    again = execute_block(ledger.index, ledger.builder.build_block(batch), [batch])
+    assert again.transactions[0].code is TransactionCode.DUPLICATE
+    with ledger.index.reader() as reader:
+        found = reader.find_transaction(signed.id)
+        assert found == (1, writes.transactions[0])
+        assert found[1].event_codes == (EventCode.ACCEPTED, EventCode.UNREADABLE)
+        assert reader.transaction_ref(signed.id) == (1, 0)
+        assert reader.find_transaction(Digest(bytes(32))) is None
+        assert reader.transaction_ref(Digest(bytes(32))) is None
+        assert reader.has_transaction(signed.id)
+
+
+def test_execution_reads_what_it_wrote(ledger: Ledger) -> None:
+    """Feed clocks, event digests, batches and blocks."""
+    writes = ledger.execute(object_event("A"))
+    batch = ledger.batches[0]
+    with ledger.index.reader() as reader:
+        assert reader.feed_clock_ms(batch.header.feed) == dict(writes.feed_clocks)[batch.header.feed]
+        (member, digest) = writes.event_digests[0]
+        assert reader.has_event(member, digest)
+        assert not reader.has_event(member, Digest(bytes(32)))
+        assert reader.find_batch(batch.header.feed, 0) == (1, batch.digest)
+        assert reader.find_batch(batch.header.feed, 1) is None
+        assert reader.executed_tip(batch.header.feed) == batch.tip
+        block = reader.find_block(Height(1))
+        assert block is not None
+        assert (block.digest, block.state_digest) == (writes.block_digest, writes.state_digest)
+        assert (block.transaction_count, block.event_count) == (1, 1)
+        assert reader.find_member(member) == GENESIS.members[member]
+
+
+def test_master_data_of_each_member_stands_once(ledger: Ledger) -> None:
+    """The newest of each."""
+    ledger.execute(object_event("A"), vocabulary=(ELEMENT,))
+    writes = ledger.execute(vocabulary=(ELEMENT.replace(b"Rye", b"Wheat"),))
+    with ledger.index.reader() as reader:
+        assert tuple(reader.master_of(PRODUCT)) == writes.masters
+        assert reader.master_of("urn:nothing") == []
+
+
+def test_a_reader_holds_at_its_height(ledger: Ledger) -> None:
+    """What is executed meanwhile is not in its answers."""
+    ledger.execute(object_event("A"))
+    with ledger.index.reader() as early:
+        ledger.execute(object_event("B"))
+        assert early.height == 1
+        assert early.find_item(lot("B")) is None
+        with ledger.index.reader() as late:
+            assert late.height == 2
+            assert late.find_item(lot("B")) is not None
+
+
+def test_blocks_are_executed_in_order(ledger: Ledger) -> None:
+    """A height left out or repeated is our own bug."""
+    writes = ledger.execute(object_event("A"))
+    with pytest.raises(InvariantError):
+        ledger.index.write(writes, [])
+
+
+def test_the_index_goes_on_after_a_restart(folder: Path) -> None:
+    """Height and digest stand in the same write as what they speak of."""
+    index = open_index(folder, GENESIS)
+    writes = Ledger(index).execute(object_event("A"))
+    index.close()
+    index = open_index(folder, GENESIS)
+    assert (index.height, index.state_digest) == (1, writes.state_digest)
+    index.close()
+
+
+def test_a_block_without_events_is_executed(ledger: Ledger) -> None:
+    """Nothing but no-ops is a block too."""
+    signed = build_transaction(GENESIS, member="firm-1")
+    batch = build_batch(GENESIS, signed, member="firm-1")
+    writes = execute_block(ledger.index, ledger.builder.build_block(batch), [batch])
+    assert writes.transactions[0].code is TransactionCode.ACCEPTED
+    empty = execute_block(ledger.index, ledger.builder.build_block(), [])
+    assert empty.transactions == ()
+    assert ledger.index.height == 2
+
+
+def test_a_missing_index_is_to_be_built_anew(tmp_path: Path) -> None:
+    """The way out is named."""
+    with pytest.raises(MissingStoreError, match="lotvine reindex"):
+        open_index(tmp_path / "index", GENESIS)
+
+
+@pytest.mark.parametrize("key", [keys.STATE_MARK, keys.SCHEMA_MARK])
+def test_an_index_without_its_marks_is_to_be_built_anew(folder: Path, key: bytes) -> None:
+    """It is derived: nothing in it is guessed at."""
+    raw = plyvel.DB(str(folder))
+    raw.delete(key)
+    raw.close()
+    with pytest.raises(DamagedStoreError, match="lotvine reindex"):
+        open_index(folder, GENESIS)
+
+
+READS: dict[bytes, Callable[[IndexReader, Digest], object]] = {
+    keys.EVENT: lambda reader, _: list(reader.iterate_events()),
+    keys.ITEM: lambda reader, _: reader.find_item(lot("A")),
+    keys.TRANSACTION: lambda reader, transaction_id: reader.find_transaction(transaction_id),
+    keys.MASTER: lambda reader, _: reader.master_of(PRODUCT),
+    keys.EXECUTED: lambda reader, _: reader.find_block(Height(1)),
+}
+
+
+@pytest.mark.parametrize("table", READS)
+def test_a_row_that_cannot_be_read_is_damage(ledger: Ledger, folder: Path, table: bytes) -> None:
+    """Its bytes passed LevelDB's checksum, and are still not ours."""
+    ledger.execute(object_event("A"), vocabulary=(ELEMENT,))
+    transaction_id = ledger.batches[0].transactions[0].id
+    ledger.index.close()
+    raw = plyvel.DB(str(folder))
+    with raw.iterator(prefix=table) as iterator:
+        key, _ = next(iterator)
+    raw.put(key, b"\x91\x01")
+    raw.close()
+    index = open_index(folder, GENESIS)
+    with index.reader() as reader, pytest.raises(StorageError, match="lotvine reindex"):
+        READS[table](reader, transaction_id)
+    index.close()
