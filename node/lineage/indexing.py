@@ -76,20 +76,18 @@ def _role_of_goods(event: Event) -> int:
 def lot_of_serial(event: Event, item: str) -> str | None:
     """Return the lot that the serial `item`, made by `event`, is an instance of, or None.
 
-    Read from the id itself, else from the lot number in the event's ilmd.
+    Read from the lot number in the event's ilmd: a serial's canonical id does not name its lot.
     """
-    facts = read_item(item)
-    if facts.kind is not ItemKind.SERIAL:
+    if event.lot_code is None:
         return None
-    if facts.lot is not None:
-        return facts.lot
-    if event.lot_code is None or facts.product is None:
+    facts = read_item(item)
+    if facts.kind is not ItemKind.SERIAL or facts.product is None:
         return None
     return lot_of(facts.product, event.lot_code)
 
 
 def _lots_of_serials(event: Event, made: tuple[Goods, ...]) -> tuple[str, ...]:
-    if event.type is EventType.AGGREGATION or event.type is EventType.ASSOCIATION:
+    if event.lot_code is None or event.type is EventType.AGGREGATION or event.type is EventType.ASSOCIATION:
         return ()
     lots: dict[str, None] = {}
     for goods in made:

@@ -7,7 +7,7 @@ by; `storage/keys.py` lays both out. Rows and postings are a function of the blo
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from consensus.types import Digest, Height
 from node.epcis.model import Event, MasterRecord
@@ -17,9 +17,11 @@ _REF: Final = struct.Struct(">QIH")
 REF_BYTES: Final = _REF.size
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EventRef:
-    """An event's place on the ledger: block, transaction in the block, event in the transaction."""
+class EventRef(NamedTuple):
+    """An event's place on the ledger: block, transaction in the block, event in the transaction.
+
+    A tuple, like what follows: made for every event, and hashed and ordered in C.
+    """
 
     height: Height
     transaction: int
@@ -74,8 +76,7 @@ ROLE_INSTANCES: Final = 128
 """A lot whose serials the event makes: the event names them, and the lot only by its code in ilmd."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """File `ref` under (kind, key), in the order of time_ms (the low end of the event's time), then of ref.
 
     role: the ROLE_ bits of the item in the event, 1 … 255; 0 for the other kinds. It lets a walk skip events
@@ -89,8 +90,7 @@ class Posting:
     role: int
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRow:
+class ItemRow(NamedTuple):
     """An item that some event named: for look-up by part of its code. A function of the id, so written blindly.
 
     product: canonical GTIN Digital Link (of an opaque scheme that we can read, the class's URI), or None. code: its

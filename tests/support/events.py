@@ -6,6 +6,7 @@ from typing import Final
 
 from consensus.types import Digest, Height
 from node.crypto.digests import sha256
+from node.epcis.checkdigits import check_digit
 from node.epcis.model import Action, Declaration, Event, EventType, Goods, Interval
 from node.lineage.records import EventRef, EventRow
 from node.wire.ids import MemberId
@@ -23,33 +24,37 @@ def at(day: int, clock: str) -> int:
 
 
 def lot(product: str, code: str) -> str:
-    """Return the canonical id of a lot; product: up to 13 digits of a GTIN."""
-    return f"https://id.gs1.org/01/{product.zfill(14)}/10/{code}"
+    """Return the canonical id of a lot; product: up to 13 digits of a GTIN, the check digit not among them."""
+    return f"{product_class(product)}/10/{code}"
 
 
 def serial(product: str, code: str) -> str:
     """Return the canonical id of a serial instance."""
-    return f"https://id.gs1.org/01/{product.zfill(14)}/21/{code}"
+    return f"{product_class(product)}/21/{code}"
 
 
 def product_class(product: str) -> str:
     """Return the canonical id of a product without lot."""
-    return f"https://id.gs1.org/01/{product.zfill(14)}"
+    return f"https://id.gs1.org/01/{_checked(product.zfill(13))}"
 
 
 def unit(number: int) -> str:
     """Return the canonical id of a logistic unit."""
-    return f"https://id.gs1.org/00/{number:018d}"
+    return f"https://id.gs1.org/00/{_checked(f'{number:017d}')}"
 
 
 def place(number: int) -> str:
     """Return the canonical id of a site."""
-    return f"https://id.gs1.org/414/{number:013d}"
+    return f"https://id.gs1.org/414/{_checked(f'{number:012d}')}"
 
 
 def party(number: int) -> str:
     """Return the canonical id of a party."""
-    return f"https://id.gs1.org/417/{number:013d}"
+    return f"https://id.gs1.org/417/{_checked(f'{number:012d}')}"
+
+
+def _checked(digits: str) -> str:
+    return digits + check_digit(digits)
 
 
 Amounts = Mapping[str, object] | Sequence[str] | str

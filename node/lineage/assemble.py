@@ -1,0 +1,410 @@
+"""From a walked graph to an answer: depths and reasons, holders, unknowns and warnings, everything in one order."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+from consensus.types import Digest, Height
+from node.epcis.model import Action, Event, EventType, Goods
+from node.lineage.answer import (
+    Answer,
+    AnswerCause,
+    AnswerEdge,
+    AnswerEvent,
+    AnswerGoods,
+    AnswerHolder,
+    AnswerItem,
+    AnswerUnknown,
+    AnswerWarning,
+    seal,
+)
+from node.lineage.containment import FOREVER_MS
+from node.lineage.custody import ask_whom
+from node.lineage.facts import Facts, amount_in
+from node.lineage.graph import EdgeKind, Graph, Reached
+from node.lineage.holdings import Reckoner, Step
+from node.lineage.items import ItemKind, read_item
+from node.lineage.reader import LineageReader
+from node.lineage.readings import RULES_VERSION, Movement
+from node.lineage.records import ROLE_CHILD, ROLE_ENDED, ROLE_INPUT, ROLE_MADE, ROLE_OUTPUT, ROLE_SEEN, EventRow
+from node.lineage.timeline import Timeline
+from node.lineage.warnings import MESSAGES
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_10000_MS: Final = 253_402_300_800_000
+_YEAR_1_MS: Final = -62_135_596_800_000
+NAME_ATTRIBUTES: Final = ("name", "organizationName", "vesselName")
+PRODUCT_ATTRIBUTES: Final = ("descriptionShort", "tradeItemDescription", "regulatedProductName", "productName", "name")
+_UNKNOWN_FINDINGS: Final = frozenset({"moved_without_record", "overdrawn", "no_source"})
+
+
+class Assembler:
+    """Builds the answer of one walk."""
+
+    def __init__(
+        self, facts: Facts, graph: Graph, *, direction: str, item: str, as_of_ms: int | None, history_max: int
+    ) -> None:
+        self._facts = facts
+        self._graph = graph
+        self._is_back = direction == "back"
+        self._direction = direction
+        self._item = item
+        self._as_of_ms = as_of_ms
+        self._history_max = history_max
+        self._names: dict[tuple[str, tuple[str, ...]], str | None] = {}
+
+    def build(self) -> Answer:
+        """Return the sealed answer."""
+        graph = self._graph
+        holders = self._holders()
+        if graph.left_out:
+            graph.warn("item_limit", self._item, None)
+        if graph.depth_reached:
+            graph.warn("depth_limit", self._item, None)
+        for oddity in graph.oddities.values():
+            for row in (oddity.row, oddity.other):
+                if row is not None:
+                    graph.touch(row, oddity.item)
+        for unknown in graph.unknowns.values():
+            if unknown.row is not None:
+                graph.touch(unknown.row, unknown.item)
+        depths, causes = self._depths()
+        items = [self._item_of(item, reached, depths, causes) for item, reached in graph.items.items()]
+        items.sort(key=lambda item: (item.depth, item.id))
+        rows = sorted(graph.events.items(), key=lambda pair: (pair[1].event.time.lo_ms, pair[0]))
+        origins, destinations = self._ends()
+        answer = Answer(
+            direction=self._direction,
+            item=self._item,
+            as_of=_iso(self._as_of_ms) if self._as_of_ms is not None else None,
+            height=self._facts.known_at,
+            rules=RULES_VERSION,
+            digest="",
+            items=tuple(items),
+            events=tuple([self._event_of(row) for _key, row in rows]),
+            edges=self._edges(),
+            origins=origins,
+            destinations=destinations,
+            holders=tuple(holders),
+            unknowns=self._unknowns(),
+            warnings=self._warnings(),
+        )
+        ids = {key.hex(): f"{row.transaction_id.hex()}:{row.ref.event}" for key, row in rows}
+        return seal(answer, ids)
+
+    def _depths(self) -> tuple[dict[str, int], dict[str, AnswerCause]]:
+        """Return each item's distance, and the first step of a shortest chain back; ties by id, then by event."""
+        neighbours: dict[str, list[tuple[str, Digest]]] = {}
+        for key, edge in self._graph.edges.items():
+            known = key.source if edge.found == key.target else key.target
+            neighbours.setdefault(known, []).append((edge.found, key.event))
+        depths = {self._item: 0}
+        causes: dict[str, AnswerCause] = {}
+        level = [self._item]
+        while level:
+            found: list[str] = []
+            for item in sorted(level):
+                for other, event in sorted(neighbours.get(item, ())):
+                    if other not in depths:
+                        depths[other] = depths[item] + 1
+                        causes[other] = AnswerCause(item, event.hex())
+                        found.append(other)
+            level = found
+        return depths, causes
+
+    def _item_of(
+        self, item: str, reached: Reached, depths: dict[str, int], causes: dict[str, AnswerCause]
+    ) -> AnswerItem:
+        facts = read_item(item)
+        amount, uom = (None, None) if reached.carrier else self._made_amount(item)
+        bound_ms = reached.hi_ms if self._is_back else reached.lo_ms
+        bound = None if abs(bound_ms) >= FOREVER_MS else _iso(bound_ms)
+        lot = facts.code if facts.kind is ItemKind.LOT else self._lot_code_of(item)
+        return AnswerItem(
+            id=item,
+            kind=_kind_word(facts.kind, is_carrier=reached.carrier),
+            role="carrier" if reached.carrier else "goods",
+            lot=lot,
+            serial=facts.code if facts.kind is not ItemKind.LOT else None,
+            product=facts.product,
+            product_name=self._name(facts.product, PRODUCT_ATTRIBUTES),
+            quantity=_number(amount),
+            uom=uom,
+            since=None if self._is_back else bound,
+            until=bound if self._is_back else None,
+            depth=depths.get(item, 0),
+            because=causes.get(item),
+        )
+
+    def _lot_code_of(self, item: str) -> str | None:
+        """Return the lot code that a serial was made with, or None."""
+        if read_item(item).kind is not ItemKind.SERIAL:
+            return None
+        codes = [
+            row.event.lot_code
+            for row, role in self._timeline(item).entries
+            if role & (ROLE_MADE | ROLE_OUTPUT) and row.event.lot_code is not None
+        ]
+        return codes[0] if codes else None
+
+    def _made_amount(self, item: str) -> tuple[Decimal | None, str | None]:
+        """Return what the item's makings state in all: of runs if there are any, else of Object events."""
+        entries = self._timeline(item).entries
+        for role, side in ((ROLE_OUTPUT, "outputs"), (ROLE_MADE, "goods")):
+            total: Decimal | None = None
+            unit: str | None = None
+            made = [row for row, roles in entries if roles & role]
+            for number, row in enumerate(made):
+                amount, uom = amount_in(row.event.outputs if side == "outputs" else row.event.goods, item)
+                if number == 0:
+                    total, unit = amount, uom
+                elif total is None or amount is None or uom != unit:
+                    return None, None
+                else:
+                    total += amount
+            if made:
+                return total, unit if total is not None else None
+        return None, None
+
+    def _timeline(self, item: str) -> Timeline:
+        is_whole = not self._is_back or item == self._item
+        return self._facts.timelines.of_item(item, length_max=None if is_whole else self._history_max)
+
+    def _event_of(self, row: EventRow) -> AnswerEvent:
+        event = row.event
+        key = event.event_digest
+        movement, holder = self._facts.custody.read(row)
+        receiver = None
+        if movement is Movement.OUTBOUND and event.destinations:
+            receiver = self._facts.custody.receiver_of(event)
+        return AnswerEvent(
+            id=key.hex(),
+            type=event.type.value,
+            action=event.action.value if event.action is not None else None,
+            step=event.step,
+            disposition=event.disposition,
+            time=event.time_text,
+            place=holder.place,
+            place_name=self._name(holder.place, NAME_ATTRIBUTES),
+            party=holder.party,
+            party_name=self._name(holder.party, NAME_ATTRIBUTES),
+            receiver=ask_whom(receiver) if receiver is not None else None,
+            run=event.transformation_id,
+            member=row.member,
+            voided=event.declaration is not None,
+            goods=self._goods_of(event),
+            documents=tuple(sorted({document for _kind, document in event.documents})),
+            digest=key.hex(),
+        )
+
+    def _goods_of(self, event: Event) -> tuple[AnswerGoods, ...]:
+        """Return the event's goods that are in the answer, with their amounts."""
+        items = self._graph.items
+        child = "child" if event.type in (EventType.AGGREGATION, EventType.ASSOCIATION) else "goods"
+        parent = () if event.parent is None else (Goods(event.parent, None, None),)
+        sides = (("parent", parent), ("input", event.inputs), ("output", event.outputs), (child, event.goods))
+        return tuple(
+            [
+                AnswerGoods(goods.item, role, _number(goods.amount), goods.uom)
+                for role, side in sides
+                for goods in side
+                if goods.item in items
+            ]
+        )
+
+    def _edges(self) -> tuple[AnswerEdge, ...]:
+        edges = [
+            AnswerEdge(
+                key.source,
+                key.target,
+                key.kind.value,
+                key.event.hex(),
+                None if edge.input_row is None else edge.input_row.event.event_digest.hex(),
+                None if edge.until is None else edge.until.event.event_digest.hex(),
+                _number(edge.amount),
+                edge.uom,
+            )
+            for key, edge in self._graph.edges.items()
+        ]
+        edges.sort(key=lambda edge: (edge.source, edge.target, edge.kind, edge.event))
+        return tuple(edges)
+
+    def _ends(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the ends of the graph: goods whose making is recorded and has no input; goods nothing was made of."""
+        items = self._graph.items
+        if self._is_back:
+            return tuple(sorted(item for item, reached in items.items() if reached.origin)), (self._item,)
+        onward = {
+            key.source for key in self._graph.edges if key.kind is not EdgeKind.PACKED and key.source != key.target
+        }
+        # A unit that was used with its contents passes them on.
+        packed: dict[str, list[str]] = {}
+        for key in self._graph.edges:
+            if key.kind is EdgeKind.PACKED:
+                packed.setdefault(key.target, []).append(key.source)
+        pending = [unit for unit in onward if unit in packed]
+        while pending:
+            for child in packed[pending.pop()]:
+                if child not in onward:
+                    onward.add(child)
+                    if child in packed:
+                        pending.append(child)
+        ends = [item for item, reached in items.items() if not reached.carrier and item not in onward]
+        return (self._item,), tuple(sorted(ends))
+
+    def _holders(self) -> list[AnswerHolder]:
+        """Reckon who holds each item at last; what does not add up becomes warnings and unknowns."""
+        holders: list[AnswerHolder] = []
+        for item, reached in sorted(self._graph.items.items()):
+            if reached.carrier or read_item(item).kind is ItemKind.CLASS:
+                continue
+            timeline = self._timeline(item)
+            if not timeline.complete:
+                continue
+            reckoner = Reckoner(item, self._facts.custody, self._facts.readings)
+            reckoner.run(timeline.entries, self._carried_steps(item, timeline))
+            self._take_findings(item, reached, reckoner)
+            for held in reckoner.held:
+                holder, row = held.holder, held.since
+                self._graph.touch(row, item)
+                holders.append(
+                    AnswerHolder(
+                        item=item,
+                        party=holder.party,
+                        party_name=self._name(holder.party, NAME_ATTRIBUTES),
+                        place=holder.place,
+                        place_name=self._name(holder.place, NAME_ATTRIBUTES),
+                        since=row.event.time_text,
+                        event=row.event.event_digest.hex(),
+                        status="in_transit" if held.in_transit else "held",
+                    )
+                )
+        holders.sort(key=lambda one: (one.item, one.status, one.place or "", one.party or "", one.event))
+        return holders
+
+    def _take_findings(self, item: str, reached: Reached, reckoner: Reckoner) -> None:
+        graph = self._graph
+        bound_ms = reached.hi_ms if self._is_back else FOREVER_MS
+        has_making = bool(reached.made_rows)
+        for finding in reckoner.findings:
+            graph.warn(finding.code, item, finding.row, finding.other)
+            if finding.code not in _UNKNOWN_FINDINGS or finding.row.event.time.lo_ms > bound_ms:
+                continue
+            if finding.code == "no_source" and not (self._is_back and has_making):
+                continue  # The walk itself says so of an item whose making nobody recorded.
+            graph.know_not(item, finding.code, finding.ask, finding.row)
+        if self._is_back and item != self._item:
+            return
+        for row, sender, receiver in reckoner.shipments:
+            graph.know_not(item, "not_received", receiver or sender, row)
+
+    def _carried_steps(self, item: str, timeline: Timeline) -> Iterable[Step]:
+        """Return the events of the units around the item, while it was in them."""
+        if not any(entry.role & ROLE_CHILD for entry in timeline.entries):
+            return ()
+        own = {
+            entry.row.event.event_digest
+            for entry in timeline.entries
+            if not (entry.role & ROLE_CHILD and entry.row.event.action is Action.OBSERVE)
+        }
+        steps: dict[tuple[str, Digest], Step] = {}
+        containment, timelines = self._facts.containment, self._facts.timelines
+        pending = [(stay.parent, stay, stay.lo_ms, stay.hi_ms) for stay in containment.stays_of(item, timeline)]
+        seen: set[tuple[str, str, int, int]] = set()
+        while pending:
+            direct, stay, lo_ms, hi_ms = pending.pop()
+            if (direct, stay.parent, lo_ms, hi_ms) in seen:
+                continue
+            seen.add((direct, stay.parent, lo_ms, hi_ms))
+            outer = timelines.of_item(stay.parent)
+            is_direct = stay.parent == direct
+            for row, role in outer.entries:
+                key = row.event.event_digest
+                if key in own or row.event.time.hi_ms < lo_ms or row.event.time.lo_ms > hi_ms:
+                    continue
+                kept = role if is_direct else (role & (ROLE_INPUT | ROLE_SEEN))
+                if is_direct and role & ROLE_ENDED and row.event.time.lo_ms < lo_ms:
+                    continue
+                steps.setdefault((direct, key), Step(row, kept, direct))
+            pending += [
+                (direct, around, max(lo_ms, around.lo_ms), min(hi_ms, around.hi_ms))
+                for around in containment.stays_of(stay.parent, outer)
+                if around.hi_ms >= lo_ms and around.lo_ms <= hi_ms
+            ]
+        return steps.values()
+
+    def _unknowns(self) -> tuple[AnswerUnknown, ...]:
+        unknowns = [
+            AnswerUnknown(
+                one.item,
+                one.reason,
+                ask_whom(one.ask),
+                None if one.row is None else one.row.event.event_digest.hex(),
+            )
+            for one in self._graph.unknowns.values()
+        ]
+        unknowns.sort(key=lambda one: (one.item, one.reason, one.event or ""))
+        return tuple(unknowns)
+
+    def _warnings(self) -> tuple[AnswerWarning, ...]:
+        warnings = [
+            AnswerWarning(
+                one.code,
+                MESSAGES[one.code].replace("{count}", str(self._graph.left_out)),
+                (one.item,),
+                tuple([row.event.event_digest.hex() for row in (one.row, one.other) if row is not None]),
+            )
+            for one in self._graph.oddities.values()
+        ]
+        warnings.sort(key=lambda one: (one.code, one.items, one.events))
+        return tuple(warnings)
+
+    def _name(self, subject: str | None, attributes: tuple[str, ...]) -> str | None:
+        """Return what master data call a product, place or party, looked up once."""
+        if subject is None:
+            return None
+        key = (subject, attributes)
+        if key not in self._names:
+            facts = self._facts
+            self._names[key] = name_of(facts.reader, subject, attributes, known_at=facts.known_at)
+        return self._names[key]
+
+
+def name_of(reader: LineageReader, subject: str | None, attributes: tuple[str, ...], *, known_at: Height) -> str | None:
+    """Return what master data call a product, place or party: by the first attribute that anyone states.
+
+    Of several statements the least: the same at every node.
+    """
+    if subject is None:
+        return None
+    found: list[tuple[int, str]] = [
+        (attributes.index(name), value)
+        for row in reader.master_of(subject)
+        if row.ref.height <= known_at
+        for name, value in row.record.attributes
+        if name in attributes
+    ]
+    return min(found)[1] if found else None
+
+
+def _number(amount: Decimal | None) -> str | None:
+    """Return an exact amount as plain digits, without zeros that say nothing: 1E+3 as 1000, 5.00 as 5."""
+    if amount is None:
+        return None
+    text = format(amount, "f")
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+@lru_cache(maxsize=4096)
+def _iso(time_ms: int) -> str:
+    clamped = min(max(time_ms, _YEAR_1_MS), _YEAR_10000_MS - 1)
+    return (_EPOCH + timedelta(milliseconds=clamped)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _kind_word(kind: ItemKind, *, is_carrier: bool) -> str:
+    """Return the answer's word for a kind: an opaque id that goods were packed into is a unit all the same."""
+    if kind in (ItemKind.OTHER, ItemKind.PLACE):
+        return "unit" if is_carrier else "other"
+    return kind.value

@@ -1,0 +1,310 @@
+"""Where an item came from: a walk from outputs to inputs, level by level, each item with the latest time of its use.
+
+What certainly happened after the use is left out; nothing else excludes. An item that was made only after its use has
+times that contradict each other: then they are not used, and the answer says so. An item that nobody recorded the
+making of is an unknown, never an origin.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from node.epcis.model import EventType, Goods
+from node.lineage.containment import FOREVER_MS, Stay
+from node.lineage.custody import Holder
+from node.lineage.facts import Facts, amount_in
+from node.lineage.graph import Edge, EdgeKind, Graph, Reached
+from node.lineage.indexing import lot_of_serial
+from node.lineage.items import ItemKind, read_item
+from node.lineage.readings import Movement
+from node.lineage.records import ROLE_CHILD, ROLE_INPUT, ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, ROLE_PARENT, EventRow
+from node.lineage.timeline import Entry, Timeline
+
+CLASS_LOTS_MAX = 1_000
+"""Lots of one product that goods named without lot may be of; more are counted in a warning."""
+
+
+class Use(NamedTuple):
+    """When an item was used: lo_ms … hi_ms, all time for what was asked about. clock: by whose clock, None if several.
+
+    row: the use, or None for what was asked about.
+    """
+
+    lo_ms: int
+    hi_ms: int
+    clock: str | None
+
+
+START = Use(-FOREVER_MS, FOREVER_MS, None)
+
+
+class Vertex(NamedTuple):
+    """What is walked. at: the custodian at whom goods were named by product alone."""
+
+    item: str
+    at: str
+
+
+class BackwardWalk:
+    """One walk. `run` fills the graph. history_max: of items with more events only the making is read."""
+
+    def __init__(self, facts: Facts, graph: Graph, *, depth_max: int | None, history_max: int) -> None:
+        self._facts = facts
+        self._graph = graph
+        self._depth_max = depth_max
+        self._history_max = history_max
+        self._uses: dict[Vertex, Use] = {}
+        self._next: dict[Vertex, None] = {}
+        self._carried: set[tuple[str, int, int, str | None]] = set()
+
+    def run(self, items: Iterable[str]) -> None:
+        """Walk from `items` until nothing new is reached, or a limit."""
+        for item in items:
+            self._reach(Vertex(item, ""), START)
+        depth = 0
+        while self._next:
+            if self._depth_max is not None and depth >= self._depth_max:
+                self._graph.depth_reached = True
+                return
+            vertices, self._next = sorted(self._next), {}
+            for vertex in vertices:
+                self._expand(vertex, self._uses[vertex])
+            depth += 1
+
+    def _reach(self, vertex: Vertex, use: Use) -> bool:
+        """Note that the item was used then; return whether it is in the answer."""
+        if self._graph.reach(vertex.item, use.lo_ms, use.hi_ms, carrier=False) is None:
+            return False
+        old = self._uses.get(vertex)
+        if old is None:
+            self._uses[vertex] = use
+            self._next[vertex] = None
+            return True
+        clock = old.clock if old.clock == use.clock else None
+        joined = Use(min(old.lo_ms, use.lo_ms), max(old.hi_ms, use.hi_ms), clock)
+        if joined != old:
+            self._uses[vertex] = joined
+            self._next[vertex] = None
+        return True
+
+    def _is_after(self, row: EventRow, use: Use) -> bool:
+        """Return whether the event certainly happened after the use."""
+        return row.event.time.lo_ms > use.hi_ms + self._facts.readings.slack_ms(row.member, use.clock)
+
+    def _expand(self, vertex: Vertex, use: Use) -> None:
+        item, graph, facts = vertex.item, self._graph, self._facts
+        if read_item(item).kind is ItemKind.CLASS and vertex.at:
+            self._expand_class(vertex, use)
+            return
+        length_max = None if use == START else self._history_max
+        timeline = facts.timelines.of_item(item, length_max=length_max)
+        if not timeline.complete:
+            graph.warn("history_left_out", item, None)
+        makings: list[Entry] = []
+        late: list[Entry] = []
+        is_child = is_parent = False
+        for entry in timeline.entries:
+            row, role = entry
+            if role & (ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES):
+                (late if self._is_after(row, use) else makings).append(entry)
+            elif self._is_after(row, use):
+                continue
+            elif not role & ROLE_INPUT or use == START:
+                graph.touch(row, item)
+            if role & ROLE_CHILD:
+                is_child = True
+            if role & ROLE_PARENT:
+                is_parent = True
+        for note in timeline.notes:
+            graph.warn(note.code, item, note.row)
+            graph.touch(note.row, item)
+        if late and not makings:
+            # Made only after it was used: the times contradict each other, so they tell nothing.
+            makings = late
+            graph.warn("used_before_made", item, late[0].row)
+            graph.know_not(item, "used_before_made", facts.custody.holder_of(late[0].row), late[0].row)
+        contents = self._to_contents(item, use) if is_parent else False
+        reached = graph.items[item]
+        for entry in makings:
+            self._to_inputs(item, entry, makings, use, reached)
+        if is_child:
+            self._to_carriers(item, timeline, use)
+        if not reached.made_rows and not contents:
+            self._know_no_origin(item, timeline, use)
+
+    def _to_inputs(self, item: str, entry: Entry, makings: list[Entry], use: Use, reached: Reached) -> None:
+        """Follow one making of the item: by a run to its inputs, by an Object event to nothing, or to its lot."""
+        row, role = entry
+        graph, event = self._graph, row.event
+        graph.touch(row, item)
+        if event.type is not EventType.TRANSFORMATION:
+            lot = lot_of_serial(event, item) if role & ROLE_MADE else None
+            if lot is not None and self._to_lot(item, lot, row, use):
+                reached.made_rows[event.event_digest] = row
+                return
+            if read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET):
+                return  # Beginning a unit makes no goods: they come from what was put in.
+            reached.made_rows[event.event_digest] = row
+            if not self._is_commissioning(entry, makings, item):
+                reached.origin = True
+            return
+        reached.made_rows[event.event_digest] = row
+        single = read_item(item).single
+        hi_ms, clock = event.time.hi_ms, row.member
+        slack_ms = self._facts.readings.slack_ms
+        found = False
+        for taken in self._facts.timelines.inputs_of_run(row):
+            time = taken.event.time
+            if taken is not row and time.lo_ms > hi_ms + slack_ms(taken.member, clock):
+                continue  # It went in after this was drawn.
+            given_ms = min(time.hi_ms, use.hi_ms) if taken.member == use.clock else time.hi_ms
+            given = Use(time.lo_ms, max(given_ms, time.lo_ms), taken.member)
+            for goods in taken.event.inputs:
+                found = True
+                if goods.item == item and single:
+                    continue  # The same piece goes on: its other makings are looked at anyway.
+                self._to_input(item, goods, taken, row, given)
+        if not found:
+            graph.know_not(item, "run_without_inputs", self._facts.custody.holder_of(row), row)
+
+    def _to_input(self, item: str, goods: Goods, taken: EventRow, row: EventRow, use: Use) -> None:
+        at = ""
+        if read_item(goods.item).kind is ItemKind.CLASS:
+            at = self._facts.custody.run_key(taken)
+        if self._reach(Vertex(goods.item, at), use):
+            amount, uom = (goods.amount, goods.uom)
+            if sum(one.item == goods.item for one in taken.event.inputs) > 1:
+                amount, uom = amount_in(taken.event.inputs, goods.item)
+            input_row = None if taken is row else taken
+            edge = Edge(row, goods.item, input_row=input_row, amount=amount, uom=uom)
+            self._graph.link(goods.item, item, EdgeKind.MADE, edge)
+
+    def _to_lot(self, item: str, lot: str, row: EventRow, use: Use) -> bool:
+        """A serial comes from where its lot comes from, if anything but its serials tells of the lot's making."""
+        entries = self._facts.timelines.of_item(lot, length_max=self._history_max).entries
+        if not any(entry.role & (ROLE_MADE | ROLE_OUTPUT) for entry in entries):
+            return False
+        hi_ms = min(row.event.time.hi_ms, use.hi_ms) if row.member == use.clock else row.event.time.hi_ms
+        if self._reach(Vertex(lot, ""), Use(row.event.time.lo_ms, hi_ms, row.member)):
+            self._graph.link(lot, item, EdgeKind.INSTANCE, Edge(row, lot))
+        return True
+
+    def _is_commissioning(self, entry: Entry, makings: list[Entry], item: str) -> bool:
+        """Return whether an ADD only commissions what a run of the same custodian had put out, and makes nothing."""
+        custody = self._facts.custody
+        outputs = [
+            other.row
+            for other in makings
+            if other.role & ROLE_OUTPUT and other.row.event.time.lo_ms <= entry.row.event.time.hi_ms
+        ]
+        if not outputs:
+            return False
+        single = read_item(item).single
+        amount = amount_in(entry.row.event.goods, item)
+        key = custody.run_key(entry.row)
+        return any(
+            custody.run_key(row) == key and (single or amount_in(row.event.outputs, item) == amount) for row in outputs
+        )
+
+    def _to_contents(self, unit: str, use: Use) -> bool:
+        """A unit comes from where that comes from which was in it when it was used. Return whether there was any."""
+        found = False
+        contents = self._facts.containment.contents_of(unit)
+        for note in contents.notes:
+            self._graph.warn(note.code, unit, note.row)
+        for child, stays in sorted(contents.stays.items()):
+            for stay in stays:
+                if self._is_after(stay.since, use) and not stay.inferred:
+                    continue
+                if stay.until is not None and self._has_ended(stay, use):
+                    continue
+                lo_ms = max(stay.lo_ms, use.lo_ms)
+                hi_ms = max(min(stay.hi_ms, use.hi_ms), lo_ms)
+                found = True
+                at = self._facts.custody.run_key(stay.since) if read_item(child).kind is ItemKind.CLASS else ""
+                if self._reach(Vertex(child, at), Use(lo_ms, hi_ms, None)):
+                    edge = Edge(stay.since, child, until=stay.until, amount=stay.amount, uom=stay.uom)
+                    self._graph.link(child, unit, EdgeKind.PACKED, edge)
+                    if stay.inferred:
+                        self._graph.warn("contents_inferred", child, stay.since)
+        return found
+
+    def _has_ended(self, stay: Stay, use: Use) -> bool:
+        until = stay.until
+        assert until is not None
+        return stay.hi_ms < use.lo_ms - self._facts.readings.slack_ms(until.member, use.clock)
+
+    def _to_carriers(self, item: str, timeline: Timeline, use: Use) -> None:
+        """Show the units that brought the item, while it was in them: they tell where it was."""
+        pending = [(item, stay, use.hi_ms) for stay in self._facts.containment.stays_of(item, timeline)]
+        while pending:
+            child, stay, hi_ms = pending.pop()
+            window = Use(stay.lo_ms, min(stay.hi_ms, hi_ms), use.clock)
+            if self._is_after(stay.since, use) or window.lo_ms > window.hi_ms:
+                continue
+            if self._graph.reach(stay.parent, window.lo_ms, window.hi_ms, carrier=True) is None:
+                continue
+            edge = Edge(stay.since, stay.parent, until=stay.until, amount=stay.amount, uom=stay.uom)
+            if edge.until is not None and self._is_after(edge.until, use):
+                edge.until = None
+            self._graph.link(child, stay.parent, EdgeKind.PACKED, edge)
+            key = (stay.parent, window.lo_ms, window.hi_ms, child)
+            if key in self._carried:
+                continue
+            self._carried.add(key)
+            outer = self._facts.timelines.of_item(stay.parent)
+            for row, _role in outer.entries:
+                if row.event.time.hi_ms >= window.lo_ms and not self._is_after(row, window):
+                    self._graph.touch(row, stay.parent)
+            pending += [
+                (stay.parent, around, window.hi_ms)
+                for around in self._facts.containment.stays_of(stay.parent, outer)
+                if around.hi_ms >= window.lo_ms
+            ]
+
+    def _expand_class(self, vertex: Vertex, use: Use) -> None:
+        """Goods named by product alone: any lot of it that the custodian had by then, and where they came from."""
+        facts, graph = self._facts, self._graph
+        product, at = vertex
+        rows = facts.reader.items_of_product(product, limit=CLASS_LOTS_MAX + 1)
+        if len(rows) > CLASS_LOTS_MAX:
+            graph.warn("class_lots_left_out", product, None)
+        found = False
+        for item_row in rows[:CLASS_LOTS_MAX]:
+            if item_row.item == product:
+                continue
+            entries = facts.timelines.of_item(item_row.item, length_max=self._history_max).entries
+            there = [
+                row
+                for row, role in entries
+                if role & ~ROLE_INSTANCES and not self._is_after(row, use) and facts.custody.run_key(row) == at
+            ]
+            if there and self._reach(Vertex(item_row.item, ""), use):
+                found = True
+                graph.link(item_row.item, product, EdgeKind.CLASS, Edge(there[0], item_row.item))
+        for row, _role in facts.timelines.of_item(product, length_max=self._history_max).entries:
+            if facts.custody.run_key(row) == at and not self._is_after(row, use):
+                graph.touch(row, product)
+                if facts.custody.read(row)[0] is Movement.INBOUND:
+                    sender = facts.custody.sender_of(row.event)
+                    if sender is not None:
+                        self._reach(Vertex(product, sender.party or sender.site or ""), use)
+        graph.warn("class_without_lot", product, None)
+        if not found:
+            graph.know_not(product, "no_lot", Holder(at if "/414/" not in at else None, at, None), None)
+
+    def _know_no_origin(self, item: str, timeline: Timeline, use: Use) -> None:
+        """Nobody recorded the making: whoever sent it first, or had it first, can say."""
+        custody = self._facts.custody
+        entries = [entry for entry in timeline.entries if not self._is_after(entry.row, use)] or timeline.entries
+        if not entries:
+            self._graph.know_not(item, "never_seen", Holder(None, None, None), None)
+            return
+        row = entries[0].row
+        ask = custody.holder_of(row)
+        if self._facts.custody.read(row)[0] is Movement.INBOUND:
+            ask = custody.sender_of(row.event) or ask
+        if any(entry.role & (ROLE_MADE | ROLE_OUTPUT) for entry in timeline.voided):
+            reason = "making_voided"
+        else:
+            reason = "no_contents" if read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET) else "no_origin"
+        self._graph.know_not(item, reason, ask, row)

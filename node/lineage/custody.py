@@ -1,0 +1,146 @@
+"""Who held the goods of an event, and where: the first source that states it.
+
+Custodian: the possessing party in source or destination, by direction; the party of the location by master data; the
+party at that place, unnamed; the submitting member only if the event names no place, for members submit for others.
+Place: location before read point, else the source or destination location; an outbound step names its read point
+first. Stock is kept by site: a GLN without its extension.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from consensus.types import Digest, Height
+from node.epcis.identifiers import identify, site_of
+from node.epcis.model import Event
+from node.lineage.reader import LineageReader
+from node.lineage.readings import Movement, Readings
+from node.lineage.records import EventRow
+
+_PARTY_ATTRIBUTES = ("possessing_party", "owning_party")
+
+
+class Holder(NamedTuple):
+    """Who holds goods, where. party: None is "the party at that place". place: as named. site: where stock is kept."""
+
+    party: str | None
+    place: str | None
+    site: str | None
+
+    @property
+    def key(self) -> str:
+        """Return what tells stock apart: the site, else the party."""
+        return self.site or self.party or ""
+
+
+class Custody:
+    """Custodians and places for one question; remembers the parties of places."""
+
+    def __init__(self, reader: LineageReader, readings: Readings, *, known_at: Height) -> None:
+        self._reader = reader
+        self._readings = readings
+        self._known_at = known_at
+        self._parties: dict[str, str | None] = {}
+        self._read: dict[Digest, tuple[Movement, Holder]] = {}
+
+    def holder_of(self, row: EventRow) -> Holder:
+        """Return who held the event's goods when it happened: the sender of an outbound step, else who has them."""
+        return self.read(row)[1]
+
+    def read(self, row: EventRow) -> tuple[Movement, Holder]:
+        """Return how the event moves its goods, and who held them."""
+        found = self._read.get(row.event.event_digest)
+        if found is None:
+            movement = self._readings.movement_of(row.event)
+            found = self._read[row.event.event_digest] = (movement, self._read_holder(row, movement))
+        return found
+
+    def _read_holder(self, row: EventRow, movement: Movement) -> Holder:
+        event = row.event
+        outbound = movement is Movement.OUTBOUND
+        place = _place_of(event, outbound=outbound)
+        party = None
+        if outbound and event.sources:
+            party = _first(event.sources, "possessing_party")
+        elif movement is Movement.INBOUND and event.destinations:
+            party = _first(event.destinations, "possessing_party")
+        if place is None:
+            return Holder(party or row.member, None, None)
+        return Holder(party or self.party_at(place), place, site_of(place))
+
+    def receiver_of(self, event: Event) -> Holder | None:
+        """Return to whom an outbound step sends its goods, or None if it does not say."""
+        if not event.destinations:
+            return None
+        place = _first(event.destinations, "location")
+        party = (
+            _first(event.destinations, "possessing_party")
+            or (self.party_at(place) if place else None)
+            or _first(event.destinations, "owning_party")
+        )
+        if place is None and party is None:
+            return None
+        return Holder(party, place, site_of(place) if place else None)
+
+    def sender_of(self, event: Event) -> Holder | None:
+        """Return from whom an inbound step has its goods, or None if it does not say."""
+        if not event.sources:
+            return None
+        place = _first(event.sources, "location")
+        party = (
+            _first(event.sources, "possessing_party")
+            or (self.party_at(place) if place else None)
+            or _first(event.sources, "owning_party")
+        )
+        if place is None and party is None:
+            return None
+        return Holder(party, place, site_of(place) if place else None)
+
+    def run_key(self, row: EventRow) -> str:
+        """Return whose runs an event's transformationID counts among."""
+        holder = self.holder_of(row)
+        return holder.party or holder.site or row.member
+
+    def party_at(self, place: str) -> str | None:
+        """Return the party that master data names for a place; None if it names none, or two."""
+        if place not in self._parties:
+            party = self._read_party(place)
+            if party is None and site_of(place) != place:
+                party = self._read_party(site_of(place))
+            self._parties[place] = party
+        return self._parties[place]
+
+    def _read_party(self, place: str) -> str | None:
+        records = [row.record for row in self._reader.master_of(place) if row.ref.height <= self._known_at]
+        for attribute in _PARTY_ATTRIBUTES:
+            stated = {
+                identify(value).id for record in records for name, value in record.attributes if name == attribute
+            }
+            if stated:
+                # Two that differ: which of them holds the place stays open.
+                return stated.pop() if len(stated) == 1 else None
+        return None
+
+
+def ask_whom(holder: Holder) -> str:
+    """Return whom to ask, as an answer says it: a party's id, else the party at a place."""
+    if holder.party is not None:
+        return holder.party
+    return f"the party at {holder.place}" if holder.place is not None else "unknown"
+
+
+def _place_of(event: Event, *, outbound: bool) -> str | None:
+    if outbound:
+        return event.read_point or event.location or _first(event.sources, "location")
+    return (
+        event.location
+        or event.read_point
+        or _first(event.destinations, "location")
+        or _first(event.sources, "location")
+    )
+
+
+def _first(pairs: Iterable[tuple[str, str]], kind: str) -> str | None:
+    for name, value in pairs:
+        if name == kind:
+            return value
+    return None

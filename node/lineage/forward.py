@@ -1,0 +1,294 @@
+"""Where an item went: a walk from uses to outputs, level by level, each item with the earliest time of its taint.
+
+An event that certainly happened before an item was tainted is left out; nothing else excludes. Units carry their
+contents while these are in them, and do not taint what is beside them. An item whose time of taint is found earlier
+later on is looked at again, so the result is the same in whatever order the items come.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from node.epcis.model import EventType
+from node.lineage.containment import FOREVER_MS, Stay
+from node.lineage.facts import Facts, amount_in
+from node.lineage.graph import Edge, EdgeKind, Graph
+from node.lineage.indexing import lot_of_serial
+from node.lineage.items import ItemKind, read_item
+from node.lineage.readings import Movement
+from node.lineage.records import (
+    ROLE_CHILD,
+    ROLE_INPUT,
+    ROLE_INSTANCES,
+    ROLE_MADE,
+    ROLE_OUTPUT,
+    ROLE_PARENT,
+    EventRow,
+)
+from node.lineage.timeline import Timeline
+
+
+class Taint(NamedTuple):
+    """From when an item can be tainted. clock: the member by whose clock, None if several.
+
+    hi_ms: until when, for a unit as carrier; FOREVER_MS else. siblings: whether serials of a lot are affected too,
+    or only what draws on the lot's stock.
+    """
+
+    lo_ms: int
+    clock: str | None
+    hi_ms: int
+    siblings: bool
+
+
+class Vertex(NamedTuple):
+    """What is walked: goods, or a unit around them (a carrier, once for each stay). at: custodian of a class."""
+
+    item: str
+    carrier: bool
+    at: str
+
+
+class ForwardWalk:
+    """One walk. `run` fills the graph."""
+
+    def __init__(self, facts: Facts, graph: Graph, *, depth_max: int | None) -> None:
+        self._facts = facts
+        self._graph = graph
+        self._depth_max = depth_max
+        self._taints: dict[Vertex, Taint] = {}
+        self._next: dict[Vertex, None] = {}
+        self._carried: set[tuple[str, int, int, str | None]] = set()
+        self._carriers: dict[tuple[str, int, int, str | None], None] = {}
+
+    def run(self, items: Iterable[str]) -> None:
+        """Walk from `items` until nothing new is reached, or a limit."""
+        start = Taint(-FOREVER_MS, None, FOREVER_MS, siblings=True)
+        for item in items:
+            self._reach(Vertex(item, carrier=False, at=""), start)
+        depth = 0
+        while self._next or self._carriers:
+            if self._depth_max is not None and depth >= self._depth_max:
+                self._graph.depth_reached = True
+                return
+            vertices, self._next = sorted(self._next), {}
+            carriers, self._carriers = sorted(self._carriers, key=_carrier_order), {}
+            for vertex in vertices:
+                self._expand(vertex, self._taints[vertex])
+            for unit, lo_ms, hi_ms, clock in carriers:
+                self._carry(unit, Taint(lo_ms, clock, hi_ms, siblings=False))
+            depth += 1
+
+    def _reach(self, vertex: Vertex, taint: Taint) -> bool:
+        """Note that the item can be tainted from then; return whether it is in the answer."""
+        if self._graph.reach(vertex.item, taint.lo_ms, FOREVER_MS, carrier=False) is None:
+            return False
+        old = self._taints.get(vertex)
+        if old is None:
+            self._taints[vertex] = taint
+            self._next[vertex] = None
+            return True
+        clock = old.clock if old.clock == taint.clock else None
+        joined = Taint(min(old.lo_ms, taint.lo_ms), clock, FOREVER_MS, old.siblings or taint.siblings)
+        if joined != old:
+            self._taints[vertex] = joined
+            self._next[vertex] = None
+        return True
+
+    def _is_before(self, row: EventRow, taint: Taint) -> bool:
+        """Return whether the event certainly happened before the taint."""
+        return row.event.time.hi_ms < taint.lo_ms - self._facts.readings.slack_ms(row.member, taint.clock)
+
+    def _later(self, row: EventRow, taint: Taint) -> tuple[int, str]:
+        """Return from when, by whose clock, what the event gives on is tainted."""
+        lo_ms = row.event.time.lo_ms
+        return (max(lo_ms, taint.lo_ms) if row.member == taint.clock else lo_ms), row.member
+
+    def _expand(self, vertex: Vertex, taint: Taint) -> None:
+        item = vertex.item
+        facts, graph = self._facts, self._graph
+        timeline = facts.timelines.of_item(item)
+        is_class = read_item(item).kind is ItemKind.CLASS and vertex.at != ""
+        is_child = is_parent = False
+        custodians: dict[str, int] = {}
+        for row, role in timeline.entries:
+            if self._is_before(row, taint):
+                continue
+            if is_class and facts.custody.run_key(row) != vertex.at:
+                continue
+            if role & ROLE_INSTANCES and not role & ~ROLE_INSTANCES:
+                if taint.siblings:
+                    self._to_serials(item, row, taint)
+                continue
+            graph.touch(row, item)
+            if role & ROLE_INPUT:
+                self._consume(item, row, taint)
+            if role & ROLE_CHILD:
+                is_child = True
+            if role & ROLE_PARENT:
+                is_parent = True
+            if role & ROLE_INSTANCES and taint.siblings:
+                self._to_serials(item, row, taint)
+            if is_class:
+                self._follow_class(vertex, row, taint)
+            else:
+                custodians.setdefault(facts.custody.run_key(row), row.event.time.lo_ms)
+        for note in timeline.notes:
+            graph.warn(note.code, item, note.row)
+            graph.touch(note.row, item)
+        self._see_voided(item, timeline, taint)
+        if is_child:
+            self._to_carriers(item, timeline, taint)
+        if is_parent:
+            self._to_contents(item, taint)
+        if not is_class:
+            self._to_class(item, custodians, taint)
+            self._to_lot_of_serial(item, timeline, taint)
+
+    def _consume(self, item: str, row: EventRow, taint: Taint) -> None:
+        """Follow a use to every output of its run that was not certainly drawn before it."""
+        lo_ms, clock = self._later(row, taint)
+        use = Taint(lo_ms, clock, FOREVER_MS, siblings=True)
+        amount, uom = amount_in(row.event.inputs, item)
+        for output in self._facts.timelines.outputs_of_run(row):
+            if output is not row and (self._is_before(output, use) or self._is_before(output, taint)):
+                continue
+            given_ms, given_clock = (lo_ms, clock) if output is row else self._later(output, use)
+            given = Taint(given_ms, given_clock, FOREVER_MS, siblings=True)
+            input_row = None if output is row else row
+            for goods in output.event.outputs:
+                if goods.item == item and read_item(item).single:
+                    continue  # The same piece goes on; it is not made twice.
+                if self._reach(Vertex(goods.item, carrier=False, at=""), given):
+                    edge = Edge(output, goods.item, input_row=input_row, amount=amount, uom=uom)
+                    self._graph.link(item, goods.item, EdgeKind.MADE, edge)
+
+    def _to_serials(self, lot: str, row: EventRow, taint: Taint) -> None:
+        """A lot's serials are the lot: from where an event made them of it."""
+        event = row.event
+        made = event.outputs if event.type is EventType.TRANSFORMATION else event.goods
+        lo_ms, clock = self._later(row, taint)
+        for goods in made:
+            if lot_of_serial(event, goods.item) == lot and self._reach(
+                Vertex(goods.item, carrier=False, at=""), Taint(lo_ms, clock, FOREVER_MS, siblings=True)
+            ):
+                self._graph.link(lot, goods.item, EdgeKind.INSTANCE, Edge(row, goods.item, amount=goods.amount))
+
+    def _to_lot_of_serial(self, item: str, timeline: Timeline, taint: Taint) -> None:
+        """A piece is part of its lot's stock: what draws on the lot by its code may have drawn it."""
+        if read_item(item).kind is not ItemKind.SERIAL:
+            return
+        for made, made_role in timeline.entries:
+            if not made_role & (ROLE_MADE | ROLE_OUTPUT):
+                continue
+            lot = lot_of_serial(made.event, item)
+            if lot is None:
+                continue
+            entries = self._facts.timelines.of_item(lot).entries
+            draws = [
+                entry.row for entry in entries if entry.role & ROLE_INPUT and not self._is_before(entry.row, taint)
+            ]
+            if draws and self._reach(
+                Vertex(lot, carrier=False, at=""), Taint(taint.lo_ms, taint.clock, FOREVER_MS, siblings=False)
+            ):
+                self._graph.link(item, lot, EdgeKind.INSTANCE, Edge(made, lot))
+                self._graph.warn("serial_in_lot_stock", item, draws[0])
+
+    def _to_carriers(self, item: str, timeline: Timeline, taint: Taint) -> None:
+        """What happens to a unit happens to what is in it then."""
+        for stay in self._facts.containment.stays_of(item, timeline):
+            if stay.until is not None and self._is_before(stay.until, taint):
+                continue
+            lo_ms: int = max(stay.lo_ms, taint.lo_ms)
+            # A bound that two clocks shared in is compared by the tolerance of both.
+            clock = stay.since.member if stay.since.member == taint.clock or lo_ms == stay.lo_ms else None
+            self._enter(stay, item, lo_ms, min(stay.hi_ms, taint.hi_ms), clock)
+
+    def _enter(self, stay: Stay, item: str, lo_ms: int, hi_ms: int, clock: str | None) -> None:
+        """Reach the unit of a stay as a carrier."""
+        if lo_ms > hi_ms or self._graph.reach(stay.parent, lo_ms, hi_ms, carrier=True) is None:
+            return
+        edge = Edge(stay.since, stay.parent, until=stay.until, amount=stay.amount, uom=stay.uom)
+        self._graph.link(item, stay.parent, EdgeKind.PACKED, edge)
+        if stay.inferred:
+            self._graph.warn("contents_inferred", item, stay.since)
+        window = (stay.parent, lo_ms, hi_ms, clock)
+        if window not in self._carried:
+            self._carried.add(window)
+            self._carriers[window] = None
+
+    def _carry(self, unit: str, taint: Taint) -> None:
+        """Follow a unit while it has the goods in it: moves, uses, and the unit around it."""
+        timeline = self._facts.timelines.of_item(unit)
+        is_child = False
+        for row, role in timeline.entries:
+            if self._is_before(row, taint) or self._is_after(row, taint):
+                continue
+            self._graph.touch(row, unit)
+            if role & ROLE_INPUT:
+                self._consume(unit, row, taint)
+            if role & ROLE_CHILD:
+                is_child = True
+        if is_child:
+            self._to_carriers(unit, timeline, taint)
+        for note in self._facts.containment.contents_of(unit).notes:
+            self._graph.warn(note.code, unit, note.row)
+
+    def _is_after(self, row: EventRow, taint: Taint) -> bool:
+        """Return whether the event certainly happened after the goods had left the unit."""
+        return row.event.time.lo_ms > taint.hi_ms + self._facts.readings.slack_ms(row.member, taint.clock)
+
+    def _to_contents(self, unit: str, taint: Taint) -> None:
+        """A unit that is itself traced passes to all that was in it since."""
+        for child, stays in sorted(self._facts.containment.contents_of(unit).stays.items()):
+            for stay in stays:
+                if stay.until is not None and self._is_before(stay.until, taint):
+                    continue
+                lo_ms, clock = max(stay.lo_ms, taint.lo_ms), stay.since.member
+                if self._reach(Vertex(child, carrier=False, at=""), Taint(lo_ms, clock, FOREVER_MS, siblings=False)):
+                    edge = Edge(stay.since, child, until=stay.until, amount=stay.amount, uom=stay.uom)
+                    self._graph.link(unit, child, EdgeKind.UNPACKED, edge)
+
+    def _to_class(self, item: str, custodians: dict[str, int], taint: Taint) -> None:
+        """Goods named by product alone may be of any lot of it that the custodian had then."""
+        facts = read_item(item)
+        if facts.kind not in (ItemKind.LOT, ItemKind.SERIAL) or facts.product is None:
+            return
+        for row, role in self._facts.timelines.of_item(facts.product).entries:
+            at = self._facts.custody.run_key(row)
+            if at not in custodians or self._is_before(row, taint) or role & ROLE_OUTPUT or role & ROLE_MADE:
+                continue
+            lo_ms, clock = self._later(row, taint)
+            if self._reach(Vertex(facts.product, carrier=False, at=at), Taint(lo_ms, clock, FOREVER_MS, siblings=True)):
+                self._graph.link(item, facts.product, EdgeKind.CLASS, Edge(row, facts.product))
+                self._graph.warn("class_without_lot", facts.product, row)
+
+    def _follow_class(self, vertex: Vertex, row: EventRow, taint: Taint) -> None:
+        """Follow goods named by product alone to whom they were sent."""
+        if self._facts.custody.read(row)[0] is not Movement.OUTBOUND:
+            return
+        receiver = self._facts.custody.receiver_of(row.event)
+        if receiver is not None and (receiver.party or receiver.site):
+            lo_ms, clock = self._later(row, taint)
+            at = receiver.party or receiver.site or ""
+            self._reach(Vertex(vertex.item, carrier=False, at=at), Taint(lo_ms, clock, FOREVER_MS, siblings=True))
+
+    def _see_voided(self, item: str, timeline: Timeline, taint: Taint) -> None:
+        """What a voided run put out never vanishes: if it exists by other events, where it came from is unknown."""
+        for row, role in timeline.voided:
+            if not role & ROLE_INPUT or self._is_before(row, taint):
+                continue
+            for goods in row.event.outputs:
+                entries = self._facts.timelines.of_item(goods.item).entries
+                if entries and not any(entry.role & (ROLE_OUTPUT | ROLE_MADE) for entry in entries):
+                    lo_ms, clock = self._later(row, taint)
+                    if self._reach(
+                        Vertex(goods.item, carrier=False, at=""), Taint(lo_ms, clock, FOREVER_MS, siblings=True)
+                    ):
+                        edge = Edge(row, goods.item)
+                        self._graph.link(item, goods.item, EdgeKind.MADE, edge)
+                        self._graph.know_not(goods.item, "run_voided", self._facts.custody.holder_of(row), row)
+
+
+def _carrier_order(window: tuple[str, int, int, str | None]) -> tuple[str, int, int, str]:
+    unit, lo_ms, hi_ms, clock = window
+    return unit, lo_ms, hi_ms, clock or ""

@@ -1,0 +1,220 @@
+"""The events of an item, in the order of their times, as they stand: voided ones out, twice told ones once.
+
+An error declaration repeats its original, so both are filed under the same items and runs, and any list of events
+that holds one holds the other. Arrival order never matters: ties are settled by content.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from consensus.types import Digest, Height
+from node.lineage.custody import Custody
+from node.lineage.items import ItemKind, read_item
+from node.lineage.reader import LineageReader
+from node.lineage.records import (
+    ROLE_CHILD,
+    ROLE_INSTANCES,
+    ROLE_MADE,
+    ROLE_OUTPUT,
+    ROLE_PARENT,
+    EventRef,
+    EventRow,
+    Posting,
+    PostingKind,
+)
+
+ALL_ROLES: Final = 255
+ROLES_OF_ORIGIN: Final = ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES | ROLE_CHILD | ROLE_PARENT
+
+
+class Entry(NamedTuple):
+    """An event in an item's timeline. role: the ROLE_ bits of the item in it."""
+
+    row: EventRow
+    role: int
+
+
+class Note(NamedTuple):
+    """Something odd about an event that a timeline met; code: as in docs/lineage.md."""
+
+    code: str
+    row: EventRow
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Events in order. voided: originals that a declaration undid. complete: False if `roles` left some out."""
+
+    entries: tuple[Entry, ...]
+    voided: tuple[Entry, ...]
+    notes: tuple[Note, ...]
+    complete: bool = True
+
+
+class Timelines:
+    """Timelines and runs for one question, each read once.
+
+    as_of_ms: events that cannot have happened by then are left out, as if they did not exist; None is no limit.
+    known_at: entries of later blocks are left out.
+    """
+
+    def __init__(self, reader: LineageReader, custody: Custody, *, as_of_ms: int | None, known_at: Height) -> None:
+        self._reader = reader
+        self._custody = custody
+        self._as_of_ms = as_of_ms
+        self._known_at = known_at
+        self._whole = as_of_ms is None and known_at >= reader.height
+        self._rows: dict[EventRef, EventRow] = {}
+        self._timelines: dict[tuple[str, bool], Timeline] = {}
+        self._runs: dict[tuple[PostingKind, str], dict[str, tuple[Entry, ...]]] = {}
+
+    def of_item(self, item: str, *, length_max: int | None = None) -> Timeline:
+        """Return the timeline of an item.
+
+        length_max: of a longer one, only what may tell the item's origin is read (`complete` is False then).
+        """
+        key = (item, length_max is None)
+        found = self._timelines.get(key)
+        if found is None:
+            postings = self._filed(PostingKind.ITEM, item)
+            if length_max is not None and len(postings) > length_max:
+                kept = [posting for posting in postings if posting.role & ROLES_OF_ORIGIN]
+                found = self._settle(kept, complete=False)
+            else:
+                found = self._settle(postings, complete=True)
+                self._timelines[item, True] = found
+            self._timelines[key] = found
+        return found
+
+    def inputs_of_run(self, row: EventRow) -> Sequence[EventRow]:
+        """Return the events with inputs of the run that `row` is of: itself alone without a transformationID."""
+        return self._of_run(PostingKind.RUN_INPUT, row)
+
+    def outputs_of_run(self, row: EventRow) -> Sequence[EventRow]:
+        """Return the events with outputs of the run that `row` is of: itself alone without a transformationID."""
+        return self._of_run(PostingKind.RUN_OUTPUT, row)
+
+    def _of_run(self, kind: PostingKind, row: EventRow) -> Sequence[EventRow]:
+        run = row.event.transformation_id
+        if run is None:
+            return (row,)
+        runs = self._runs.get((kind, run))
+        if runs is None:
+            # One name may serve several firms: events with one (transformationID, custodian) are one run.
+            groups: dict[str, list[Entry]] = {}
+            for entry in self._settle(self._filed(kind, run), complete=True).entries:
+                groups.setdefault(self._custody.run_key(entry.row), []).append(entry)
+            runs = {key: tuple(entries) for key, entries in groups.items()}
+            self._runs[kind, run] = runs
+        return [entry.row for entry in runs.get(self._custody.run_key(row), ())]
+
+    def _filed(self, kind: PostingKind, key: str) -> Sequence[Posting]:
+        postings = self._reader.postings_of(kind, key)
+        if self._whole:
+            return postings
+        as_of_ms, known_at = self._as_of_ms, self._known_at
+        return [
+            posting
+            for posting in postings
+            if posting.ref.height <= known_at and (as_of_ms is None or posting.time_ms <= as_of_ms)
+        ]
+
+    def _settle(self, postings: Iterable[Posting], *, complete: bool) -> Timeline:
+        rows = self._rows
+        read = self._reader.get_event
+        entries: list[Entry] = []
+        for posting in postings:
+            row = rows.get(posting.ref)
+            if row is None:
+                row = rows[posting.ref] = read(posting.ref)
+            entries.append(Entry(row, posting.role))
+        if len(entries) > 1:
+            entries.sort(key=_order)
+        return settle(entries, complete=complete)
+
+
+def _order(entry: Entry) -> tuple[int, Digest, Digest, EventRef]:
+    event = entry.row.event
+    return event.time.lo_ms, event.content_digest, event.event_digest, entry.row.ref
+
+
+def settle(entries: Sequence[Entry], *, complete: bool = True) -> Timeline:
+    """Return what stands of `entries`: void originals out, witnesses and copies of one event as one.
+
+    entries: in order of time, then content, then digest, then place on the ledger.
+    """
+    contents = {entry.row.event.content_digest for entry in entries}
+    if len(contents) == len(entries) and not any(entry.row.event.declaration for entry in entries):
+        return Timeline(tuple(entries), (), (), complete)
+    declarations = [entry.row for entry in entries if entry.row.event.declaration is not None]
+    originals = [entry for entry in entries if entry.row.event.declaration is None]
+    void_by = {_original_key(row) for row in declarations if row.event.event_id is not None}
+    voided = tuple(_unique([entry for entry in originals if _original_key(entry.row) in void_by], _digest_of))
+    standing = [entry for entry in originals if _original_key(entry.row) not in void_by]
+    notes = [*_notes_of_declarations(declarations, originals)]
+    merged: list[Entry] = []
+    groups: dict[object, list[Entry]] = {}
+    for entry in standing:
+        groups.setdefault(_sameness(entry.row), []).append(entry)
+    for group in groups.values():
+        kept, note = _merge_reports(group)
+        merged += kept
+        if note is not None:
+            notes.append(note)
+    merged.sort(key=_order)
+    return Timeline(tuple(merged), voided, tuple(notes), complete)
+
+
+def _original_key(row: EventRow) -> tuple[str, str | None, Digest, str | None]:
+    event = row.event
+    return row.member, event.event_id, event.content_digest, event.transformation_id
+
+
+def _sameness(row: EventRow) -> object:
+    """Return what two reports of one event share: all but eventID, record time and member."""
+    event = row.event
+    return event.content_digest, event.transformation_id, tuple(sorted(event.documents, key=str))
+
+
+def _digest_of(entry: Entry) -> object:
+    return entry.row.event.event_digest
+
+
+def _unique(entries: Iterable[Entry], key: Callable[[Entry], object]) -> list[Entry]:
+    """Return the first entry of each key."""
+    return list({key(entry): entry for entry in reversed(list(entries))}.values())[::-1]
+
+
+def _notes_of_declarations(declarations: Sequence[EventRow], originals: Sequence[Entry]) -> Iterable[Note]:
+    own = {_original_key(entry.row) for entry in originals}
+    others = {_original_key(entry.row)[1:] for entry in originals}
+    for row in {row.event.event_digest: row for row in reversed(declarations)}.values():
+        if _original_key(row) in own and row.event.event_id is not None:
+            continue
+        # Another member's declaration undoes nothing; both statements are shown.
+        counter = row.event.event_id is not None and _original_key(row)[1:] in others
+        yield Note("counter_statement" if counter else "void_without_original", row)
+
+
+def _merge_reports(group: Sequence[Entry]) -> tuple[list[Entry], Note | None]:
+    """Return the events that reports of equal content tell of, and a note if one member told of several.
+
+    The k-th of each member is one event with witnesses; what stands for it is the report of the least digest.
+    """
+    if len(group) == 1:
+        return [group[0]], None
+    by_member: dict[str, list[Entry]] = {}
+    for entry in _unique(group, lambda entry: (entry.row.member, entry.row.event.event_digest)):
+        by_member.setdefault(entry.row.member, []).append(entry)
+    event = group[0].row.event
+    single = bool(event.documents) or all(
+        read_item(goods.item).kind in (ItemKind.SERIAL, ItemKind.UNIT)
+        for goods in (*event.goods, *event.inputs, *event.outputs)
+    )
+    counts = max(len(entries) for entries in by_member.values())
+    kept: list[Entry] = []
+    for number in range(1 if single else counts):
+        reports = [entries[number] for entries in by_member.values() if len(entries) > number]
+        kept.append(min(reports, key=lambda entry: (entry.row.event.event_digest, entry.row.ref)))
+    return kept, (Note("told_twice", kept[0].row) if counts > 1 else None)

@@ -1,0 +1,25 @@
+"""The words of what a trace warns of, by stable code. docs/lineage.md explains each."""
+
+from typing import Final
+
+MESSAGES: Final[dict[str, str]] = {
+    "class_lots_left_out": "The product has more lots than are looked at for goods that name no lot.",
+    "class_without_lot": "Goods are named by product alone: they may be of any of its lots that the holder had then.",
+    "contents_differ": "A unit was seen with other contents than were packed into it.",
+    "contents_inferred": "No packing is recorded: taken to be inside since the unit was last empty, or first seen.",
+    "counter_statement": "Another member declares this event void: both statements stand, and nothing is undone.",
+    "depth_limit": "The walk stopped at its depth limit: what lies beyond is not in this answer.",
+    "history_left_out": "The item has a long history: only its making was read, its movements and holders were not.",
+    "item_limit": "The answer is full: {count} links to further items were not followed.",
+    "made_twice": "A piece was made that already exists elsewhere.",
+    "moved_without_record": "Goods are where no record brought them: taken to come from the only other holding.",
+    "overdrawn": "More was taken from a holding than the record put there.",
+    "no_source": "Goods appear without a record of where they came from.",
+    "receipt_without_shipment": "Goods were received that no recorded shipment sent there.",
+    "serial_in_lot_stock": "A piece is part of its lot's stock: what was drawn by the lot's code may have been it.",
+    "told_twice": "One member reported the same event more than once: each counts, unless pieces or papers are equal.",
+    "unpacked_without_packing": "Something was taken out of a unit that was never recorded to be put in.",
+    "used_before_made": "The item was used before the time of its making: the times are not relied on.",
+    "used_before_receipt": "Goods came in only after they were used there: this receipt carries nothing to that use.",
+    "void_without_original": "A declaration voids an event that its member never reported in this form.",
+}

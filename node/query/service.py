@@ -1,0 +1,134 @@
+"""Answers questions about items, each on one snapshot of the index, so that all of an answer holds at one height.
+
+Blocking: a caller on an event loop runs these in a thread. Nothing here waits for the network.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final
+
+import msgspec
+
+from consensus.types import Height
+from node.epcis.elements import parse_item
+from node.epcis.identifiers import describe
+from node.lineage.answer import Answer
+from node.lineage.assemble import PRODUCT_ATTRIBUTES, name_of
+from node.lineage.items import read_item
+from node.lineage.reader import LineageReader
+from node.lineage.readings import Readings
+from node.lineage.records import EventRow, PostingKind
+from node.lineage.trace import ITEMS_MAX, Direction, Question, trace
+from node.query.errors import UnknownItemError
+
+NEAR_MAX: Final = 5
+ITEM_EVENTS_MAX: Final = 1_000
+"""Events of one item in `item.get`; how many there are is said beside them."""
+
+OpenReader = Callable[[], AbstractContextManager[LineageReader]]
+
+
+class ItemEvent(msgspec.Struct, frozen=True):
+    """An event that names the item. id: as `event.get` takes it."""
+
+    id: str
+    type: str
+    action: str | None
+    step: str | None
+    time: str
+    place: str | None
+    member: str
+    digest: str
+
+
+class ItemAnswer(msgspec.Struct, frozen=True):
+    """An item and the events that name it, by time. event_count: of all, also those not listed."""
+
+    id: str
+    kind: str
+    product: str | None
+    product_name: str | None
+    code: str | None
+    height: int
+    event_count: int
+    events: tuple[ItemEvent, ...]
+
+
+class QueryService:
+    """Questions on snapshots that `open_reader` opens. readings: as the network's parameters say."""
+
+    def __init__(self, open_reader: OpenReader, readings: Readings | None = None) -> None:
+        self._open_reader = open_reader
+        self._readings = readings or Readings()
+
+    def trace(
+        self,
+        text: str,
+        direction: Direction,
+        *,
+        as_of_ms: int | None = None,
+        known_at: Height | None = None,
+        depth_max: int | None = None,
+        items_max: int = ITEMS_MAX,
+    ) -> Answer:
+        """Return where an item came from or went. text: the item in any spelling.
+
+        Raises IdentifierError for what names no item, and UnknownItemError for an item that no event names.
+        """
+        with self._open_reader() as reader:
+            item = _find_item(reader, text)
+            question = Question(
+                item, direction, as_of_ms=as_of_ms, known_at=known_at, depth_max=depth_max, items_max=items_max
+            )
+            return trace(reader, question, self._readings)
+
+    def item(self, text: str) -> ItemAnswer:
+        """Return an item and its events. text: the item in any spelling. Raises as `trace` does."""
+        with self._open_reader() as reader:
+            item = _find_item(reader, text)
+            postings = reader.postings_of(PostingKind.ITEM, item)
+            rows = [reader.get_event(posting.ref) for posting in postings[:ITEM_EVENTS_MAX]]
+            facts = read_item(item)
+            return ItemAnswer(
+                id=item,
+                kind=facts.kind.value,
+                product=facts.product,
+                product_name=name_of(reader, facts.product, PRODUCT_ATTRIBUTES, known_at=reader.height),
+                code=facts.code,
+                height=reader.height,
+                event_count=len(postings),
+                events=tuple([_item_event(row) for row in rows]),
+            )
+
+    def events_called(self, event_id: str, *, limit: int) -> tuple[EventRow, ...]:
+        """Return the events that bear this eventID, in ledger order, at most `limit`: it may be several."""
+        with self._open_reader() as reader:
+            refs = sorted(posting.ref for posting in reader.postings_of(PostingKind.EVENT_ID, event_id))
+            return tuple([reader.get_event(ref) for ref in refs[:limit]])
+
+
+def _find_item(reader: LineageReader, text: str) -> str:
+    """Return the canonical id that `text` means. Raises IdentifierError or UnknownItemError."""
+    item = parse_item(text).id
+    if reader.find_item(item) is not None:
+        return item
+    sought = describe(item).code or item
+    near = tuple([row.item for row in reader.items_like(sought, limit=NEAR_MAX)])
+    if not near and sought != item:
+        near = tuple([row.item for row in reader.items_like(item, limit=NEAR_MAX)])
+    hint = f"did you mean {', '.join(near)}?" if near else "an item is known once an event that names it is final"
+    raise UnknownItemError(f"no event names {item}", near=near, hint=hint)
+
+
+def _item_event(row: EventRow) -> ItemEvent:
+    event = row.event
+    return ItemEvent(
+        id=f"{row.transaction_id.hex()}:{row.ref.event}",
+        type=event.type.value,
+        action=None if event.action is None else event.action.value,
+        step=event.step,
+        time=event.time_text,
+        place=event.location or event.read_point,
+        member=row.member,
+        digest=event.event_digest.hex(),
+    )

@@ -1,0 +1,201 @@
+"""A trace as text for people: a tree of lots, and below it origins, holders, unknowns and warnings. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from node.lineage.answer import Answer, AnswerEdge, AnswerEvent, AnswerHolder, AnswerItem
+
+UNITS: Final = {
+    "KGM": "kg",
+    "GRM": "g",
+    "TNE": "t",
+    "LBR": "lb",
+    "LTR": "l",
+    "MLT": "ml",
+    "EA": "pieces",
+    "C62": "pieces",
+    "H87": "pieces",
+    "CS": "cases",
+}
+LISTED_MAX: Final = 12
+LINES_MAX: Final = 400
+"""Lines of the tree; `--json` has all."""
+
+_REASONS: Final = {
+    "making_voided": "the record of its making was declared void",
+    "moved_without_record": "moved here without a record",
+    "never_seen": "no event names it",
+    "no_contents": "what was in it is not recorded",
+    "no_lot": "named without lot, and no lot of it was here",
+    "no_origin": "nobody recorded where it came from",
+    "no_source": "nobody recorded where this part of it came from",
+    "not_received": "shipped, and nobody recorded its receipt",
+    "overdrawn": "more was taken than the record put here",
+    "run_voided": "the run that made it was declared void",
+    "run_without_inputs": "the run that made it lists no inputs",
+    "used_before_made": "used before the time of its making",
+}
+
+
+class _Step(NamedTuple):
+    """A neighbour away from what was asked about, and the edge that leads there."""
+
+    item: str
+    edge: AnswerEdge
+
+
+def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]:
+    """Yield the lines of a trace."""
+    tree = _Tree(answer)
+    yield from tree.lines(lines_max)
+    yield ""
+    if answer.direction == "back":
+        yield from _list("origins", [tree.name(item) for item in answer.origins])
+    else:
+        yield from _list("nothing was made of", [tree.name(item) for item in answer.destinations])
+    short = {item.id: item_words(item, with_quantity=False) for item in answer.items}
+    yield from _list("last known with", [f"{short[one.item]}: {_holder_words(one)}" for one in answer.holders])
+    unknowns = [
+        f"{short.get(one.item, one.item)}: {_REASONS.get(one.reason, one.reason)}; ask {one.ask}"
+        for one in answer.unknowns
+    ]
+    yield from _list("not known", unknowns)
+    warnings = [f"{', '.join(short.get(item, item) for item in one.items)}: {one.message}" for one in answer.warnings]
+    yield from _list("worth a look", warnings)
+    yield f"{len(answer.items)} items, {len(answer.events)} events, at height {answer.height}"
+    yield f"digest {answer.digest}"
+
+
+class _Tree:
+    """Walks the edges without recursion; an item's branch is shown once."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._root = answer.item
+        self._is_back = answer.direction == "back"
+        self._items = {item.id: item for item in answer.items}
+        self._events = {event.id: event for event in answer.events}
+        self._steps: dict[str, list[_Step]] = {}
+        for edge in answer.edges:
+            here, there = edge.source, edge.target
+            # On the way back one goes against the goods, but into a unit that carried them.
+            if self._is_back and not self._is_carrier(there):
+                here, there = there, here
+            if there != here and there != answer.item:
+                self._steps.setdefault(here, []).append(_Step(there, edge))
+
+    def _is_carrier(self, item: str) -> bool:
+        found = self._items.get(item)
+        return found is not None and found.role == "carrier"
+
+    def name(self, item: str) -> str:
+        """Return an item in words."""
+        found = self._items.get(item)
+        return item if found is None else item_words(found)
+
+    def lines(self, lines_max: int) -> Iterator[str]:
+        """Yield the tree, at most `lines_max` lines and one that says so."""
+        yield self.name(self._root) + self._made_words(self._root)
+        shown = {self._root}
+        stack = self._below(self._root, "")
+        count = 1
+        while stack:
+            indent, step, is_last = stack.pop()
+            if count >= lines_max:
+                yield f"… {len(self._items) - len(shown)} more items (--json has all)"
+                return
+            count += 1
+            is_new = step.item not in shown
+            shown.add(step.item)
+            again = "" if is_new or step.item not in self._steps else "  (its branch is above)"
+            mark = "└─" if is_last else "├─"
+            yield f"{indent}{mark} {self.name(step.item)}{self._edge_words(step)}{again}"
+            if is_new:
+                stack += self._below(step.item, indent + ("   " if is_last else "│  "))
+
+    def _below(self, item: str, indent: str) -> list[tuple[str, _Step, bool]]:
+        """Return an item's steps, the last first, each with whether it is the last."""
+        seen: dict[str, _Step] = {}
+        for step in self._steps.get(item, ()):
+            seen.setdefault(step.item, step)
+        steps = sorted(seen.values(), key=self._rank)
+        return [(indent, step, place == len(steps) - 1) for place, step in enumerate(steps)][::-1]
+
+    def _rank(self, step: _Step) -> tuple[bool, str, str]:
+        event = self._events.get(step.edge.event)
+        return self._is_carrier(step.item), "" if event is None else event.time, step.item
+
+    def _edge_words(self, step: _Step) -> str:
+        edge = step.edge
+        event = self._events.get(edge.input_event or edge.event)
+        parts = []
+        if edge.quantity is not None:
+            parts.append(amount_words(edge.quantity, edge.uom) + (" packed" if edge.kind == "packed" else " used"))
+        if event is not None:
+            parts.append(event_words(event))
+        if edge.until_event is not None and edge.until_event in self._events:
+            parts.append(f"until {time_words(self._events[edge.until_event].time)}")
+        return f"  · {', '.join(parts)}" if parts else ""
+
+    def _made_words(self, item: str) -> str:
+        for event in self._events.values():
+            made = event.action == "ADD" and event.type == "ObjectEvent"
+            for goods in event.goods:
+                if goods.item == item and (goods.role == "output" or (made and goods.role == "goods")):
+                    return f"  · {event_words(event)}"
+        return ""
+
+
+def item_words(item: AnswerItem, *, with_quantity: bool = True) -> str:
+    """Return product, lot or serial and quantity, as far as they are known."""
+    if item.kind == "unit":
+        words = f"unit {item.serial or item.id}"
+    else:
+        product = item.product_name or item.product
+        code = f"lot {item.lot}" if item.kind == "lot" and item.lot else item.serial
+        words = " ".join(part for part in (product, code) if part) or item.id
+        if item.kind == "serial" and item.lot:
+            words += f" (lot {item.lot})"
+    if with_quantity and item.quantity is not None and item.kind != "serial":
+        words += f", {amount_words(item.quantity, item.uom)}"
+    return words
+
+
+def event_words(event: AnswerEvent) -> str:
+    """Return what, where, by whom and when."""
+    step = event.step or event.type.removesuffix("Event").lower()
+    place = event.place_name or event.place
+    party = event.party_name or event.party or (None if place else event.member)
+    words = [step.rpartition(":")[2].replace("_", " ")]
+    if place:
+        words.append(f"at {place}")
+    if party and party != place:
+        words.append(f"by {party}")
+    return f"{' '.join(words)}, {time_words(event.time)}"
+
+
+def amount_words(quantity: str, uom: str | None) -> str:
+    """Return an amount with its unit in words."""
+    unit = UNITS.get(uom or "C62", uom or "")
+    return f"{quantity} {'piece' if quantity == '1' and unit == 'pieces' else unit}".rstrip()
+
+
+def time_words(time: str) -> str:
+    """Return a time as sent, to the minute."""
+    return time[:16].replace("T", " ")
+
+
+def _holder_words(holder: AnswerHolder) -> str:
+    names = [name for name in (holder.party_name or holder.party, holder.place_name or holder.place) if name]
+    where = " at ".join(dict.fromkeys(names)) or "nobody named"
+    verb = "on its way to " if holder.status == "in_transit" else ""
+    return f"{verb}{where}, since {time_words(holder.since)}"
+
+
+def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
+    lines = list(dict.fromkeys(lines))
+    if not lines:
+        return
+    yield f"{title}:"
+    yield from (f"  {line}" for line in lines[:LISTED_MAX])
+    if len(lines) > LISTED_MAX:
+        yield f"  … and {len(lines) - LISTED_MAX} more (--json has all)"

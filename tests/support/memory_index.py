@@ -1,0 +1,81 @@
+"""A `LineageReader` over dictionaries, filled with rows by the rules of the real index."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
+
+from consensus.types import Digest, Height
+from node.epcis.model import MasterRecord
+from node.lineage.indexing import index_event
+from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
+from node.wire.ids import MemberId
+
+
+class MemoryIndex:
+    """A snapshot that holds at the height of its newest row."""
+
+    def __init__(self, rows: Iterable[EventRow] = (), masters: Iterable[MasterRow] = ()) -> None:
+        self._rows: dict[EventRef, EventRow] = {}
+        self._postings: dict[tuple[PostingKind, str], list[Posting]] = {}
+        self._items: dict[str, ItemRow] = {}
+        self._masters: dict[str, dict[MemberId, MasterRow]] = {}
+        self._height = Height(0)
+        self.reads = 0
+        for row in rows:
+            self._add(row)
+        for postings in self._postings.values():
+            postings.sort(key=lambda posting: (posting.time_ms, posting.ref))
+        for master in masters:
+            self._height = max(self._height, master.ref.height)
+            self._masters.setdefault(master.record.id, {})[master.member] = master
+
+    def _add(self, row: EventRow) -> None:
+        self._rows[row.ref] = row
+        self._height = max(self._height, row.ref.height)
+        postings, items = index_event(row)
+        for posting in postings:
+            self._postings.setdefault((posting.kind, posting.key), []).append(posting)
+        for item in items:
+            self._items[item.item] = item
+
+    @property
+    def height(self) -> Height:
+        return self._height
+
+    def get_event(self, ref: EventRef) -> EventRow:
+        self.reads += 1
+        return self._rows[ref]
+
+    def postings_of(self, kind: PostingKind, key: str) -> Sequence[Posting]:
+        return self._postings.get((kind, key), ())
+
+    def find_item(self, item: str) -> ItemRow | None:
+        return self._items.get(item)
+
+    def items_like(self, text: str, *, limit: int) -> Sequence[ItemRow]:
+        def nearness(row: ItemRow) -> tuple[float, str]:
+            return -SequenceMatcher(None, text.casefold(), (row.code or row.item).casefold()).ratio(), row.item
+
+        near = sorted(self._items.values(), key=nearness)
+        return [row for row in near if nearness(row)[0] < -0.5][:limit]
+
+    def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
+        found = (row for row in self._items.values() if row.product == product and row.item != product)
+        return sorted(found, key=lambda row: row.item)[:limit]
+
+    def master_of(self, id: str) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
+        return [row for _member, row in sorted(self._masters.get(id, {}).items())]
+
+    def iterate_events(self) -> Iterator[EventRow]:
+        for ref in sorted(self._rows):
+            yield self._rows[ref]
+
+    def transaction_ref(self, transaction_id: Digest) -> tuple[Height, int] | None:
+        for ref, row in self._rows.items():
+            if row.transaction_id == transaction_id:
+                return ref.height, ref.transaction
+        return None
+
+
+def build_master(record: MasterRecord, number: int, *, member: str = "mill") -> MasterRow:
+    """Return master data entered by `member` in block `number`."""
+    return MasterRow(EventRef(Height(number), 0, 0), MemberId(member), record)
