@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from node.app.identity import store_paths
 from node.clock import Clock
 from node.config.addresses import Address, is_loopback
 from node.config.home import Home, create_home
@@ -21,9 +22,7 @@ from node.ledger.genesis import (
     decode_genesis,
     encode_genesis,
 )
-from node.storage.chain import create_chain
-from node.storage.index import create_index
-from node.storage.vote_log import create_vote_log
+from node.storage.stores import create_stores
 
 PORTS_A_NODE: Final = 10
 """Nodes of a localnet are this many ports apart: p2p at +0, RPC at +1, operations at +2."""
@@ -144,9 +143,7 @@ def _write_home(root: Path, keys: _Keys, genesis: bytes, listens: dict[str, str]
         store_key(home.actor_key, keys.actor)
         network = decode_genesis(genesis)
         # The one moment in which an empty vote log is true: the key is new and has never voted.
-        create_vote_log(home.votes, network_id=network.network_id, public_key=keys.node.public_key)
-        create_chain(home.chain, network)
-        create_index(home.index, network)
+        create_stores(store_paths(home), network, public_key=keys.node.public_key)
         home.genesis.write_bytes(genesis)
         home.settings.write_text(render_settings(listens), encoding="utf-8")
     except OSError as error:

@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "capture": ("node.cli.capture", "Enter EPCIS documents."),
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),
         "config": ("node.cli.config", "The settings of a node, and where each came from."),
+        "reindex": ("node.cli.reindex", "Rebuild the index of a stopped node from its chain."),
         "sandbox": ("node.cli.sandbox", "Four firms on this machine, a story, and a trace."),
     }
 )

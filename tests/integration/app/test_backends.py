@@ -1,0 +1,291 @@
+"""What the API answers from real stores, and how a submission becomes accepted and final."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from consensus.types import Digest
+from node.api.errors import BusyError, NotFoundError
+from node.api.schema.events import EventEntry
+from node.api.schema.transactions import Wait
+from node.app.backends.ledger import LedgerQueries
+from node.app.backends.transactions import PENDING_MAX, Pending, Transactions, find_pending
+from node.crypto.keys import SigningKey
+from node.errors import RequestError
+from node.ledger.apply import apply_block
+from node.ledger.genesis import Genesis
+from node.ledger.state import WriteSet
+from node.ledger.transaction import Capture, Kind, SignedTransaction
+from node.storage.chain import ChainStore, ChainWrite, create_chain, open_chain
+from node.storage.index import IndexStore, create_index, open_index
+from node.storage.vote_records import START_POSITION
+from node.wire.ids import FeedTip, MemberId
+from tests.support.chains import ChainBuilder
+from tests.support.networks import CREATED_MS, build_batch, build_genesis, build_key, build_transaction
+
+CONTEXT = b'["https://ref.gs1.org/standards/epcis/epcis-context.jsonld"]'
+# Spaces, an escape and an extension: what comes back must be equal as a JSON value, and is equal as bytes.
+SHIPPED = (
+    b'{ "type":"ObjectEvent","eventTime":"2025-10-01T08:00:00.000+02:00","eventTimeZoneOffset":"+02:00",'
+    b'"action":"OBSERVE","epcList":["https://id.gs1.org/00/095211010000000013"],"eventID":"urn:x:1",'
+    b'"bizStep":"shipping", "ext:note":"K\\u00e4se"}'
+)
+UNREADABLE = b'{"type":"NoEvent"}'
+
+
+class FixedClock:
+    def __init__(self, wall_ms: int = CREATED_MS) -> None:
+        self.now_ms = wall_ms
+
+    def wall_ms(self) -> int:
+        return self.now_ms
+
+    def monotonic_ms(self) -> int:
+        return self.now_ms
+
+
+class FakeEngine:
+    """Answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.submitted: list[tuple[tuple[SignedTransaction, ...], asyncio.Future[FeedTip]]] = []
+
+    def submit(self, transactions: tuple[SignedTransaction, ...]) -> asyncio.Future[FeedTip]:
+        future: asyncio.Future[FeedTip] = asyncio.get_running_loop().create_future()
+        self.submitted.append((transactions, future))
+        return future
+
+    def count_holders(self, tip: FeedTip) -> int:
+        return 2
+
+
+@dataclass
+class Stores:
+    genesis: Genesis
+    chain: ChainStore
+    index: IndexStore
+    builder: ChainBuilder
+    tip: FeedTip | None = None
+
+    def execute(self, *transactions: SignedTransaction, seq: int = 0) -> WriteSet:
+        """Make a block of one batch of firm-0 final and execute it."""
+        previous = Digest(bytes(32)) if self.tip is None else self.tip.digest
+        batch = build_batch(self.genesis, *transactions, seq=seq, previous=previous)
+        self.tip = batch.tip
+        block = self.builder.finalize(self.chain, batch)
+        with self.index.reader() as reader:
+            write_set = apply_block(reader, block, (batch,))
+        self.index.write(write_set, (batch.tip,))
+        return write_set
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stores]:
+    genesis = build_genesis()
+    create_chain(tmp_path / "chain", genesis)
+    create_index(tmp_path / "index", genesis)
+    chain, index = open_chain(tmp_path / "chain", genesis), open_index(tmp_path / "index", genesis)
+    yield Stores(genesis, chain, index, ChainBuilder(genesis))
+    index.close()
+    chain.close()
+
+
+def build_capture(genesis: Genesis, *events: bytes, nonce: int = 0) -> SignedTransaction:
+    payload = Capture(CONTEXT, events, ()).encode()
+    return build_transaction(genesis, kind=Kind.CAPTURE, payload=payload, nonce=nonce)
+
+
+def build_transactions(stores: Stores, engine: FakeEngine, pending: Pending | None = None) -> Transactions:
+    return Transactions(
+        engine,
+        stores.index,
+        stores.genesis,
+        MemberId("firm-0"),
+        pending=Pending() if pending is None else pending,
+        clock=FixedClock(),
+        final_wait_ms=20,
+    )
+
+
+def test_an_event_comes_back_as_it_was_sent(stores: Stores) -> None:
+    """By transaction and index and by eventID; a duplicate and an unreadable one bear their verdicts."""
+    first = build_capture(stores.genesis, SHIPPED, UNREADABLE)
+    second = build_capture(stores.genesis, SHIPPED, nonce=1)
+    stores.execute(first)
+    stores.execute(second, build_transaction(stores.genesis, nonce=2), seq=1)
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            ledger = LedgerQueries(stores.chain, stores.index, stores.genesis, executor)
+            both = (await ledger.events_at(first.id.hex(), None)).events
+            assert [entry.verdict for entry in both] == ["accepted", "unreadable"]
+            (one,) = (await ledger.events_at(first.id.hex(), 0)).events
+            assert (bytes(one.event), bytes(one.context)) == (SHIPPED, CONTEXT)
+            (again,) = (await ledger.events_at(second.id.hex(), 0)).events
+            assert again.verdict == "duplicate"
+            (called,) = (await ledger.events_called("urn:x:1")).events
+            assert called == one
+            assert isinstance(called, EventEntry)
+            assert json.loads(bytes(called.event))["ext:note"] == "Käse"
+            for index in (2, 99):
+                with pytest.raises(NotFoundError, match="has 2 events"):
+                    await ledger.events_at(first.id.hex(), index)
+            with pytest.raises(NotFoundError, match="no executed transaction"):
+                await ledger.events_at("ab" * 32, None)
+            with pytest.raises(NotFoundError, match="no event with eventID"):
+                await ledger.events_called("urn:x:2")
+
+    asyncio.run(scenario())
+
+
+def test_a_block_names_exactly_the_transactions_that_it_newly_covers(stores: Stores) -> None:
+    """Its own batches, not those of the blocks below."""
+    first, second, third = (build_transaction(stores.genesis, nonce=nonce) for nonce in range(3))
+    stores.execute(first)
+    stores.execute(second, third, seq=1)
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            ledger = LedgerQueries(stores.chain, stores.index, stores.genesis, executor)
+            newest = await ledger.block(None)
+            assert (newest.height, newest.transactions) == (2, (second.id.hex(), third.id.hex()))
+            assert (await ledger.block(1)).transactions == (first.id.hex(),)
+            assert newest.parent == (await ledger.block(1)).digest
+            assert newest.state_digest == stores.index.state_digest.hex()
+            for height in (0, 3):
+                with pytest.raises(NotFoundError, match="no executed block"):
+                    await ledger.block(height)
+
+    asyncio.run(scenario())
+
+
+def test_a_submission_is_accepted_when_durable_and_final_when_executed(stores: Stores) -> None:
+    """Each promise at its own moment; in between tx.get says accepted, with the holders."""
+
+    async def scenario() -> None:
+        engine, pending = FakeEngine(), Pending()
+        transactions = build_transactions(stores, engine, pending)
+        signed = build_transaction(stores.genesis)
+        accepted = transactions.submit(signed.encode(), wait=Wait.ACCEPTED)
+        final = transactions.submit(build_transaction(stores.genesis, nonce=1).encode(), wait=Wait.FINAL)
+        await asyncio.sleep(0)
+        assert not accepted.done()
+        with pytest.raises(NotFoundError):
+            transactions.get(signed.id.hex())
+        batch = build_batch(stores.genesis, signed)
+        for _, future in engine.submitted:
+            future.set_result(batch.tip)
+        assert (await accepted).state == "accepted"
+        answered = transactions.get(signed.id.hex())
+        assert (answered.state, answered.holders, answered.seq) == ("accepted", 2, 0)
+        assert not final.done()
+        write_set = stores.execute(signed, engine.submitted[1][0][0])
+        pending.on_executed(write_set.height, write_set.transactions)
+        result = await final
+        assert (result.state, result.verdict, result.height, result.position) == ("final", "accepted", 1, 1)
+        assert transactions.get(signed.id.hex()).state == "final"
+        assert len(pending) == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_final_that_takes_too_long_says_that_it_stays_accepted(stores: Stores) -> None:
+    """Nothing is withdrawn; the waiting is forgotten."""
+
+    async def scenario() -> None:
+        engine, pending = FakeEngine(), Pending()
+        signed = build_transaction(stores.genesis).encode()
+        answer = build_transactions(stores, engine, pending).submit(signed, wait=Wait.FINAL)
+        engine.submitted[0][1].set_result(build_batch(stores.genesis, *engine.submitted[0][0]).tip)
+        with pytest.raises(RequestError, match="accepted, and not final") as caught:
+            await answer
+        assert caught.value.code == "not_final_in_time"
+        assert len(pending) == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_the_engine_refuses_or_drops_reaches_who_asked(stores: Stores) -> None:
+    """And is not remembered as accepted."""
+
+    async def scenario() -> None:
+        engine, pending = FakeEngine(), Pending()
+        transactions = build_transactions(stores, engine, pending)
+        first, second = (build_transaction(stores.genesis, nonce=nonce).encode() for nonce in range(2))
+        refused, dropped = transactions.submit(first, wait=Wait.FINAL), transactions.submit(second, wait=Wait.FINAL)
+        engine.submitted[0][1].set_exception(BusyError("full"))
+        engine.submitted[1][1].cancel()
+        with pytest.raises(BusyError):
+            await refused
+        with pytest.raises(asyncio.CancelledError):
+            await dropped
+        assert len(pending) == 0
+
+    asyncio.run(scenario())
+
+
+def spoiled(genesis: Genesis) -> list[tuple[bytes, str]]:
+    actor, stranger = build_key("actor-0"), SigningKey(bytes(32))
+    good = build_transaction(genesis, actor=actor)
+    forged = SignedTransaction(good.transaction, good.encoded, bytes(64), good.id)
+    return [
+        (b"", "malformed_transaction"),
+        (good.encode()[:-1], "malformed_transaction"),
+        (good.encode() + b"\0", "malformed_transaction"),
+        (build_transaction(genesis, member="firm-1").encode(), "wrong_member"),
+        (build_transaction(genesis, actor=stranger).encode(), "actor_unknown"),
+        (forged.encode(), "bad_signature"),
+        (build_transaction(build_genesis(validators=5), actor=actor).encode(), "bad_signature"),
+        (build_transaction(genesis, created_ms=CREATED_MS - 86_400_001).encode(), "expired"),
+        (build_transaction(genesis, created_ms=CREATED_MS + 86_400_001).encode(), "expired"),
+    ]
+
+
+def test_what_no_validator_would_take_is_refused_at_the_door(stores: Stores) -> None:
+    """Undecodable, another member's, an unknown actor's, forged, another network's, too old, too new."""
+
+    async def scenario() -> None:
+        engine = FakeEngine()
+        transactions = build_transactions(stores, engine)
+        for signed, code in spoiled(stores.genesis):
+            with pytest.raises(RequestError) as caught:
+                transactions.submit(signed, wait=Wait.ACCEPTED)
+            assert (caught.value.code, caught.value.field) == (code, "params.signed")
+        assert engine.submitted == []
+        good = build_transaction(stores.genesis, actor=build_key("actor-0"))
+        transactions.submit(good.encode(), wait=Wait.ACCEPTED)
+        assert engine.submitted[0][0] == (good,)
+
+    asyncio.run(scenario())
+
+
+def test_more_than_the_node_can_remember_is_refused_as_busy(stores: Stores) -> None:
+    """A network that stands still must not fill the memory."""
+
+    async def scenario() -> None:
+        engine, pending = FakeEngine(), Pending()
+        signed = build_transaction(stores.genesis)
+        tip = build_batch(stores.genesis, signed).tip
+        pending.add((Digest(number.to_bytes(32, "big")) for number in range(PENDING_MAX)), tip)
+        with pytest.raises(BusyError):
+            build_transactions(stores, engine, pending).submit(signed.encode(), wait=Wait.ACCEPTED)
+
+    asyncio.run(scenario())
+
+
+def test_after_a_restart_what_was_accepted_is_still_known(stores: Stores) -> None:
+    """Read from the own feed above what is executed."""
+    executed = build_transaction(stores.genesis)
+    stores.execute(executed)
+    waiting = build_transaction(stores.genesis, nonce=1)
+    assert stores.tip is not None
+    batch = build_batch(stores.genesis, waiting, seq=1, previous=stores.tip.digest)
+    stores.chain.commit(ChainWrite(batches=[batch], finals=[], certificates=[]), START_POSITION)
+    pending = find_pending(stores.chain, stores.index, batch.header.feed, stores.genesis.network_id)
+    assert pending.find(waiting.id) == batch.tip
+    assert pending.find(executed.id) is None
