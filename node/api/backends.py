@@ -77,7 +77,15 @@ class LineageBackend(Protocol):
         """Return an item and its events. item: any spelling. Raises NotFoundError with near matches."""
         ...
 
-    async def trace(self, item: str, *, direction: str) -> TraceResult:
+    async def trace(
+        self,
+        item: str,
+        *,
+        direction: str,
+        as_of_ms: int | None = None,
+        height: int | None = None,
+        depth: int | None = None,
+    ) -> TraceResult:
         """Return the trace of an item. direction: `back` or `forward`. Raises NotFoundError with near matches."""
         ...
 

@@ -3,15 +3,29 @@
 from node.api.backends import Backends
 from node.api.operations import operation
 from node.api.schema.traces import TraceParams, TraceResult
+from node.epcis.times import read_instant
+from node.errors import RequestError
 
 
 @operation("trace.back")
 async def trace_back(backends: Backends, params: TraceParams) -> TraceResult:
     """Where an item came from: everything that went into it, as far as the record goes."""
-    return await backends.lineage.trace(params.item, direction="back")
+    return await _trace(backends, params, direction="back")
 
 
 @operation("trace.forward")
 async def trace_forward(backends: Backends, params: TraceParams) -> TraceResult:
     """Where an item went: everything it went into, and who was last seen with it."""
-    return await backends.lineage.trace(params.item, direction="forward")
+    return await _trace(backends, params, direction="forward")
+
+
+async def _trace(backends: Backends, params: TraceParams, *, direction: str) -> TraceResult:
+    as_of_ms = None
+    if params.as_of is not None:
+        try:
+            as_of_ms = read_instant(params.as_of).ms
+        except ValueError as error:
+            raise RequestError("invalid_params", f"{params.as_of!r}: {error}", field="params.as_of") from error
+    return await backends.lineage.trace(
+        params.item, direction=direction, as_of_ms=as_of_ms, height=params.height, depth=params.depth
+    )

@@ -1,14 +1,15 @@
 """`lotvine trace back|forward`."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.traces import TraceResult
-from node.app.trace_text import render_trace
 from node.cli.options import call_node, home_option, json_option
+from node.query.text import render_trace
 
 
 @click.group("trace")
@@ -19,27 +20,45 @@ def command() -> None:
     """
 
 
+as_of_option: Final = click.option(
+    "--as-of", help="Leave out what cannot have happened by then (RFC 3339, such as 2026-03-01T12:00:00Z)."
+)
+height_option: Final = click.option("--height", type=int, help="Answer from the ledger as it was at that block.")
+depth_option: Final = click.option("--depth", type=int, help="Follow at most so many links.")
+
+
 @command.command("back")
 @click.argument("item")
+@as_of_option
+@height_option
+@depth_option
 @home_option
 @json_option
-def back(item: str, home: Path, *, as_json: bool) -> None:
+def back(item: str, home: Path, *, as_of: str | None, height: int | None, depth: int | None, as_json: bool) -> None:
     """Write where ITEM came from: all that went into it."""
-    _trace("trace.back", item, home, as_json=as_json)
+    _trace("trace.back", _params(item, as_of, height, depth), home, as_json=as_json)
 
 
 @command.command("forward")
 @click.argument("item")
+@as_of_option
+@height_option
+@depth_option
 @home_option
 @json_option
-def forward(item: str, home: Path, *, as_json: bool) -> None:
+def forward(item: str, home: Path, *, as_of: str | None, height: int | None, depth: int | None, as_json: bool) -> None:
     """Write where ITEM went: all that it went into, and who was last seen with it."""
-    _trace("trace.forward", item, home, as_json=as_json)
+    _trace("trace.forward", _params(item, as_of, height, depth), home, as_json=as_json)
 
 
-def _trace(method: str, item: str, home: Path, *, as_json: bool) -> None:
+def _params(item: str, as_of: str | None, height: int | None, depth: int | None) -> dict[str, object]:
+    asked = {"item": item, "as_of": as_of, "height": height, "depth": depth}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _trace(method: str, params: dict[str, object], home: Path, *, as_json: bool) -> None:
     async def ask(client: RpcClient) -> bytes:
-        return await client.call_raw(method, {"item": item})
+        return await client.call_raw(method, params)
 
     answer = call_node(home, ask)
     if as_json:

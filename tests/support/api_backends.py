@@ -83,8 +83,17 @@ class FakeNode:
     async def item(self, item: str) -> ItemResult:
         raise NotFoundError("no such item", field="params.item", near=("https://id.gs1.org/01/09521234543213/10/A",))
 
-    async def trace(self, item: str, *, direction: str) -> TraceResult:
-        return TraceResult(direction, item, 7, 1, "22" * 32, (), (), (), (), (), (), (), ())
+    async def trace(
+        self,
+        item: str,
+        *,
+        direction: str,
+        as_of_ms: int | None = None,
+        height: int | None = None,
+        depth: int | None = None,
+    ) -> TraceResult:
+        as_of = None if as_of_ms is None else str(as_of_ms)
+        return TraceResult(direction, item, as_of, height or 7, 1, "22" * 32, (), (), (), (), (), (), (), ())
 
     def backends(self) -> Backends:
         return Backends(network=self, capture=self, transactions=self, ledger=self, lineage=self)

@@ -16,8 +16,8 @@ from node.api.schema.network import StatusResult
 from node.api.schema.traces import TraceResult
 from node.app.sandbox.processes import POLL_SECONDS, RunningFirm, SandboxError, log_of, run_firms
 from node.app.sandbox.story import DAYS, Story, tell_story
-from node.app.trace_text import render_trace
 from node.clock import Clock
+from node.query.text import render_trace
 
 AGREE_SECONDS: Final = 20.0
 
