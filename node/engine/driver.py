@@ -1,0 +1,416 @@
+"""The driver of a replica: inputs in, effects out, in order. One task touches the replica.
+
+A turn takes what has arrived (bounded in number and in time), steps the replica through it, and gathers the effects
+in one `Group`. While one group is being written, the next one gathers: so a sync serves all that arrived during the
+one before it, and nobody waits for more than two. Work that takes long (checking signatures, executing, reading for
+peers, writing) runs in threads, and its results come back as inputs or are carried out on the loop.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar, assert_never
+
+from consensus.types import Height
+from node.clock import Clock
+from node.engine.errors import HaltedError
+from node.engine.execution import ExecutionQueue
+from node.engine.journal import Group, Journal
+from node.engine.observer import Observer
+from node.engine.serving import Serve, build_answer
+from node.engine.transport import Transport
+from node.errors import RequestError
+from node.feed.records import check_copy
+from node.ledger.genesis import Genesis
+from node.ledger.state import WriteSet
+from node.ledger.transaction import SignedTransaction
+from node.p2p.inbox import Arrival, FrameReceived
+from node.p2p.inbox import PeerDown as SessionDown
+from node.p2p.inbox import PeerUp as SessionUp
+from node.replica.effects import (
+    Accepted,
+    Alarm,
+    Broadcast,
+    CheckBatch,
+    Effect,
+    Finalized,
+    Halt,
+    LogBatch,
+    Persist,
+    Refused,
+    ReportEvidence,
+    ReportFault,
+    Send,
+    ServeBatch,
+    ServeBlock,
+    ServeChain,
+    StoreBatch,
+    StoreBlock,
+)
+from node.replica.inputs import (
+    BatchChecked,
+    Executed,
+    Input,
+    MessageReceived,
+    PeerDown,
+    PeerUp,
+    Shutdown,
+    Started,
+    Submitted,
+    TimerDue,
+)
+from node.replica.overview import Overview
+from node.replica.replica import Replica
+from node.storage.stores import Stores
+from node.wire.codec import MalformedError
+from node.wire.ids import FeedTip, MemberId
+from node.wire.messages import Message, decode, encode
+
+TURN_INPUTS_MAX: Final = 256
+TURN_MS: Final = 5
+"""A turn ends after either: what it has gathered goes to disk, and the sockets get their turn."""
+SUBMISSIONS_WAITING_MAX: Final = 8192
+"""Submissions that no batch has taken yet; more are refused, to be tried again."""
+ANSWERS_WAITING_MAX: Final = 256
+"""Answers to peers that wait to be read from the store; more requests are dropped, and asked again elsewhere."""
+CHECKERS: Final = 2
+
+T = TypeVar("T")
+
+
+class Engine:
+    """One running replica. `run` owns it; the other methods are for the same event loop."""
+
+    def __init__(self, replica: Replica, stores: Stores, genesis: Genesis, *, clock: Clock, observer: Observer) -> None:
+        self._replica = replica
+        self._genesis = genesis
+        self._clock = clock
+        self._observer = observer
+        self._chain = stores.chain
+        self._journal = Journal(stores.chain, stores.vote_log)
+        self._execution = ExecutionQueue(stores.chain, stores.index)
+        self._writer = ThreadPoolExecutor(1, "engine-write")
+        self._executor = ThreadPoolExecutor(1, "engine-execute")
+        self._checkers = ThreadPoolExecutor(CHECKERS, "engine-check")
+        self._server = ThreadPoolExecutor(1, "engine-serve")
+        self._results: deque[Input] = deque()
+        self._submissions: deque[Submitted] = deque()
+        self._accepting: dict[int, asyncio.Future[FeedTip]] = {}
+        self._tokens = 0
+        self._open = Group()
+        self._is_writing = False
+        self._is_executing = False
+        self._answers_waiting = 0
+        self._final_height = stores.chain.final_height
+        self._wake = asyncio.Event()
+        self._stopping: bool | None = None
+        self._failure: BaseException | None = None
+        self._transport: Transport | None = None
+
+    # What others on the loop use.
+
+    @property
+    def final_height(self) -> Height:
+        """The highest block that is final and durable here."""
+        return self._final_height
+
+    @property
+    def unexecuted(self) -> int:
+        """How many final blocks wait to be executed."""
+        return self._execution.waiting + (1 if self._is_executing else 0)
+
+    def overview(self) -> Overview:
+        """Return where this node stands, for people."""
+        return self._replica.overview()
+
+    def count_holders(self, tip: FeedTip) -> int:
+        """Return how many validators are known to hold a batch durably, this node included."""
+        return 1 + self._replica.holders(tip.feed, tip.seq)
+
+    def submit(self, transactions: tuple[SignedTransaction, ...]) -> asyncio.Future[FeedTip]:
+        """Put checked transactions of our member on our feed; done, with the tip of their batch, once durable here.
+
+        The future raises RequestError with a code of `replica.effects.Refused`, `busy` or `stopping`; all of them
+        were taken then, or none.
+        """
+        accepted: asyncio.Future[FeedTip] = asyncio.get_running_loop().create_future()
+        if self._stopping is not None or self._failure is not None:
+            accepted.set_exception(RequestError("stopping", "this node is stopping"))
+        elif len(self._submissions) >= SUBMISSIONS_WAITING_MAX:
+            words = f"{len(self._submissions)} submissions wait already"
+            accepted.set_exception(RequestError("busy", words, hint="try again in a second"))
+        else:
+            self._tokens += 1
+            self._accepting[self._tokens] = accepted
+            self._submissions.append(Submitted(self._tokens, transactions))
+            self._wake.set()
+        return accepted
+
+    def stop(self) -> None:
+        """Have `run` give up the view, finish what is being written and executed, and return."""
+        if self._stopping is None:
+            self._stopping = False
+            self._results.append(Shutdown())
+            self._wake.set()
+
+    # The one task.
+
+    async def run(self, transport: Transport) -> None:
+        """Drive the replica until `stop`. Raises StorageError, HaltedError or our own bug: the process must end.
+
+        The caller closes the stores after this has returned, and not before.
+        """
+        self._transport = transport
+        transport.inbox.set_wake(self._wake.set)
+        self._results.appendleft(Started())
+        self._wake.set()
+        self._execute()
+        try:
+            while self._failure is None and not self._is_done():
+                await self._wait()
+                self._turn()
+                # One pass of the loop: sockets are read, answers leave.
+                await asyncio.sleep(0)
+                if self._is_due():
+                    # A process that slept must not time out what lies in its sockets: their data, read in the pass
+                    # above, goes first.
+                    self._turn()
+                    self._step(TimerDue())
+                    self._settle()
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            self._give_up_waiting()
+            await self._finish_threads()
+
+    def _is_done(self) -> bool:
+        return self._stopping is True and not (self._is_writing or self._is_executing or self._results)
+
+    def _is_due(self) -> bool:
+        deadline = self._replica.deadline_ms
+        return deadline is not None and deadline <= self._clock.monotonic_ms()
+
+    async def _wait(self) -> None:
+        if self._wake.is_set():
+            return
+        deadline = self._replica.deadline_ms
+        if deadline is None:
+            await self._wake.wait()
+            return
+        seconds = (deadline - self._clock.monotonic_ms()) / 1000
+        if seconds > 0:
+            timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
+
+    def _turn(self) -> None:
+        """Step the replica through what has arrived, and send off what came of it."""
+        self._wake.clear()
+        ends_ms = self._clock.monotonic_ms() + TURN_MS
+        assert self._transport is not None
+        while self._results:
+            self._step(self._results.popleft())
+        taken = 0
+        while taken < TURN_INPUTS_MAX and self._clock.monotonic_ms() <= ends_ms:
+            arrivals = self._transport.inbox.take(16)
+            for arrival in arrivals:
+                self._take(arrival)
+            submissions = min(len(self._submissions), 64)
+            for _ in range(submissions):
+                self._step(self._submissions.popleft())
+            if not arrivals and not submissions:
+                break
+            taken += len(arrivals) + submissions
+        else:
+            # Something may be left: the next turn comes at once.
+            self._wake.set()
+        self._settle()
+
+    def _take(self, arrival: Arrival) -> None:
+        match arrival:
+            case FrameReceived(member, _, frame):
+                try:
+                    message = decode(frame)
+                except MalformedError as error:
+                    self._on_fault(member, str(error), provable=True)
+                    return
+                self._step(MessageReceived(member, message))
+            case SessionUp(member):
+                self._step(PeerUp(member))
+            case SessionDown(member):
+                self._step(PeerDown(member))
+            case _:
+                assert_never(arrival)
+
+    def _step(self, incoming: Input) -> None:
+        group = self._open
+        for effect in self._replica.step(incoming, self._clock.monotonic_ms(), self._clock.wall_ms()):
+            group.add(effect)
+        if isinstance(incoming, Shutdown):
+            self._stopping = True
+
+    # From gathered to written to carried out.
+
+    def _settle(self) -> None:
+        """Send the gathered group on its way, unless one is being written: its end does it then."""
+        if self._is_writing or self._failure is not None or self._open.is_empty:
+            return
+        group, self._open = self._open, Group()
+        for batch in group.write.batches:
+            self._execution.keep(batch)
+        if group.must_write:
+            self._is_writing = True
+            self._in_thread(self._writer, partial(self._journal.write, group), partial(self._on_written, group))
+        else:
+            self._carry_out(group)
+
+    def _on_written(self, group: Group, written: tuple[int, float]) -> None:
+        self._is_writing = False
+        self._observer.on_written(*written)
+        if self._open.must_write:
+            # The disk goes on while the loop sends: writes may be brought forward, what follows them may not.
+            self._settle()
+            self._carry_out(group)
+        else:
+            self._carry_out(group)
+            self._settle()
+
+    def _carry_out(self, group: Group) -> None:
+        sent: Message | None = None
+        frame = b""
+        assert self._transport is not None
+        for effect in group.after:
+            match effect:
+                case Send(member, message):
+                    if message is not sent:
+                        sent, frame = message, encode(message)
+                    self._transport.send(member, frame)
+                case Broadcast(message):
+                    self._transport.broadcast(encode(message))
+                case _:
+                    self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case CheckBatch():
+                self._check(effect)
+            case ServeBatch() | ServeBlock() | ServeChain():
+                self._serve(effect)
+            case Finalized(blocks):
+                for block in blocks:
+                    self._execution.put(block)
+                self._final_height = blocks[-1].block.header.height
+                self._execute()
+            case Accepted(token, tip):
+                self._answer(token, tip)
+            case Refused(token, code, why):
+                self._answer(token, RequestError(code, why))
+            case ReportFault(member, why, provable):
+                self._on_fault(member, why, provable=provable)
+            case ReportEvidence():
+                self._observer.on_evidence(effect)
+            case Alarm(why):
+                self._observer.on_alarm(why)
+            case Halt(why):
+                self._observer.on_alarm(why)
+                self._fail(HaltedError(why))
+            case StoreBatch() | StoreBlock() | LogBatch() | Persist() | Send() | Broadcast():
+                raise AssertionError("taken up by the group or sent already")
+            case _:
+                assert_never(effect)
+
+    def _answer(self, token: int, outcome: FeedTip | RequestError) -> None:
+        accepted = self._accepting.pop(token, None)
+        if accepted is None or accepted.done():
+            return
+        if isinstance(outcome, RequestError):
+            accepted.set_exception(outcome)
+        else:
+            accepted.set_result(outcome)
+
+    def _on_fault(self, member: MemberId | None, why: str, *, provable: bool) -> None:
+        self._observer.on_fault(member, why, provable=provable)
+        if provable and member is not None:
+            assert self._transport is not None
+            self._transport.penalise(member, why)
+
+    # Work in threads.
+
+    def _check(self, effect: CheckBatch) -> None:
+        check = partial(check_copy, effect.encoded, network_id=self._genesis.network_id, node_key=effect.node_key)
+        self._in_thread(
+            self._checkers, check, lambda checked: self._results.append(BatchChecked(effect.digest, checked))
+        )
+
+    def _serve(self, request: Serve) -> None:
+        if self._answers_waiting >= ANSWERS_WAITING_MAX:
+            return
+        self._answers_waiting += 1
+        self._in_thread(self._server, partial(build_answer, self._chain, request), partial(self._send, request.member))
+
+    def _send(self, member: MemberId, frame: bytes | None) -> None:
+        self._answers_waiting -= 1
+        if frame is not None:
+            assert self._transport is not None
+            self._transport.send(member, frame)
+
+    def _execute(self) -> None:
+        """Begin with the next final block, unless one is being executed."""
+        if self._is_executing or self._failure is not None:
+            return
+        job = self._execution.take()
+        if job is not None:
+            self._is_executing = True
+            self._in_thread(self._executor, job.run, self._on_executed)
+
+    def _on_executed(self, write_set: WriteSet) -> None:
+        self._is_executing = False
+        self._results.append(Executed(write_set.height, write_set.state_digest))
+        self._observer.on_executed(write_set)
+        if self._stopping is None:
+            self._execute()
+
+    def _in_thread(self, pool: ThreadPoolExecutor, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Run `work` in a thread, then `then` with its result on the loop; a failure of either ends the engine."""
+        future = asyncio.get_running_loop().run_in_executor(pool, work)
+        future.add_done_callback(partial(self._on_thread_done, then))
+
+    def _on_thread_done(self, then: Callable[[T], None], done: asyncio.Future[T]) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            try:
+                then(done.result())
+            except Exception as failure:  # noqa: BLE001 - not handled here: `run` raises it.
+                self._fail(failure)
+        else:
+            self._fail(error)
+        self._wake.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """Have `run` raise the first failure: nothing is written, sent or executed after it."""
+        if self._failure is None:
+            self._failure = error
+        self._wake.set()
+
+    def _give_up_waiting(self) -> None:
+        accepting, self._accepting = self._accepting, {}
+        for accepted in accepting.values():
+            if not accepted.done():
+                accepted.set_exception(RequestError("stopping", "this node stopped before it could accept"))
+
+    async def _finish_threads(self) -> None:
+        """Wait for the work under way: a thread cannot be cancelled, and the stores are closed after this."""
+        pools = (self._writer, self._executor, self._checkers, self._server)
+
+        def wait_for_all() -> None:
+            for pool in pools:
+                pool.shutdown(cancel_futures=True)
+
+        # A cancelled `run` waits too: the stores must not be closed under a thread.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, wait_for_all))

@@ -1,0 +1,57 @@
+"""Who is told what the engine meets: log, metrics, health, and those who wait for a transaction."""
+
+from typing import Protocol
+
+import structlog
+
+from node.ledger.state import WriteSet
+from node.replica.effects import ReportEvidence
+from node.wire.ids import MemberId
+
+_log = structlog.get_logger()
+
+
+class Observer(Protocol):
+    """Told on the event loop, in order; must not wait and must not raise."""
+
+    def on_executed(self, write_set: WriteSet) -> None:
+        """A final block was executed, and the result is on disk."""
+        ...
+
+    def on_written(self, records: int, seconds: float) -> None:
+        """A group of steps was written and synced; records: batches, blocks and records of the vote log."""
+        ...
+
+    def on_fault(self, member: MemberId | None, why: str, *, provable: bool) -> None:
+        """A member's node sent something wrong."""
+        ...
+
+    def on_evidence(self, evidence: ReportEvidence) -> None:
+        """A member signed two things that cannot both be honest."""
+        ...
+
+    def on_alarm(self, why: str) -> None:
+        """The operator should know."""
+        ...
+
+
+class LogObserver:
+    """Writes to the log what somebody should read, and nothing else."""
+
+    def on_executed(self, write_set: WriteSet) -> None:
+        """Say nothing."""
+
+    def on_written(self, records: int, seconds: float) -> None:
+        """Say nothing."""
+
+    def on_fault(self, member: MemberId | None, why: str, *, provable: bool) -> None:
+        """A warning if it is provable: somebody misbehaves."""
+        (_log.warning if provable else _log.debug)("peer fault", peer=member, why=why)
+
+    def on_evidence(self, evidence: ReportEvidence) -> None:
+        """A warning, with both."""
+        _log.warning("evidence", peer=evidence.member, first=repr(evidence.first), second=repr(evidence.second))
+
+    def on_alarm(self, why: str) -> None:
+        """An error: the operator must act."""
+        _log.error("alarm", why=why)

@@ -1,0 +1,48 @@
+"""Answers to peers that ask for a batch, a block or a stretch of the chain: read from the store, in a thread."""
+
+from typing import Final
+
+from consensus.messages import HEADER_BYTES, Block, Certificate
+from consensus.types import Height
+from node.replica.effects import ServeBatch, ServeBlock, ServeChain
+from node.storage.chain import ChainStore
+from node.wire.messages import FRAME_BYTES_MAX, VALIDATORS_MAX, BatchData, BlockData, ChainData, encode
+
+Serve = ServeBatch | ServeBlock | ServeChain
+
+_OVERHEAD_BYTES: Final = 1024 + 128 + 70 * VALIDATORS_MAX
+"""Of a frame of blocks: its head and its certificate."""
+_BLOCK_OVERHEAD_BYTES: Final = 16
+
+
+def build_answer(chain: ChainStore, request: Serve) -> bytes | None:
+    """Return the frame that answers `request`, or None where nothing is to be said. Raises DamagedStoreError."""
+    match request:
+        case ServeBatch(_, tip):
+            encoded = chain.find_batch(tip)
+            return None if encoded is None else encode(BatchData(encoded))
+        case ServeBlock(_, digest):
+            block = chain.find_block(digest)
+            return None if block is None else encode(BlockData(block))
+        case ServeChain(_, first, last):
+            return encode(read_range(chain, first, last))
+
+
+def read_range(chain: ChainStore, first: Height, last: Height) -> ChainData:
+    """Return the final blocks from `first` on: up to the highest one that fits and has a certificate of its own."""
+    blocks: list[Block] = []
+    certified, certificate = 0, None
+    room = FRAME_BYTES_MAX - _OVERHEAD_BYTES
+    for number in range(first, last + 1):
+        height = Height(number)
+        block = chain.find_final_block(height)
+        if block is None:
+            break
+        room -= HEADER_BYTES + len(block.payload) + _BLOCK_OVERHEAD_BYTES
+        if room < 0:
+            break
+        blocks.append(block)
+        found: Certificate | None = chain.find_certificate(height)
+        if found is not None:
+            certified, certificate = len(blocks), found
+    return ChainData(first, tuple(blocks[:certified]), certificate)
