@@ -19,7 +19,7 @@ DEPTH_MAX: Final = 64
 NUMBER_LENGTH_MAX: Final = 4000
 EXPONENT_MAX: Final = 9999
 
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_BRACKET: Final = bytes.maketrans(b"{}", b"[]")
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % NUMBER_LENGTH_MAX)
