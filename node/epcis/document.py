@@ -6,6 +6,7 @@ has its own verdict: valid, valid with warnings (`tolerance`), or refused with t
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -143,6 +144,7 @@ def _int(text: str) -> int | float:
     return int(text) if len(text) <= 18 else _float(text)
 
 
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PARSER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_float, parse_int=_int, parse_constant=_refuse_constant
 )
@@ -155,7 +157,12 @@ def _parse(raw: bytes) -> Any:
     except UnreadableEventError as error:
         raise DocumentError(error.code, error.message) from error
     try:
-        return _PARSER.decode(raw.decode("utf-8"))
+        value = _PARSER.decode(raw.decode("utf-8"))
+        if _SURROGATE.search(raw):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except UnicodeEncodeError as error:
+        raise DocumentError("lone_surrogate", "half of a surrogate pair, which is no character") from error
     except UnicodeDecodeError as error:
         raise DocumentError("not_utf8", f"not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -172,7 +179,8 @@ def read_document(raw: bytes) -> Document:
     """Return the document in `raw`, each event judged.
 
     Raises DocumentError, and nothing else, for bytes that are no document that we capture: `too_large`, `too_deep`,
-    `not_utf8`, `not_json`, `repeated_key`, `not_a_capture_document`, `invalid_document`, `context_too_large`.
+    `not_utf8`, `not_json`, `lone_surrogate`, `repeated_key`, `not_a_capture_document`, `invalid_document`,
+    `context_too_large`.
     """
     if len(raw) > DOCUMENT_BYTES_MAX:
         raise DocumentError("too_large", f"{len(raw)} bytes, more than {DOCUMENT_BYTES_MAX}")
