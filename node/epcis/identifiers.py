@@ -124,6 +124,8 @@ _CANONICAL: Final = re.compile(
 _CANONICAL_KINDS: Final = (
     None, IdKind.CLASS, IdKind.LOT, IdKind.SERIAL, IdKind.SSCC, IdKind.LOCATION, IdKind.PARTY,
 )  # fmt: skip
+# A list of our own: what Python calls printable changes with its version, and may not change what an event means.
+_CONTROL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+")
 
 
@@ -203,7 +205,7 @@ def _from_link(text: str) -> Identifier | None:
                 return _build(key, _decode(parts[place + 1]), qualifiers)
             except _Malformed as found:
                 # Only a value with the digits of a key is meant as one: `/00/about` is some page.
-                fault = found if fault is None and parts[place + 1][:6].isdecimal() else fault
+                fault = found if fault is None and _SIX_DIGITS.match(parts[place + 1]) else fault
     if fault is not None:
         raise fault
     if text[: len(LINK_HOST) + 1].lower() == LINK_HOST + "/":
@@ -212,6 +214,7 @@ def _from_link(text: str) -> Identifier | None:
 
 
 _PREFIX: Final = re.compile(r"[0-9]{6,12}")
+_SIX_DIGITS: Final = re.compile(r"[0-9]{6}")
 _DIGITS: Final = re.compile(r"[0-9]*")
 
 
@@ -319,7 +322,7 @@ def identify(text: str) -> Identifier:
         # In a lot or serial the GTIN is group 1, and the group that matched last says which it is.
         if kind is not None and is_checked(found[1] or found[place]):
             return Identifier(text, kind, None)
-    if not text.isprintable():
+    if _CONTROL.search(text):
         return Identifier(text, IdKind.OPAQUE, "control characters: kept as it is")
     scheme = text[:8].lower()
     try:

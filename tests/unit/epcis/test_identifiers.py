@@ -74,6 +74,7 @@ def test_every_spelling_of_a_key_becomes_one_link(text: str, expected: str, kind
         ("https://example.org/00/about", "no GS1 identifier"),
         ("42", "no URI"),
         ("a\x00b", "control characters"),
+        ("https://id.gs1.org/01/09780345418913/10/\ud800", "control characters"),
         ("", "no URI"),
     ],
 )

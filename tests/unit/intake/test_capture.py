@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from consensus.types import Digest
 from node.crypto.keys import SigningKey
+from node.epcis import document, json_values
 from node.epcis.errors import DocumentError
 from node.epcis.reader import read_event
 from node.intake.capture import (
@@ -21,6 +22,7 @@ from node.intake.capture import (
     prepare,
 )
 from node.intake.results import CaptureResult, Verdict
+from node.ledger import transaction
 from node.ledger.transaction import TRANSACTION_BYTES_MAX, Kind, decode_capture, decode_signed
 from node.wire.ids import MemberId
 from tests.support.epcis_documents import LOT, build_document, build_event, build_master_data, to_bytes
@@ -44,9 +46,9 @@ class Known:
             self.digests |= {(MEMBER, read_event(raw, capture.context).event_digest) for raw in capture.events}
 
 
-def capture(document: object, known: Known | None = None, **options: Any) -> PreparedCapture:
+def capture(value: object, known: Known | None = None, **options: Any) -> PreparedCapture:
     return prepare(
-        to_bytes(document),
+        to_bytes(value),
         member=MEMBER,
         network_id=NETWORK,
         now_ms=1_764_072_000_000,
@@ -63,11 +65,11 @@ def test_good_events_go_into_a_transaction_of_the_member() -> None:
     """Unsigned by default: the member's node answers for it in its batch."""
     prepared = capture(build_document(event(1), event(2)))
     (signed,) = prepared.transactions
-    transaction = signed.transaction
-    assert (transaction.kind, transaction.member, transaction.actor_key) == (Kind.CAPTURE, MEMBER, None)
-    assert transaction.created_ms == 1_764_072_000_000
+    request = signed.transaction
+    assert (request.kind, request.member, request.actor_key) == (Kind.CAPTURE, MEMBER, None)
+    assert request.created_ms == 1_764_072_000_000
     assert decode_signed(signed.encode(), NETWORK) == signed
-    assert [json.loads(raw) for raw in decode_capture(transaction.payload).events] == [event(1), event(2)]
+    assert [json.loads(raw) for raw in decode_capture(request.payload).events] == [event(1), event(2)]
     assert [(entry.transaction, entry.position) for entry in prepared.result.events] == [
         (signed.id.hex(), 0),
         (signed.id.hex(), 1),
@@ -90,10 +92,8 @@ def test_each_transaction_has_its_own_nonce() -> None:
 
 def test_verdicts_are_by_event() -> None:
     """Accepted, accepted with a warning, rejected, and twice in one document."""
-    document = build_document(
-        event(1), event(2, _comment="x"), event(3, action="CREATE"), event(1), event(4), _comment="y"
-    )
-    prepared = capture(document)
+    sent = build_document(event(1), event(2, _comment="x"), event(3, action="CREATE"), event(1), event(4), _comment="y")
+    prepared = capture(sent)
     result = prepared.result
     assert [entry.verdict for entry in result.events] == [
         Verdict.ACCEPTED,
@@ -113,9 +113,9 @@ def test_verdicts_are_by_event() -> None:
 def test_an_event_entered_before_is_a_duplicate() -> None:
     """The same document again enters nothing, its master data included."""
     known = Known()
-    document = build_document(event(1), event(2), epcisHeader=build_master_data(LOT))
-    known.learn(capture(document, known))
-    again = capture(document, known)
+    sent = build_document(event(1), event(2), epcisHeader=build_master_data(LOT))
+    known.learn(capture(sent, known))
+    again = capture(sent, known)
     assert again.transactions == ()
     assert again.result.verdict is Verdict.DUPLICATE
     assert again.result.counts.duplicate == 2
@@ -135,8 +135,8 @@ def test_another_record_time_is_the_same_event() -> None:
 
 def test_rollback_enters_nothing_beside_a_rejected_event() -> None:
     """As EPCIS has it by default; we proceed unless asked."""
-    document = build_document(event(1), event(2, action="CREATE"))
-    prepared = capture(document, policy=Policy.ROLLBACK)
+    sent = build_document(event(1), event(2, action="CREATE"))
+    prepared = capture(sent, policy=Policy.ROLLBACK)
     assert prepared.transactions == ()
     assert prepared.result.verdict is Verdict.REJECTED
     assert prepared.result.events[0].errors[0].code == "rolled_back"
@@ -186,6 +186,15 @@ def test_no_document_is_a_named_refusal() -> None:
     with pytest.raises(DocumentError) as refused:
         capture([])
     assert refused.value.code == "not_a_capture_document"
+
+
+def test_what_the_door_lets_in_fits_a_transaction() -> None:
+    """The door's bounds on an event and on the context are those of the ledger."""
+    assert (document.CONTEXT_BYTES_MAX, json_values.EVENT_BYTES_MAX) == (
+        transaction.CONTEXT_BYTES_MAX,
+        transaction.EVENT_BYTES_MAX,
+    )
+    assert EVENTS_PER_TRANSACTION <= transaction.EVENTS_MAX
 
 
 def test_the_answer_has_a_stable_shape() -> None:
