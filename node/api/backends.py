@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from node.api.schema.blocks import BlockResult
-from node.api.schema.events import CaptureResult, EventsResult
+from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.items import ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.traces import TraceResult
@@ -30,7 +30,7 @@ class NetworkBackend(Protocol):
 class CaptureBackend(Protocol):
     """Documents in."""
 
-    async def capture(self, document: bytes, *, wait: Wait) -> CaptureResult:
+    async def capture(self, document: bytes, *, wait: Wait) -> CaptureAnswer:
         """Check an EPCIS document, make transactions of it and submit them.
 
         document: JSON as received. Returns once everything that was accepted is durable here, or final if wait says

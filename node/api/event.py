@@ -2,12 +2,12 @@
 
 from node.api.backends import Backends
 from node.api.operations import operation
-from node.api.schema.events import CaptureParams, CaptureResult, EventParams, EventsResult
+from node.api.schema.events import CaptureAnswer, CaptureParams, EventParams, EventsResult
 from node.errors import RequestError
 
 
 @operation("event.capture")
-async def event_capture(backends: Backends, params: CaptureParams) -> CaptureResult:
+async def event_capture(backends: Backends, params: CaptureParams) -> CaptureAnswer:
     """Check an EPCIS document, submit its events, and answer with a verdict on each."""
     return await backends.capture.capture(bytes(params.document), wait=params.wait)
 

@@ -9,10 +9,11 @@ import click
 import msgspec
 
 from node.api.client import RpcClient, RpcError
-from node.api.schema.events import CaptureResult
+from node.api.schema.events import CaptureAnswer
 from node.cli.entry import FAILED, say_error
 from node.cli.options import call_node, home_option, json_option
 from node.errors import ConfigError
+from node.intake.results import FindingResult
 
 FILE_BYTES_MAX = 1024 * 1024 * 1024
 
@@ -48,7 +49,7 @@ def command(files: tuple[Path, ...], home: Path, wait: str, *, as_json: bool) ->
     if as_json:
         click.echo(json.dumps({"files": [_to_json(path, answer) for path, answer in answers]}, ensure_ascii=False))
     refused = any(
-        isinstance(answer, RpcError) or msgspec.json.decode(answer, type=CaptureResult).counts.rejected
+        isinstance(answer, RpcError) or msgspec.json.decode(answer, type=CaptureAnswer).counts.rejected
         for _, answer in answers
     )
     sys.exit(FAILED if refused else 0)
@@ -87,17 +88,20 @@ def _say(path: Path, answer: bytes | RpcError) -> None:
         where = f" ({answer.field})" if answer.field else ""
         say_error([f"{path}: {answer.message}{where} [{answer.code}]" + (f": {answer.hint}" if answer.hint else "")])
         return
-    result = msgspec.json.decode(answer, type=CaptureResult)
+    result = msgspec.json.decode(answer, type=CaptureAnswer)
     counts = result.counts
     parts = [f"{counts.accepted + counts.warning} {result.state}"]
     parts += [f"{counts.warning} of them with a warning"] if counts.warning else []
     parts += [f"{counts.duplicate} known already"] if counts.duplicate else []
     parts += [f"{counts.rejected} refused"] if counts.rejected else []
     click.echo(f"{path}: {', '.join(parts)}")
-    for finding in result.findings:
-        click.echo(f"  {finding.path or ''}: {finding.message} [{finding.code}]", err=True)
+    for finding in (*result.warnings, *result.notices):
+        _say_finding("document", finding, finding.path)
     for event in result.events:
-        if event.verdict in {"rejected", "warning"}:
-            for finding in event.findings:
-                where = finding.path or f"event {event.index}"
-                click.echo(f"  {event.verdict}: {where}: {finding.message} [{finding.code}]", err=True)
+        for kind, findings in (("refused", event.errors), ("warning", event.warnings), ("note", event.notices)):
+            for finding in findings:
+                _say_finding(kind, finding, finding.path or f"event {event.index}")
+
+
+def _say_finding(kind: str, finding: FindingResult, where: str) -> None:
+    click.echo(f"  {kind}: {where}: {finding.message} [{finding.code}]", err=True)

@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "init": ("node.cli.init", "Make the home of one organisation's node."),
         "localnet": ("node.cli.localnet", "Make a network on this machine, to try things out."),
+        "start": ("node.cli.start", "Run a node in the foreground."),
         "status": ("node.cli.status", "How a running node is: height, lag, peers, feeds."),
         "capture": ("node.cli.capture", "Enter EPCIS documents."),
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),

@@ -193,6 +193,18 @@ class IndexReader:
         except MalformedError as error:
             raise self._store.damaged(error) from error
 
+    def count_executed(self) -> tuple[int, int]:
+        """Return how many transactions and events all executed blocks have. Reads a small row of each block."""
+        transactions = events = 0
+        for _, value in self._snapshot.rows(prefix=keys.EXECUTED):
+            try:
+                row = read_array(unpack(value, what="executed block"), "executed block", length=5)
+                transactions += read_int(row[3], "transactions")
+                events += read_int(row[4], "events")
+            except MalformedError as error:
+                raise self._store.damaged(error) from error
+        return transactions, events
+
     def find_transaction(self, transaction_id: Digest) -> tuple[Height, TransactionRow] | None:
         """Return a transaction's block and row, verdict included, or None."""
         value = self._snapshot.get(keys.transaction_key(transaction_id))

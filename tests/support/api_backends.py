@@ -5,12 +5,13 @@ import asyncio
 from node.api.backends import Backends
 from node.api.errors import NotFoundError
 from node.api.schema.blocks import BlockResult
-from node.api.schema.events import CaptureCounts, CaptureResult, EventsResult
+from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.items import ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.traces import TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.errors import RequestError
+from node.intake.results import Counts, Verdict
 
 
 def build_status(*, height: int = 7) -> StatusResult:
@@ -53,9 +54,9 @@ class FakeNode:
     def members(self) -> MembersResult:
         return MembersResult(members=())
 
-    async def capture(self, document: bytes, *, wait: Wait) -> CaptureResult:
+    async def capture(self, document: bytes, *, wait: Wait) -> CaptureAnswer:
         self.captured.append(document)
-        return CaptureResult("accepted", CaptureCounts(1, 0, 0, 0), (), ())
+        return CaptureAnswer("accepted", Verdict.ACCEPTED, Counts(1, 0, 0, 0), (), (), (), ())
 
     def submit(self, signed: bytes, *, wait: Wait) -> asyncio.Future[TransactionResult]:
         if signed == b"bad":

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from node.api.schema.transactions import TransactionId, Wait
+from node.api.schema.transactions import TransactionId, TransactionResult, Wait
+from node.intake.results import Counts, EventResult, FindingResult, Verdict
 
 
 class CaptureParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,45 +15,20 @@ class CaptureParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: Wait = Wait.ACCEPTED
 
 
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something to say on an event: a stable code, a plain sentence and where, as a path into the document."""
+class CaptureAnswer(msgspec.Struct, frozen=True):
+    """The verdicts on a document, event by event, and how far its transactions are.
 
-    code: str
-    message: str
-    path: str | None = None
-
-
-class EventVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The verdict on one event of the document.
-
-    index: its place in the document, from 0. id: `<transaction id>:<index>` where it was submitted. verdict: warning
-    is accepted with something to say.
+    state: nothing if no event was taken. final: what became of each transaction, once final.
     """
 
-    index: int
-    verdict: Literal["accepted", "duplicate", "rejected", "warning"]
-    id: str | None = None
-    event_id: str | None = None
-    findings: tuple[Finding, ...] = ()
-
-
-class CaptureCounts(msgspec.Struct, frozen=True):
-    """How many events got which verdict."""
-
-    accepted: int
-    warning: int
-    duplicate: int
-    rejected: int
-
-
-class CaptureResult(msgspec.Struct, frozen=True):
-    """The verdicts on a document, event by event. state: how far its transactions are."""
-
     state: Literal["accepted", "final", "nothing"]
-    counts: CaptureCounts
-    events: tuple[EventVerdict, ...]
+    verdict: Verdict
+    counts: Counts
+    events: tuple[EventResult, ...]
     transactions: tuple[str, ...]
-    findings: tuple[Finding, ...] = ()
+    warnings: tuple[FindingResult, ...]
+    notices: tuple[FindingResult, ...]
+    final: tuple[TransactionResult, ...] = ()
 
 
 class EventParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from node.api.schema.events import CaptureResult
+from node.api.schema.events import CaptureAnswer
 from node.api.schema.network import StatusResult
 from node.api.schema.traces import TraceResult
 from node.app.sandbox.processes import POLL_SECONDS, RunningFirm, SandboxError, log_of, run_firms
@@ -96,7 +96,7 @@ async def _capture(firms: Sequence[RunningFirm], story: Story, say: Say) -> None
         firm = by_member[chapter.member]
         wait = "final" if chapter is story.chapters[-1] else "accepted"
         params = {"document": msgspec.Raw(chapter.document), "wait": wait}
-        result = await firm.client.call("event.capture", params, CaptureResult)
+        result = await firm.client.call("event.capture", params, CaptureAnswer)
         if result.counts.accepted + result.counts.warning != chapter.events:
             raise SandboxError(f"{chapter.member} {chapter.title}: {result.counts}", hint=f"see {log_of(firm.home)}")
         say(f"  {firm.name:<12} {chapter.title} ({chapter.events} events)")

@@ -1,0 +1,157 @@
+"""The node and the network as the node sees it, and its health part by part."""
+
+from dataclasses import dataclass
+
+from consensus.quorum import faulty_max, quorum_size
+from node.api.catalog import program_version
+from node.api.schema.network import FeedStatus, Member, MembersResult, Part, Peer, StatusResult
+from node.app.backends.transactions import Pending
+from node.app.tolerance import describe_tolerance
+from node.engine.driver import Engine
+from node.ledger.genesis import Genesis, Role
+from node.p2p.network import Network
+from node.replica.overview import Overview
+from node.storage.index import IndexStore
+from node.telemetry.health import Health, PartHealth, State
+from node.telemetry.metrics import Metrics
+from node.wire.ids import FeedId, MemberId
+
+
+@dataclass(slots=True)
+class Totals:
+    """What has been executed since genesis, duplicates included."""
+
+    transactions: int
+    events: int
+
+
+class NetworkStatus:
+    """Fills in `api.backends.NetworkBackend`, and tells health and metrics the same."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        network: Network,
+        index: IndexStore,
+        genesis: Genesis,
+        member: MemberId,
+        *,
+        pending: Pending,
+        totals: Totals,
+        health: Health,
+        lag_blocks_max: int,
+    ) -> None:
+        self._engine = engine
+        self._network = network
+        self._index = index
+        self._genesis = genesis
+        self._member = genesis.members[member]
+        self._pending = pending
+        self._totals = totals
+        self._health = health
+        self._lag_blocks_max = lag_blocks_max
+        health.add("ledger", self._check_ledger, is_needed=True)
+        health.add("agreement", self._check_agreement, is_needed=True)
+        health.add("peers", self._check_peers, is_needed=False)
+
+    def status(self) -> StatusResult:
+        """Return how the node is."""
+        genesis, overview = self._genesis, self._engine.overview()
+        validators = len(genesis.validators)
+        height, executed = self._engine.final_height, self._index.height
+        return StatusResult(
+            version=program_version(),
+            network=genesis.network,
+            network_id=genesis.network_id.hex(),
+            member=self._member.id,
+            role=self._member.role.value,
+            validators=validators,
+            faulty_max=faulty_max(validators),
+            tolerance=describe_tolerance(validators),
+            view=overview.view,
+            height=height,
+            executed_height=executed,
+            lag=max(0, height - executed),
+            state_digest=self._index.state_digest.hex(),
+            transactions=self._totals.transactions,
+            events=self._totals.events,
+            pending=len(self._pending),
+            ready=not self._health.find_unready(),
+            peers=self._peers(),
+            feeds=_describe_feeds(overview),
+            parts={name: Part(one.state.value, one.words) for name, one in self._health.report().items()},
+        )
+
+    def members(self) -> MembersResult:
+        """Return the members."""
+        return MembersResult(
+            tuple(
+                Member(
+                    id=one.id,
+                    name=one.name,
+                    organisation_id=one.organisation_id,
+                    role=one.role.value,
+                    address=one.address,
+                    node_key=one.node_key.hex(),
+                    actor_keys=tuple(key.hex() for key in one.actor_keys),
+                )
+                for _, one in sorted(self._genesis.members.items())
+            )
+        )
+
+    def add_metrics(self, metrics: Metrics) -> None:
+        """Have the metrics read at each scrape."""
+        metrics.sample("consensus_view", lambda: self._engine.overview().view)
+        metrics.sample("consensus_finalized_height", lambda: self._engine.final_height)
+        metrics.sample("ledger_executed_height", lambda: self._index.height)
+        metrics.sample("ledger_transactions_total", lambda: self._totals.transactions)
+        metrics.sample("ledger_events_total", lambda: self._totals.events)
+        metrics.sample("feed_own_batches", self._count_own_batches)
+        metrics.sample("feed_pending_transactions", lambda: len(self._pending))
+        metrics.sample("p2p_peers_expected", lambda: len(self._genesis.members) - 1)
+
+    def _count_own_batches(self) -> int:
+        return sum(one.held for one in _describe_feeds(self._engine.overview()) if one.member == self._member.id)
+
+    def _peers(self) -> tuple[Peer, ...]:
+        connected = {peer.member for peer in self._network.peers() if peer.is_connected}
+        return tuple(
+            Peer(one.id, one.name, one.role.value, one.address, one.id in connected)
+            for _, one in sorted(self._genesis.members.items())
+            if one.id != self._member.id
+        )
+
+    def _check_ledger(self) -> PartHealth:
+        target = self._engine.overview().sync_target
+        lag = self._engine.final_height - self._index.height
+        if target is not None and target - self._index.height > self._lag_blocks_max:
+            return PartHealth(State.STARTING, f"catching up: at block {self._index.height} of {target}")
+        if lag > self._lag_blocks_max:
+            return PartHealth(State.STARTING, f"{lag} final blocks are not executed yet")
+        return PartHealth(State.OK, f"executed up to block {self._index.height}")
+
+    def _check_agreement(self) -> PartHealth:
+        validators = len(self._genesis.validators)
+        needed = quorum_size(validators)
+        present = sum(peer.connected and peer.role == Role.VALIDATOR.value for peer in self._peers())
+        present += self._member.role is Role.VALIDATOR
+        if present < needed:
+            words = f"{present} of {validators} validators reach each other here; {needed} make a quorum"
+            return PartHealth(State.STARTING, f"{words}: nothing becomes final until then")
+        return PartHealth(State.OK, f"{present} of {validators} validators; {needed} make a quorum")
+
+    def _check_peers(self) -> PartHealth:
+        missing = [peer.member for peer in self._peers() if not peer.connected]
+        if missing:
+            return PartHealth(State.DEGRADED, f"not connected: {', '.join(missing)}")
+        return PartHealth(State.OK, "all connected")
+
+
+def _describe_feeds(overview: Overview) -> tuple[FeedStatus, ...]:
+    """Return each feed once: of one that forks, the longest branch."""
+    held: dict[FeedId, int] = {}
+    final: dict[FeedId, int] = {}
+    for view in overview.feeds:
+        held[view.feed] = max(held.get(view.feed, 0), view.held_seq + 1)
+        final[view.feed] = view.final_seq + 1
+    return tuple(FeedStatus(feed.member, feed.number, held[feed], final[feed]) for feed in sorted(held))

@@ -1,0 +1,284 @@
+"""A node's life: start order, the top task group, stop order, and what each kind of error comes to.
+
+Start: lock, identity, stores, engine, sessions, listeners. Stop, in reverse: the listeners take no more, the engine
+gives up its view and finishes what is being written, the sessions end, the stores close.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from consensus.errors import InvariantError
+from node.api.backends import Backends
+from node.api.catalog import OPERATIONS, program_version
+from node.api.dispatch import Dispatcher
+from node.api.listeners import OperationsListener, RpcLimits, RpcListener, listen_http
+from node.app.backends.capture import Captures, OnTheWay
+from node.app.backends.ledger import LedgerQueries
+from node.app.backends.lineage import LineageQueries
+from node.app.backends.network import NetworkStatus, Totals
+from node.app.backends.transactions import Pending, Transactions, find_pending
+from node.app.identity import Identity, load_identity, store_paths
+from node.clock import SystemClock
+from node.config.addresses import parse_address
+from node.config.home import Home, lock_home
+from node.config.settings import Settings
+from node.engine.driver import Engine
+from node.engine.observer import LogObserver
+from node.engine.start import open_engine
+from node.errors import ConfigError, StorageError
+from node.ledger.genesis import PROTOCOL_VERSION
+from node.ledger.state import WriteSet
+from node.p2p.metrics import SessionMetrics
+from node.p2p.network import Network, NetworkSettings
+from node.p2p.peers import PeerRecord
+from node.query.service import QueryService
+from node.storage.stores import Stores
+from node.telemetry.health import Health
+from node.telemetry.logs import configure_logs, get_logger
+from node.telemetry.metrics import Metrics
+
+FAILED: Final = 1
+QUERY_THREADS: Final = 2
+"""Traces at once; more wait their turn. They share one interpreter with agreement, so more would not be faster."""
+
+_log = get_logger("app")
+
+
+def run_node(home: Home, settings: Settings) -> int:
+    """Run the node of a home until SIGINT or SIGTERM; return the exit code.
+
+    Raises ConfigError if it cannot be started as configured.
+    """
+    configure_logs(format=settings.log.format, level=settings.log.level)
+    try:
+        with lock_home(home):
+            asyncio.run(_Life(home, settings, load_identity(home)).run())
+    except Exception as error:  # noqa: BLE001 - the one place where every failure of a node ends
+        return _end(error)
+    return 0
+
+
+def _end(error: Exception) -> int:
+    cause = _find_cause(error)
+    match cause:
+        case ConfigError():
+            raise cause
+        case StorageError():
+            _log.error("the store cannot go on", why=str(cause))
+        case InvariantError():
+            _log.error("stopped: an invariant does not hold", why=str(cause), exc_info=cause)
+        case _:
+            _log.error("stopped by an unexpected error", why=repr(cause), exc_info=cause)
+    return FAILED
+
+
+def _find_cause(error: BaseException) -> BaseException:
+    """Return the error in a group that says most: our own fault, else the store's, else the configuration's."""
+    leaves = list(_leaves(error))
+    for kind in (InvariantError, StorageError, ConfigError, Exception):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
+
+
+class _Observer(LogObserver):
+    """Tells those who wait for a transaction, and counts."""
+
+    def __init__(self) -> None:
+        self.pending = Pending()
+        self.on_the_way = OnTheWay()
+        self.totals = Totals(0, 0)
+
+    def on_executed(self, write_set: WriteSet) -> None:
+        """Take up an executed block."""
+        self.pending.on_executed(write_set.height, write_set.transactions)
+        self.on_the_way.on_executed(write_set)
+        self.totals.transactions += len(write_set.transactions)
+        self.totals.events += len(write_set.events)
+
+
+class _Life:
+    """One run of a node."""
+
+    def __init__(self, home: Home, settings: Settings, identity: Identity) -> None:
+        self._home = home
+        self._settings = settings
+        self._identity = identity
+        self._clock = SystemClock()
+        self._metrics = Metrics()
+        self._health = Health()
+        self._observer = _Observer()
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Run until a signal or a failure. Raises what made it fail, alone or in a group."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        identity = self._identity
+        async with open_engine(
+            store_paths(self._home),
+            identity.genesis,
+            identity.member.id,
+            identity.key,
+            clock=self._clock,
+            observer=self._observer,
+        ) as opened:
+            await asyncio.to_thread(self._recall, opened.stores)
+            async with self._threads("query", QUERY_THREADS) as queries, self._threads("capture", 1) as captures:
+                network = self._build_network(opened.engine)
+                backends = self._build_backends(opened.engine, network, opened.stores, queries, captures)
+                async with network:
+                    await self._drive(opened.engine, network, backends)
+        if self._failure is not None:
+            raise self._failure
+
+    def _recall(self, stores: Stores) -> None:
+        """Take up what the last run has accepted and executed."""
+        genesis, member = self._identity.genesis, self._identity.member
+        self._observer.pending = find_pending(stores.chain, stores.index, member.feed, genesis.network_id)
+        with stores.index.reader() as reader:
+            self._observer.totals = Totals(*reader.count_executed())
+
+    async def _drive(self, engine: Engine, network: Network, backends: Backends) -> None:
+        """Run the engine and the listeners; the listeners end first, so that nothing is taken that cannot be kept."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(engine.run(network), name="engine")
+            async with self._listen(backends):
+                _log.info(
+                    "node started",
+                    version=program_version(),
+                    network=self._identity.genesis.network,
+                    member=self._identity.member.id,
+                    height=engine.final_height,
+                    p2p=self._settings.p2p.listen,
+                    rpc=self._settings.rpc.listen,
+                    operations=self._settings.operations.listen,
+                )
+                await self._stop.wait()
+                _log.info("stopping", height=engine.final_height)
+            engine.stop()
+        _log.info("stopped", height=engine.final_height)
+
+    @contextlib.asynccontextmanager
+    async def _listen(self, backends: Backends) -> AsyncIterator[None]:
+        settings = self._settings
+        dispatcher = Dispatcher(
+            OPERATIONS,
+            backends,
+            batch_requests_max=settings.rpc.batch_requests_max,
+            metrics=self._metrics,
+            on_failure=self._on_api_failure,
+        )
+        rpc = RpcListener(dispatcher, RpcLimits(settings.rpc.body_bytes_max, settings.rpc.inflight_requests_max))
+        self._metrics.sample("api_websockets", lambda: rpc.open_websockets)
+        operations = OperationsListener(self._health, self._metrics)
+        operations_address = parse_address(settings.operations.listen)
+        async with (
+            listen_http(operations.build_app, operations_address, key="operations.listen"),
+            listen_http(rpc.build_app, parse_address(settings.rpc.listen), key="rpc.listen"),
+        ):
+            yield
+
+    def _on_api_failure(self, error: BaseException) -> None:
+        """Stop the node if going on is not safe; a mere bug in a handler has cost one answer."""
+        _log.error("a request failed by our own fault", why=repr(error), exc_info=error)
+        if isinstance(error, InvariantError | StorageError) and self._failure is None:
+            self._failure = error
+            self._stop.set()
+
+    @contextlib.asynccontextmanager
+    async def _threads(self, name: str, count: int) -> AsyncIterator[ThreadPoolExecutor]:
+        executor = ThreadPoolExecutor(count, name)
+        try:
+            yield executor
+        finally:
+            # The stores are closed after this: a thread that reads them must have ended.
+            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
+
+    def _build_network(self, engine: Engine) -> Network:
+        genesis, member = self._identity.genesis, self._identity.member
+        listen = parse_address(self._settings.p2p.listen)
+        return Network(
+            NetworkSettings(
+                member=member.id,
+                network_id=genesis.network_id,
+                protocol=PROTOCOL_VERSION,
+                listen=(listen.host, listen.port),
+            ),
+            key=self._identity.key,
+            peers=[
+                PeerRecord(one.id, one.node_key, (_host_and_port(one.address),))
+                for one in genesis.members.values()
+                if one.id != member.id
+            ],
+            height=lambda: engine.final_height,
+            clock=self._clock,
+            metrics=SessionMetrics(self._metrics),
+        )
+
+    def _build_backends(
+        self,
+        engine: Engine,
+        network: Network,
+        stores: Stores,
+        queries: ThreadPoolExecutor,
+        captures: ThreadPoolExecutor,
+    ) -> Backends:
+        genesis, member, observer = self._identity.genesis, self._identity.member.id, self._observer
+        status = NetworkStatus(
+            engine,
+            network,
+            stores.index,
+            genesis,
+            member,
+            pending=observer.pending,
+            totals=observer.totals,
+            health=self._health,
+            lag_blocks_max=self._settings.operations.ready_lag_blocks_max,
+        )
+        status.add_metrics(self._metrics)
+        transactions = Transactions(
+            engine,
+            stores.index,
+            genesis,
+            member,
+            pending=observer.pending,
+            clock=self._clock,
+            final_wait_ms=self._settings.rpc.final_wait_ms,
+        )
+        capture = Captures(
+            transactions,
+            stores.index,
+            genesis,
+            member,
+            on_the_way=observer.on_the_way,
+            clock=self._clock,
+            executor=captures,
+        )
+        return Backends(
+            network=status,
+            capture=capture,
+            transactions=transactions,
+            ledger=LedgerQueries(stores.chain, stores.index, genesis, queries),
+            lineage=LineageQueries(QueryService(stores.index.reader), queries),
+        )
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    address = parse_address(text)
+    return address.host, address.port
