@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.epcis.errors import UnreadableEventError
@@ -109,3 +109,21 @@ def test_depth_counts_brackets_outside_texts() -> None:
     assert decode_value(wide) == json.loads(wide)
     deep = b"[" * DEPTH_MAX + b"]" * DEPTH_MAX
     assert decode_value(deep) is not None
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(PLAIN)
+@example({"\U0001f41f": 1, "\uffff": 2, "é": '\x00\b\t\n\f\r\x1f\x7f"\\/\u2028'})
+def test_the_text_is_what_the_standard_library_writes(value: object) -> None:
+    """Keys by code point, no white space, only what must be escaped: so others can make the same digest."""
+    ours = encode_canonical(decode_value(json.dumps(value).encode()))
+    assert ours.decode() == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
