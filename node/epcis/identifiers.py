@@ -24,7 +24,9 @@ ID_LENGTH_MAX: Final = 1024
 
 LINK_HOST: Final = "https://id.gs1.org"
 
-_CACHE_ENTRIES: Final = 1 << 16
+# At most some 60 MB of the longest identifiers, a tenth of that of usual ones.
+_CACHE_ENTRIES: Final = 1 << 15
+_DESCRIPTIONS: Final = 1 << 13
 
 
 class IdKind(StrEnum):
@@ -389,7 +391,7 @@ class Description:
     text: str
 
 
-@lru_cache(maxsize=_CACHE_ENTRIES)
+@lru_cache(maxsize=_DESCRIPTIONS)
 def describe(identifier: str) -> Description:
     """Return what an identifier says of itself; any spelling will do. Never raises."""
     found = identify(identifier)
