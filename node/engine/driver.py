@@ -71,6 +71,7 @@ from node.wire.messages import Message, decode, encode
 TURN_INPUTS_MAX: Final = 256
 TURN_MS: Final = 5
 """A turn ends after either: what it has gathered goes to disk, and the sockets get their turn."""
+DRAIN_PASSES_MAX: Final = 8
 SUBMISSIONS_WAITING_MAX: Final = 8192
 """Submissions that no batch has taken yet; more are refused, to be tried again."""
 ANSWERS_WAITING_MAX: Final = 256
@@ -174,9 +175,7 @@ class Engine:
                 # One pass of the loop: sockets are read, answers leave.
                 await asyncio.sleep(0)
                 if self._is_due():
-                    # A process that slept must not time out what lies in its sockets: their data, read in the pass
-                    # above, goes first.
-                    self._turn()
+                    await self._drain()
                     self._step(TimerDue())
                     self._settle()
             if self._failure is not None:
@@ -184,6 +183,18 @@ class Engine:
         finally:
             self._give_up_waiting()
             await self._finish_threads()
+
+    async def _drain(self) -> None:
+        """Take what lies in the sockets before a timer: a process that slept must not time out what it has received.
+
+        Bounded, since under load something always arrives.
+        """
+        for _ in range(DRAIN_PASSES_MAX):
+            # Two passes of the loop: the first polls the sockets, in the second they are read.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if not self._turn():
+                return
 
     def _is_done(self) -> bool:
         return self._stopping is True and not (self._is_writing or self._is_executing or self._results)
@@ -207,8 +218,8 @@ class Engine:
             finally:
                 timer.cancel()
 
-    def _turn(self) -> None:
-        """Step the replica through what has arrived, and send off what came of it."""
+    def _turn(self) -> int:
+        """Step the replica through what has arrived, and send off what came of it; return how much arrived."""
         self._wake.clear()
         ends_ms = self._clock.monotonic_ms() + TURN_MS
         assert self._transport is not None
@@ -229,6 +240,7 @@ class Engine:
             # Something may be left: the next turn comes at once.
             self._wake.set()
         self._settle()
+        return taken
 
     def _take(self, arrival: Arrival) -> None:
         match arrival:

@@ -1,0 +1,580 @@
+"""The driver with a scripted replica and recording stores: what is on disk before what is said."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import pytest
+
+from consensus.messages import Block, Certificate, VoteKind
+from consensus.types import Digest, Height
+from node.engine.driver import ANSWERS_WAITING_MAX, SUBMISSIONS_WAITING_MAX, Engine
+from node.engine.errors import HaltedError
+from node.errors import RequestError
+from node.ledger.batch import Batch
+from node.p2p.inbox import Arrival, FrameReceived, PeerDown, PeerUp
+from node.replica import inputs
+from node.replica.effects import (
+    Accepted,
+    Alarm,
+    Broadcast,
+    CheckBatch,
+    Effect,
+    FinalBlock,
+    Finalized,
+    Halt,
+    LogBatch,
+    Persist,
+    Refused,
+    ReportEvidence,
+    ReportFault,
+    Send,
+    ServeBatch,
+    StoreBatch,
+    StoreBlock,
+)
+from node.storage.chain import ChainWrite
+from node.storage.errors import WriteFailedError
+from node.storage.stores import Stores
+from node.storage.vote_records import START_POSITION, LogPosition, Record
+from node.wire.ids import FeedTip, MemberId
+from node.wire.messages import BlockRequest, encode
+from node.wire.tags import Tag
+from tests.support.networks import build_batch, build_genesis, build_key, build_transaction
+from tests.support.records import build_block, build_certificate, build_tip, build_vote
+
+GENESIS = build_genesis()
+PEER = MemberId("firm-1")
+VOTE = build_vote(1)
+NULLIFY = build_vote(1, VoteKind.NULLIFY)
+BLOCK = build_block(1, parent_digest=GENESIS.network_id, network_id=GENESIS.network_id)
+BATCH = build_batch(GENESIS, build_transaction(GENESIS))
+ASKING = BlockRequest(Digest(bytes(32)))
+
+Script = Callable[[inputs.Input], tuple[Effect, ...]]
+
+
+class FixedClock:
+    """Moves when the test says so."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_000
+
+    def wall_ms(self) -> int:
+        return self.now_ms
+
+    def monotonic_ms(self) -> int:
+        return self.now_ms
+
+
+class ScriptedReplica:
+    """Answers each input as the script says, and notes it."""
+
+    def __init__(self, script: Script, journal: list[object]) -> None:
+        self._script = script
+        self._journal = journal
+        self.seen: list[inputs.Input] = []
+        self.deadline_ms: int | None = None
+
+    @property
+    def has_deadline(self) -> bool:
+        return self.deadline_ms is not None
+
+    def step(self, incoming: inputs.Input, now_ms: int, wall_ms: int) -> tuple[Effect, ...]:
+        self.seen.append(incoming)
+        if isinstance(incoming, inputs.TimerDue):
+            self.deadline_ms = None
+        return self._script(incoming)
+
+    def holders(self, feed: object, seq: int) -> int:
+        return 2
+
+
+class RecordingChain:
+    """Notes each commit."""
+
+    def __init__(self, journal: list[object]) -> None:
+        self._journal = journal
+        self.commits = 0
+        self.final_height = Height(0)
+        self.writes: list[ChainWrite] = []
+
+    def commit(self, write: ChainWrite, log_position: LogPosition) -> None:
+        self._journal.append("commit")
+        self.writes.append(write)
+        self.commits += 1
+
+    def find_batch(self, tip: FeedTip) -> bytes | None:
+        return BATCH.encoded if tip == BATCH.tip else None
+
+
+class RecordingVoteLog:
+    """Notes each append and sync; `gate` holds syncs back, `error` makes them fail."""
+
+    position = START_POSITION
+
+    def __init__(self, journal: list[object]) -> None:
+        self._journal = journal
+        self.gate = threading.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+
+    def append(self, record: Record) -> None:
+        self._journal.append(("append", record))
+
+    def append_chain_mark(self, commits: int) -> None:
+        self._journal.append("mark")
+
+    def sync(self) -> None:
+        self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
+        self._journal.append("sync")
+
+    def flush(self) -> None:
+        self._journal.append("flush")
+
+    def raise_floor(self, view: int) -> None:
+        self._journal.append(("floor", view))
+
+
+class RecordingTransport:
+    """Notes what is sent; gives out what the test puts in."""
+
+    def __init__(self, journal: list[object]) -> None:
+        self._journal = journal
+        self.waiting: list[Arrival] = []
+        self.wake: Callable[[], None] = lambda: None
+        self.penalised: list[MemberId] = []
+
+    @property
+    def inbox(self) -> "RecordingTransport":
+        return self
+
+    def take(self, count_max: int = 256) -> list[Arrival]:
+        taken, self.waiting = self.waiting[:count_max], self.waiting[count_max:]
+        return taken
+
+    def set_wake(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
+
+    def send(self, member: MemberId, frame: bytes) -> bool:
+        self._journal.append(("send", member, frame))
+        return True
+
+    def broadcast(self, frame: bytes) -> int:
+        self._journal.append(("broadcast", frame))
+        return 3
+
+    def penalise(self, member: MemberId, why: str) -> None:
+        self.penalised.append(member)
+
+
+class RecordingObserver:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.alarms: list[str] = []
+        self.faults: list[tuple[MemberId | None, bool]] = []
+        self.evidence: list[ReportEvidence] = []
+        self.written: list[int] = []
+
+    def on_executed(self, write_set: object) -> None:
+        raise AssertionError("nothing is executed here")
+
+    def on_written(self, records: int, seconds: float) -> None:
+        self.written.append(records)
+
+    def on_fault(self, member: MemberId | None, why: str, *, provable: bool) -> None:
+        self.faults.append((member, provable))
+
+    def on_evidence(self, evidence: ReportEvidence) -> None:
+        self.evidence.append(evidence)
+
+    def on_alarm(self, why: str) -> None:
+        self.alarms.append(why)
+
+
+class Bench:
+    """An engine over fakes. script: what the replica answers to each input."""
+
+    def __init__(self, script: Script) -> None:
+        self.journal: list[object] = []
+        self.replica = ScriptedReplica(script, self.journal)
+        self.chain = RecordingChain(self.journal)
+        self.vote_log = RecordingVoteLog(self.journal)
+        self.transport = RecordingTransport(self.journal)
+        self.observer = RecordingObserver()
+        self.clock = FixedClock()
+        index = type("Index", (), {"height": Height(0)})()
+        stores = type("Stores", (), {"chain": self.chain, "vote_log": self.vote_log, "index": index})()
+        self.engine = Engine(
+            cast(Any, self.replica), cast(Stores, stores), GENESIS, clock=self.clock, observer=cast(Any, self.observer)
+        )
+
+    def arrive(self, *arrivals: Arrival) -> None:
+        self.transport.waiting.extend(arrivals)
+        self.transport.wake()
+
+    def names(self) -> list[str]:
+        """The kinds of what was noted, in order."""
+        return [entry[0] if isinstance(entry, tuple) else str(entry) for entry in self.journal]
+
+
+def frame_of(number: int = 0) -> FrameReceived:
+    """A request of the peer, told apart by its digest."""
+    return FrameReceived(PEER, Tag.BLOCK_REQUEST, encode(BlockRequest(Digest(bytes([number]) * 32))))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other tasks and threads bring about."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for comes from threads as well.
+            await asyncio.sleep(0)
+
+
+def drive(bench: Bench, scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run the engine while the scenario runs, then stop it."""
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(bench.engine.run(bench.transport))
+            await scenario()
+            bench.engine.stop()
+
+    asyncio.run(run())
+
+
+async def nothing() -> None:
+    """No scenario: started and stopped."""
+
+
+def on_start(*effects: Effect) -> Script:
+    """A replica that asks for these at its start, and for nothing after."""
+    return lambda incoming: effects if isinstance(incoming, inputs.Started) else ()
+
+
+def test_a_vote_is_on_disk_before_it_is_sent() -> None:
+    """Block, then record, then sync, then the send (CONSENSUS 2.9.1)."""
+    bench = Bench(on_start(StoreBatch(BATCH), StoreBlock(BLOCK), Persist(VOTE), Broadcast(VOTE), Send(PEER, ASKING)))
+    drive(bench, nothing)
+    assert bench.journal == [
+        "commit",
+        "mark",
+        ("append", VOTE),
+        "sync",
+        ("broadcast", encode(VOTE)),
+        ("send", PEER, encode(ASKING)),
+    ]
+    assert (bench.chain.writes[0].batches, bench.chain.writes[0].blocks) == ([BATCH], [BLOCK])
+    assert bench.observer.written == [3]
+
+
+def test_a_batch_is_on_disk_before_its_record_and_its_answer() -> None:
+    """Accepted means durable: the batch, then B, then the answer and the send."""
+
+    def script(incoming: inputs.Input) -> tuple[Effect, ...]:
+        match incoming:
+            case inputs.Submitted(token):
+                return StoreBatch(BATCH), LogBatch(BATCH.tip), Broadcast(ASKING), Accepted(token, BATCH.tip)
+            case _:
+                return ()
+
+    bench = Bench(script)
+
+    async def scenario() -> None:
+        bench.vote_log.gate.clear()
+        accepted = bench.engine.submit(BATCH.transactions)
+        await until(lambda: "commit" in bench.journal)
+        assert not accepted.done()
+        bench.vote_log.gate.set()
+        assert await accepted == BATCH.tip
+
+    drive(bench, scenario)
+    assert bench.names() == ["commit", "mark", "append", "sync", "broadcast"]
+
+
+def test_a_certificate_alone_needs_no_sync() -> None:
+    """It was appended before any later vote, whose sync covers it."""
+    certificate = build_certificate(1, VoteKind.NOTARIZE)
+    bench = Bench(on_start(Persist(certificate), Broadcast(certificate)))
+    drive(bench, nothing)
+    assert bench.names() == ["append", "flush", "broadcast"]
+
+
+def test_what_needs_no_disk_is_sent_at_once() -> None:
+    """No write, no thread."""
+    bench = Bench(on_start(Send(PEER, ASKING), Broadcast(ASKING)))
+    drive(bench, nothing)
+    assert bench.names() == ["send", "broadcast"]
+
+
+def test_many_inputs_share_one_sync_and_nothing_overtakes() -> None:
+    """While one group is written the next gathers; what is sent keeps the order of its steps."""
+    answers: dict[int, tuple[Effect, ...]] = {
+        1: (Persist(VOTE), Send(PEER, BlockRequest(Digest(bytes([1]) * 32)))),
+        2: (Send(PEER, BlockRequest(Digest(bytes([2]) * 32))),),
+        3: (Persist(NULLIFY), Send(PEER, BlockRequest(Digest(bytes([3]) * 32)))),
+        4: (StoreBatch(BATCH), Send(PEER, BlockRequest(Digest(bytes([4]) * 32)))),
+    }
+
+    def script(incoming: inputs.Input) -> tuple[Effect, ...]:
+        match incoming:
+            case inputs.MessageReceived(_, BlockRequest(digest)):
+                return answers[digest[0]]
+            case _:
+                return ()
+
+    bench = Bench(script)
+
+    async def scenario() -> None:
+        bench.vote_log.gate.clear()
+        bench.arrive(frame_of(1))
+        await until(lambda: ("append", VOTE) in bench.journal)
+        bench.arrive(frame_of(2), frame_of(3), frame_of(4))
+        await until(lambda: len(bench.replica.seen) == 5)
+        assert bench.names() == ["append"]
+        bench.vote_log.gate.set()
+        await until(lambda: bench.names().count("send") == 4)
+
+    drive(bench, scenario)
+    assert bench.names().count("sync") == 2
+    assert bench.names().count("commit") == 1
+    sent = [entry[2] for entry in bench.journal if isinstance(entry, tuple) and entry[0] == "send"]
+    assert sent == [frame_of(number).frame for number in (1, 2, 3, 4)]
+    last_sync = len(bench.names()) - 1 - bench.names()[::-1].index("sync")
+    assert bench.names()[last_sync:].count("send") >= 2
+
+
+def test_a_failed_write_ends_the_engine_before_anything_is_sent() -> None:
+    """Never tried again: the process ends."""
+    bench = Bench(on_start(Persist(VOTE), Broadcast(VOTE)))
+    bench.vote_log.error = WriteFailedError("the disk is gone")
+    with pytest.raises(WriteFailedError, match="the disk is gone"):
+        asyncio.run(bench.engine.run(bench.transport))
+    assert bench.names() == ["append"]
+
+
+def test_submissions_of_an_engine_that_failed_are_told_so() -> None:
+    """Nobody waits for an answer that cannot come."""
+    bench = Bench(lambda incoming: (Persist(VOTE),) if isinstance(incoming, inputs.Submitted) else ())
+    bench.vote_log.error = WriteFailedError("the disk is gone")
+
+    async def scenario() -> None:
+        accepted = bench.engine.submit(BATCH.transactions)
+        with pytest.raises(WriteFailedError):
+            await bench.engine.run(bench.transport)
+        with pytest.raises(RequestError) as raised:
+            await accepted
+        assert raised.value.code == "stopping"
+        with pytest.raises(RequestError):
+            await bench.engine.submit(BATCH.transactions)
+
+    asyncio.run(scenario())
+
+
+def test_a_halt_ends_the_engine_with_an_alarm() -> None:
+    """After what was decided before it; nothing is stepped after."""
+    bench = Bench(on_start(Alarm("look here"), Halt("two certificates")))
+    with pytest.raises(HaltedError, match="two certificates"):
+        asyncio.run(bench.engine.run(bench.transport))
+    assert bench.observer.alarms == ["look here", "two certificates"]
+
+
+def test_messages_that_have_arrived_go_before_a_timer_that_is_due() -> None:
+    """A process that slept must not time out a proposal in its socket buffer."""
+    bench = Bench(lambda _: ())
+
+    async def scenario() -> None:
+        await until(lambda: len(bench.replica.seen) == 1)
+        # The machine slept: the timer is long due, and the sockets are only now read.
+        bench.replica.deadline_ms = 2_000
+        bench.clock.now_ms = 60_000
+        asyncio.get_running_loop().call_soon(bench.arrive, frame_of(1), frame_of(2))
+        bench.transport.wake()
+        await until(lambda: len(bench.replica.seen) == 4)
+
+    drive(bench, scenario)
+    kinds = [type(incoming) for incoming in bench.replica.seen]
+    assert kinds[:4] == [inputs.Started, inputs.MessageReceived, inputs.MessageReceived, inputs.TimerDue]
+
+
+def test_a_timer_comes_also_under_a_stream_of_messages() -> None:
+    """Drained once, then the timer: load must not stop time."""
+    bench = Bench(lambda _: ())
+    kinds: list[bool] = []
+
+    async def scenario() -> None:
+        bench.replica.deadline_ms = 500
+        for number in range(200):
+            bench.arrive(frame_of(number))
+            await asyncio.sleep(0)
+            kinds.append(inputs.TimerDue() in bench.replica.seen)
+
+    drive(bench, scenario)
+    assert kinds.index(True) < 100
+
+
+def test_the_engine_wakes_for_a_deadline() -> None:
+    """With nothing else to do."""
+    bench = Bench(lambda _: ())
+
+    async def scenario() -> None:
+        bench.replica.deadline_ms = bench.clock.now_ms + 5
+        bench.transport.wake()
+        await asyncio.sleep(0)
+        bench.clock.now_ms += 5
+        await until(lambda: not bench.replica.has_deadline)
+
+    drive(bench, scenario)
+    assert inputs.TimerDue() in bench.replica.seen
+
+
+def test_changes_of_sessions_reach_the_replica() -> None:
+    """Up and down."""
+    bench = Bench(lambda _: ())
+
+    async def scenario() -> None:
+        bench.arrive(PeerUp(PEER, Height(0)), PeerDown(PEER))
+        await until(lambda: len(bench.replica.seen) == 3)
+
+    drive(bench, scenario)
+    assert bench.replica.seen[1:3] == [inputs.PeerUp(PEER), inputs.PeerDown(PEER)]
+
+
+def test_bytes_that_are_no_message_cost_the_peer_its_session() -> None:
+    """And do not reach the replica."""
+    bench = Bench(lambda _: ())
+
+    async def scenario() -> None:
+        bench.arrive(FrameReceived(PEER, Tag.BLOCK_REQUEST, b"\x93\x01\x0b\x05"))
+        await until(lambda: bench.transport.penalised == [PEER])
+
+    drive(bench, scenario)
+    assert bench.observer.faults == [(PEER, True)]
+    assert [type(incoming) for incoming in bench.replica.seen] == [inputs.Started, inputs.Shutdown]
+
+
+def test_only_provable_faults_are_punished() -> None:
+    """What may be somebody else's doing is written down alone; evidence is kept."""
+    evidence = ReportEvidence(PEER, VOTE, NULLIFY)
+    bench = Bench(on_start(ReportFault(PEER, "odd", False), ReportFault(None, "odd", True), evidence))
+    drive(bench, nothing)
+    assert bench.transport.penalised == []
+    assert bench.observer.faults == [(PEER, False), (None, True)]
+    assert bench.observer.evidence == [evidence]
+    bench = Bench(on_start(ReportFault(PEER, "proved", True)))
+    drive(bench, nothing)
+    assert bench.transport.penalised == [PEER]
+
+
+def test_a_batch_is_checked_in_a_thread_and_the_verdict_is_an_input() -> None:
+    """With the digest asked about."""
+    bench = Bench(on_start(CheckBatch(BATCH.digest, BATCH.encoded, build_key("firm-0").public_key)))
+
+    async def scenario() -> None:
+        await until(lambda: len(bench.replica.seen) == 2)
+
+    drive(bench, scenario)
+    checked = bench.replica.seen[1]
+    assert isinstance(checked, inputs.BatchChecked)
+    assert (checked.digest, checked.checked.batch) == (BATCH.digest, BATCH)
+
+
+def test_peers_are_answered_from_the_store() -> None:
+    """What is not there gets no answer, and too many questions at once neither."""
+    missing = ServeBatch(PEER, build_tip(9))
+    bench = Bench(on_start(*[ServeBatch(PEER, BATCH.tip)] * (ANSWERS_WAITING_MAX + 5), missing))
+
+    async def scenario() -> None:
+        await until(lambda: len(bench.journal) == ANSWERS_WAITING_MAX)
+
+    drive(bench, scenario)
+    assert set(bench.names()) == {"send"}
+    assert len(bench.journal) == ANSWERS_WAITING_MAX
+
+
+def test_a_refusal_is_an_error_of_the_request() -> None:
+    """With the replica's stable code."""
+
+    def script(incoming: inputs.Input) -> tuple[Effect, ...]:
+        match incoming:
+            case inputs.Submitted(token):
+                return (Refused(token, "feed_full", "try again later"), Accepted(99, BATCH.tip))
+            case _:
+                return ()
+
+    bench = Bench(script)
+
+    async def scenario() -> None:
+        with pytest.raises(RequestError, match="try again later") as raised:
+            await bench.engine.submit(BATCH.transactions)
+        assert raised.value.code == "feed_full"
+        assert bench.engine.count_holders(BATCH.tip) == 3
+
+    drive(bench, scenario)
+
+
+def test_a_caller_that_went_away_is_no_harm() -> None:
+    """Its submission is accepted all the same."""
+    bench = Bench(
+        lambda incoming: (Accepted(incoming.token, BATCH.tip),) if isinstance(incoming, inputs.Submitted) else ()
+    )
+
+    async def scenario() -> None:
+        bench.engine.submit(BATCH.transactions).cancel()
+        assert await bench.engine.submit(BATCH.transactions) == BATCH.tip
+
+    drive(bench, scenario)
+
+
+def test_submissions_that_wait_are_bounded() -> None:
+    """Beyond the bound they are refused, to be tried again."""
+    bench = Bench(lambda _: ())
+
+    async def scenario() -> None:
+        waiting = [bench.engine.submit(()) for _ in range(SUBMISSIONS_WAITING_MAX)]
+        with pytest.raises(RequestError) as raised:
+            await bench.engine.submit(())
+        assert raised.value.code == "busy"
+        for future in waiting:
+            future.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_stop_gives_up_the_view_and_finishes_what_is_written() -> None:
+    """The last words are on disk before they are said, and run returns only then."""
+    bench = Bench(
+        lambda incoming: (Persist(NULLIFY), Broadcast(NULLIFY)) if isinstance(incoming, inputs.Shutdown) else ()
+    )
+
+    async def scenario() -> None:
+        unanswered = bench.engine.submit(BATCH.transactions)
+        await until(lambda: len(bench.replica.seen) == 2)
+        bench.engine.stop()
+        bench.engine.stop()
+        with pytest.raises(RequestError):
+            await bench.engine.submit(BATCH.transactions)
+        with pytest.raises(RequestError):
+            await unanswered
+
+    drive(bench, scenario)
+    assert bench.names() == ["append", "sync", "broadcast"]
+    assert bench.replica.seen.count(inputs.Shutdown()) == 1
+
+
+def test_an_execution_that_fails_ends_the_engine() -> None:
+    """A block that is final and cannot be executed is damage."""
+    certificate: Certificate = build_certificate(1, VoteKind.FINALIZE, BLOCK.header.digest())
+    block: Block = BLOCK
+    batch: Batch = BATCH
+    final = FinalBlock(block, block.header.digest(), (batch.tip,))
+    bench = Bench(on_start(Finalized((final,), certificate)))
+    with pytest.raises(AttributeError):
+        asyncio.run(bench.engine.run(bench.transport))
+    assert bench.names() == ["commit", "mark", "flush", "floor"]
+    assert bench.engine.final_height == 1
+    assert bench.chain.writes[0].finals == [(block, block.header.digest())]
+    assert bench.chain.writes[0].certificates == [(Height(1), certificate)]
