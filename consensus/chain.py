@@ -190,7 +190,7 @@ class Chain:
         )
 
     def _check_descent(self, path: list[KnownBlock], view: View) -> None:
-        digests = {known.digest: None for known in path}
+        digests = {known.digest: None for known in (self.delivered, *path)}
         for other, certificate in self._pending.items():
             if other < view and certificate.subject.digest not in digests:
                 raise DisagreementError(f"final blocks of views {other} and {view} are on different branches")

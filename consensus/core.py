@@ -8,6 +8,9 @@ long to wait; this file moves between views and keeps the order of effects.
 How a step works: the input changes what is known; certificates that come of it queue up and are taken in one by one;
 then whatever has become possible is done (hand out, finalize, wake up, notarize, propose), until nothing is left.
 Own votes take the same way as others', so that a network of one node needs no special case.
+
+The file is longer than others on purpose: all that may happen in a view touches the same state, and the order of
+effects, on which safety rests, is to be read in one place.
 """
 
 from collections import deque
@@ -213,8 +216,7 @@ class Core:
                 self._wall_offset_ms = offset_ms
             case Shutdown():
                 self._is_leaving = True
-                if self.leader == self._own and VoteKind.NOTARIZE not in self._state.own:
-                    self._give_up()
+                self._resign()
             case Started():
                 self._on_started()
             case _:
@@ -406,9 +408,11 @@ class Core:
         if fault is not None:
             self._out.append(ReportFault(None, f"bad synced certificate: {fault}", provable=False))
             return
+        self._chain.note_certified(self._chain.add(block, digest))
         self._chain.sync_to(block, digest, subject.view, body_ms=self._now_ms)
         self._take_in(certificate, is_relayed=False)
         self._fetches.refresh(self._out)
+        self._is_poked = True
 
     # Certificates and what follows from them.
 
@@ -558,11 +562,17 @@ class Core:
             return
         self._pace.activate(self._now_ms, final_view=self._chain.final_view, out=self._out)
         self._is_poked = True
-        if self.leader == self._own:
-            # A lone node has nobody to hand over to: it would give up view after view within one step.
-            if self._is_leaving and quorum_size(self._setup.validator_count) > 1:
-                self._give_up()
-        elif self._pace.is_silent(self.leader, self._now_ms):
+        if self.leader != self._own and self._pace.is_silent(self.leader, self._now_ms):
+            self._give_up()
+        elif self._is_leaving:
+            self._resign()
+
+    def _resign(self) -> None:
+        """Give up a view that we lead and have no block in: the others need not wait for our silence."""
+        # A lone node has nobody to hand over to: it would give up view after view within one step.
+        if quorum_size(self._setup.validator_count) == 1 or self.leader != self._own:
+            return
+        if VoteKind.NOTARIZE not in self._state.own:
             self._give_up()
 
     def _consider(self) -> None:
@@ -681,7 +691,7 @@ class Core:
         # Another project forked on an answer that belonged to a round it had left.
         if built.view != state.view or digest is None or built.parent_digest != digest:
             return
-        if not self._voter.may_notarize(state, current=state.view):
+        if not self._voter.may_notarize(state, current=state.view) or VoteKind.NULLIFY in state.own:
             return
         if built.block is None:
             # Nobody can say at once that work is due and that there is none.
