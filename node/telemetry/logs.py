@@ -71,7 +71,8 @@ def configure_logs(*, format: str, level: str, node: str | None = None, stream: 
 
 def get_logger(part: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of a part; its lines carry part=`part`."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(part=part)
+    # Lazy: it takes up the configuration of its first use, not that of the import.
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=part)
     return logger
 
 

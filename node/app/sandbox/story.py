@@ -160,8 +160,8 @@ def _flour_pallets() -> list[tuple[str, Amount]]:
 def _mill(diary: Diary, book: _Book) -> None:
     farms = ((WHEAT_1, NORTH_FARM), (WHEAT_2, SOUTH_FARM), (WHEAT_3, EAST_FARM))
     book.add(
-        MILL, "receives wheat of three farms", 1,
-        [diary.receive_lot((1, 60 * index), SILO, amount, farm) for index, (amount, farm) in enumerate(farms)],
+        MILL, "takes in wheat of three farms", 1,
+        [diary.take_in((1, 60 * index), SILO, amount, farm) for index, (amount, farm) in enumerate(farms)],
     )  # fmt: skip
 
     def bran(number: int) -> Amount:

@@ -33,17 +33,19 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place of a party."""
+    """A place of a party. room: a part of the site, or None for the site itself; stock is kept by site."""
 
     prefix: str
     number: int
     name: str
+    room: str | None = None
 
     @property
     def id(self) -> str:
         """The Digital Link of the location."""
         digits = f"{self.prefix}{self.number:05d}"
-        return f"{DIGITAL_LINK}/414/{digits}{check_digit(digits)}"
+        site = f"{DIGITAL_LINK}/414/{digits}{check_digit(digits)}"
+        return site if self.room is None else f"{site}/254/{self.room}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,12 @@ FEED_WORKS: Final = Party("9521204", "Feed works")
 INGREDIENTS: Final = Party("9521205", "Baking ingredients trade")
 PARTIES: Final = (*FIRMS, NORTH_FARM, SOUTH_FARM, EAST_FARM, FEED_WORKS, INGREDIENTS)
 
-SILO: Final = Site(MILL.prefix, 1, "Mill: grain silo")
-MILLING: Final = Site(MILL.prefix, 2, "Mill: roller mill")
-FLOUR_STORE: Final = Site(MILL.prefix, 3, "Mill: flour store")
-BAKERY_DOCK: Final = Site(BAKERY.prefix, 1, "Bakery: goods in")
-BAKEHOUSE: Final = Site(BAKERY.prefix, 2, "Bakery: bakehouse")
-BAKERY_OUT: Final = Site(BAKERY.prefix, 3, "Bakery: dispatch")
+SILO: Final = Site(MILL.prefix, 1, "Mill: grain silo", "silo")
+MILLING: Final = Site(MILL.prefix, 1, "Mill: roller mill", "rolls")
+FLOUR_STORE: Final = Site(MILL.prefix, 1, "Mill: flour store", "store")
+BAKERY_DOCK: Final = Site(BAKERY.prefix, 1, "Bakery: goods in", "in")
+BAKEHOUSE: Final = Site(BAKERY.prefix, 1, "Bakery: bakehouse", "bakehouse")
+BAKERY_OUT: Final = Site(BAKERY.prefix, 1, "Bakery: dispatch", "out")
 WAREHOUSE: Final = Site(DISTRIBUTOR.prefix, 1, "Distributor: warehouse")
 HARBOUR: Final = Site(SHOPS.prefix, 1, "Shop at the harbour")
 STATION: Final = Site(SHOPS.prefix, 2, "Shop at the station")

@@ -84,6 +84,13 @@ class Diary:
             what["quantityList"] = [amount.to_json() for amount in lots]
         return self._event("ObjectEvent", when, site, step, action="OBSERVE", **what, **fields)
 
+    def take_in(self, when: When, site: Site, amount: Amount, sender: Party) -> Event:
+        """Return the making of a lot of goods that came without one from a firm outside the network."""
+        return self._event(
+            "ObjectEvent", when, site, "commissioning", action="ADD", disposition="in_progress", epcList=[],
+            quantityList=[amount.to_json()], **_hand_over(sender, party_of(site)),
+        )  # fmt: skip
+
     def receive_lot(self, when: When, site: Site, amount: Amount, sender: Party) -> Event:
         """Return the receipt of a loose lot from a firm outside the network."""
         return self.observe(
