@@ -240,8 +240,8 @@ def open_vote_log(
 ) -> tuple[VoteLog, LoggedState]:
     """Lock and read the log; cut off a torn last record. Close the log when done.
 
-    Raises DamagedVoteLogError if it is missing, altered, another key's or another network's, and ConfigError if
-    another process has it.
+    Raises DamagedVoteLogError if it is missing or altered, and ConfigError if it is another key's or another
+    network's, or another process has it.
     """
     lock = _lock_folder(folder)
     try:

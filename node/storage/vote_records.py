@@ -18,6 +18,7 @@ from typing import Final
 
 from consensus.messages import Certificate, Vote, VoteKind
 from consensus.types import Digest, Epoch, View
+from node.errors import ConfigError
 from node.storage.errors import VOTE_LOG_ADVICE, DamagedVoteLogError
 from node.wire.codec import MalformedError, pack, read_array, read_int, unpack
 from node.wire.ids import FeedTip, read_feed_tip
@@ -29,6 +30,7 @@ VIEWS_KEPT_BELOW_FLOOR: Final = 8
 
 NO_FLOOR: Final = View(0)
 
+_OTHER_HOME: Final = "put back the genesis.json and keys/ that belong to this home, or use another home"
 _MAGIC: Final = b"lotvine votes\x00\x00\x01"
 _HEADER: Final = struct.Struct(">16s32s32sQ")
 _CHECKSUM: Final = struct.Struct(">I")
@@ -199,7 +201,10 @@ def damaged(path: Path, why: str) -> DamagedVoteLogError:
 
 
 def read_header(path: Path, data: bytes, *, network_id: Digest, public_key: bytes, number: int) -> int:
-    """Check the header of a segment and return its checksum."""
+    """Check the header of a segment and return its checksum.
+
+    Raises DamagedVoteLogError, and ConfigError for a sound log of another network or key: nothing is lost then.
+    """
     if len(data) < HEADER_BYTES:
         raise damaged(path, "its header is cut short")
     magic, network, key, found = _HEADER.unpack_from(data)
@@ -209,9 +214,11 @@ def read_header(path: Path, data: bytes, *, network_id: Digest, public_key: byte
     if magic != _MAGIC:
         raise damaged(path, "its header is of an unknown version")
     if network != network_id:
-        raise damaged(path, "it is another network's")
+        raise ConfigError(
+            [f"{path} is the vote log of network {network.hex()}, genesis.json of {network_id.hex()}: {_OTHER_HOME}"]
+        )
     if key != public_key:
-        raise damaged(path, "it is another key's")
+        raise ConfigError([f"{path} is the vote log of node key {key.hex()}, not {public_key.hex()}: {_OTHER_HOME}"])
     if found != number:
         raise damaged(path, f"it says that it is segment {found}")
     return checksum

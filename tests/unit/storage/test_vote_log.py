@@ -161,14 +161,14 @@ def test_an_unknown_record_type_is_refused(tmp_path: Path) -> None:
 def test_another_keys_log_is_refused(tmp_path: Path) -> None:
     """Its votes are not ours, and ours are not in it."""
     build_log(tmp_path / "votes")
-    with pytest.raises(DamagedVoteLogError, match="another key"):
+    with pytest.raises(ConfigError, match="of node key"):
         open_vote_log(tmp_path / "votes", network_id=NETWORK, public_key=bytes(32))
 
 
 def test_another_networks_log_is_refused(tmp_path: Path) -> None:
     """A home that was moved between networks is not to vote."""
     build_log(tmp_path / "votes")
-    with pytest.raises(DamagedVoteLogError, match="another network"):
+    with pytest.raises(ConfigError, match="of network"):
         open_vote_log(tmp_path / "votes", network_id=Digest(bytes(32)), public_key=KEY)
 
 

@@ -46,6 +46,17 @@ def test_each_entry_is_one_line(kind: str) -> None:
         assert "evil�forged line" in out.getvalue()
 
 
+def test_a_logger_made_before_the_set_up_obeys_it() -> None:
+    """Modules make theirs when they are imported; format, level and stream come later, from node.toml."""
+    early = get_logger("app")
+    out = io.StringIO()
+    configure_logs(format="json", level="warning", stream=out)
+    early.info("not shown")
+    early.warning("shown")
+    (line,) = (json.loads(line) for line in out.getvalue().splitlines())
+    assert (line["event"], line["part"]) == ("shown", "app")
+
+
 def test_the_standard_librarys_records_come_through_the_same_door() -> None:
     """Warnings and worse, with their traceback."""
     out = io.StringIO()
