@@ -349,17 +349,17 @@ class Assembler:
         return tuple(unknowns)
 
     def _warnings(self) -> tuple[AnswerWarning, ...]:
-        warnings = [
-            AnswerWarning(
-                one.code,
-                MESSAGES[one.code].replace("{count}", str(self._graph.left_out)),
-                (one.item,),
-                tuple([row.event.event_digest.hex() for row in (one.row, one.other) if row is not None]),
-            )
-            for one in self._graph.oddities.values()
-        ]
-        warnings.sort(key=lambda one: (one.code, one.items, one.events))
-        return tuple(warnings)
+        items: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+        for one in self._graph.oddities.values():
+            events = tuple([row.event.event_digest.hex() for row in (one.row, one.other) if row is not None])
+            items.setdefault((one.code, events), set()).add(one.item)
+        count = str(self._graph.left_out)
+        return tuple(
+            [
+                AnswerWarning(code, MESSAGES[code].replace("{count}", count), tuple(sorted(found)), events)
+                for (code, events), found in sorted(items.items())
+            ]
+        )
 
     def _name(self, subject: str | None, attributes: tuple[str, ...]) -> str | None:
         """Return what master data call a product, place or party, looked up once."""

@@ -122,6 +122,9 @@ class BackwardWalk:
             makings = late
             graph.warn("used_before_made", item, late[0].row)
             graph.know_not(item, "used_before_made", facts.custody.holder_of(late[0].row), late[0].row)
+        if any(role & (ROLE_MADE | ROLE_OUTPUT) for _row, role in makings):
+            # Commissioning pieces of a lot makes none of it, where the lot's own making is recorded.
+            makings = [one for one in makings if one.role != ROLE_INSTANCES or one.row.event.inputs]
         contents = self._to_contents(item, use) if is_parent else False
         reached = graph.items[item]
         for entry in makings:

@@ -1,0 +1,242 @@
+"""node/lineage/backward: where an item came from, each item with the latest time of its use."""
+
+from tests.support.chronicle import Chronicle, carriers_of, codes_of, edges_of, goods_of, holders_of, reasons_of
+from tests.support.events import at, lot, party, place, product_class, serial, unit
+
+FLOUR, OTHER_FLOUR, DOUGH, BREAD, CAKE = lot("1", "F1"), lot("1", "F2"), lot("2", "D"), lot("3", "B"), lot("4", "C")
+
+
+def test_two_lots_of_one_ingredient_in_one_run_both_appear() -> None:
+    """All inputs count."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.make({OTHER_FLOUR: 5}, at(1, "08:30"))
+    story.run({FLOUR: 5, OTHER_FLOUR: 5}, {BREAD: 10}, at(1, "09:00"))
+    answer = story.back(BREAD)
+    assert answer.origins == (FLOUR, OTHER_FLOUR)
+    assert {edge.source: edge.quantity for edge in answer.edges} == {FLOUR: "5", OTHER_FLOUR: "5"}
+
+
+def test_input_that_came_in_after_the_draw_is_excluded() -> None:
+    """The way back of an output drawn at 09:00 ends at what had come in by then."""
+    story = Chronicle()
+    story.run({FLOUR: 50}, (), at(1, "08:00"), name="tank")
+    story.run((), {lot("2", "O1"): 30}, at(1, "09:00"), name="tank")
+    story.run({OTHER_FLOUR: 50}, (), at(1, "10:00"), name="tank")
+    story.run((), {lot("2", "O2"): 30}, at(1, "11:00"), name="tank")
+    assert goods_of(story.back(lot("2", "O1"))) == {FLOUR}
+    second = story.back(lot("2", "O2"))
+    assert goods_of(second) == {FLOUR, OTHER_FLOUR}
+    assert all(edge.input_event is not None for edge in second.edges)
+
+
+def test_making_after_the_use_is_no_ancestor_where_one_before_it_is() -> None:
+    """The same lot code made again after the use: that portion did not go in."""
+    story = Chronicle()
+    story.run({FLOUR: 5}, {DOUGH: 5}, at(1, "08:00"))
+    story.run({DOUGH: 5}, {BREAD: 5}, at(1, "09:00"))
+    story.run({OTHER_FLOUR: 5}, {DOUGH: 5}, at(1, "10:00"))
+    answer = story.back(BREAD)
+    assert goods_of(answer) == {DOUGH, FLOUR}
+    assert next(item for item in answer.items if item.id == DOUGH).until == "2026-01-05T09:00:00.000Z"
+
+
+def test_item_made_only_after_its_use_is_followed_and_flagged() -> None:
+    """Contradictory times widen the answer, never narrow it."""
+    story = Chronicle()
+    story.run({FLOUR: 5}, {DOUGH: 5}, at(2, "08:00"))
+    story.run({DOUGH: 5}, {BREAD: 5}, at(1, "09:00"))
+    answer = story.back(BREAD)
+    assert FLOUR in goods_of(answer)
+    assert "used_before_made" in codes_of(answer)
+    assert (DOUGH, "used_before_made") in reasons_of(answer)
+
+
+def test_item_first_seen_as_an_input_is_an_unknown_and_no_origin() -> None:
+    """With the party who had it to be asked."""
+    story = Chronicle()
+    story.name_place(1, 7)
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "09:00"))
+    answer = story.back(BREAD)
+    assert answer.origins == ()
+    assert (FLOUR, "no_origin") in reasons_of(answer)
+    assert next(one.ask for one in answer.unknowns if one.reason == "no_origin") == party(7)
+
+
+def test_unknown_of_a_received_item_asks_its_sender() -> None:
+    """Where the first event is a receipt, the sender knows more."""
+    story = Chronicle()
+    story.receive({FLOUR: 5}, at(1, "08:00"), at=1, source=9)
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "09:00"))
+    assert ("no_origin", party(9)) in {(one.reason, one.ask) for one in story.back(BREAD).unknowns}
+
+
+def test_voided_making_leaves_an_unknown() -> None:
+    """Unknown never counts as clean: the item has no origin any more, and says why."""
+    story = Chronicle()
+    made = story.make({FLOUR: 5}, at(1, "08:00"), event_id="urn:uuid:1")
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "09:00"))
+    assert story.back(BREAD).origins == (FLOUR,)
+    story.void(made, at(2, "08:00"))
+    answer = story.back(BREAD)
+    assert answer.origins == ()
+    assert (FLOUR, "making_voided") in reasons_of(answer)
+
+
+def test_run_that_lists_no_inputs_is_an_unknown() -> None:
+    """A draw from a vessel whose fillings nobody recorded."""
+    story = Chronicle()
+    story.run((), {BREAD: 5}, at(1, "09:00"), name="tank")
+    assert (BREAD, "run_without_inputs") in reasons_of(story.back(BREAD))
+
+
+def test_runs_of_two_custodians_under_one_name_are_two_runs() -> None:
+    """Events with one (transformationID, custodian) are one run."""
+    story = Chronicle()
+    story.run({FLOUR: 5}, (), at(1, "08:00"), at=1, name="run-1")
+    story.run({OTHER_FLOUR: 5}, (), at(1, "08:00"), at=2, name="run-1")
+    story.run((), {BREAD: 5}, at(1, "09:00"), at=1, name="run-1")
+    assert goods_of(story.back(BREAD)) == {FLOUR}
+
+
+def test_commissioning_after_a_run_is_no_origin() -> None:
+    """An ADD of a run's output at the same custodian, a piece or of equal amount, makes nothing."""
+    story = Chronicle()
+    wing = serial("9", "W")
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "09:00"))
+    story.make({BREAD: 5}, at(1, "10:00"))
+    story.run({BREAD: 5}, [wing], at(1, "11:00"))
+    story.make([wing], at(1, "12:00"))
+    answer = story.back(wing)
+    assert answer.origins == (FLOUR,)
+    assert "made_twice" not in codes_of(answer)
+    assert holders_of(answer, wing) == [(place(1), "held")]
+
+
+def test_second_making_of_another_amount_is_an_origin_beside_the_run() -> None:
+    """Two portions of one code, one of them from nowhere but itself."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "09:00"))
+    story.make({BREAD: 3}, at(1, "10:00"))
+    assert story.back(BREAD).origins == tuple(sorted((FLOUR, BREAD)))
+
+
+def test_serial_comes_from_where_its_lot_comes_from() -> None:
+    """The lot number in ilmd makes a serial an instance of its lot."""
+    story = Chronicle()
+    bars, bar = lot("5", "L"), serial("5", "1")
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.run({FLOUR: 5}, {bars: 2}, at(1, "09:00"))
+    story.make([bar], at(1, "10:00"), lot_code="L")
+    answer = story.back(bar)
+    assert answer.origins == (FLOUR,)
+    assert (bars, bar, "instance") in edges_of(answer)
+    assert answer.items[0].lot == "L"
+
+
+def test_lot_known_only_by_its_serials_comes_from_what_made_them() -> None:
+    """A run puts out serials under a lot code: asked about the code, their inputs answer."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.run({FLOUR: 5}, [serial("5", "1"), serial("5", "2")], at(1, "09:00"), lot_code="L")
+    assert story.back(lot("5", "L")).origins == (FLOUR,)
+
+
+def test_unit_comes_from_what_was_in_it_when_it_was_used() -> None:
+    """A pallet used at noon passes on its load of noon, through every layer, and no earlier one."""
+    story = Chronicle()
+    story.make({CAKE: 5}, at(1, "07:00"))
+    story.make({FLOUR: 5}, at(1, "07:00"))
+    story.pack(unit(1), {CAKE: 5}, at(1, "08:00"))
+    story.unpack(unit(1), (), at(1, "09:00"))
+    story.pack(unit(1), {FLOUR: 5}, at(1, "10:00"))
+    story.pack(unit(2), [unit(1)], at(1, "11:00"))
+    story.run([unit(2)], {BREAD: 5}, at(1, "12:00"))
+    answer = story.back(BREAD)
+    assert answer.origins == (FLOUR,)
+    assert goods_of(answer) == {FLOUR, unit(1), unit(2)}
+
+
+def test_unit_asked_about_comes_from_all_it_ever_held() -> None:
+    """Without a time of use, every load counts; commissioning the unit makes no goods."""
+    story = Chronicle()
+    story.make({CAKE: 5}, at(1, "07:00"))
+    story.make({FLOUR: 5}, at(1, "07:00"))
+    story.make([unit(1)], at(1, "07:30"))
+    story.pack(unit(1), {CAKE: 5}, at(1, "08:00"))
+    story.unpack(unit(1), (), at(1, "09:00"))
+    story.pack(unit(1), {FLOUR: 5}, at(1, "10:00"))
+    assert story.back(unit(1)).origins == tuple(sorted((FLOUR, CAKE)))
+
+
+def test_unit_without_recorded_contents_is_an_unknown() -> None:
+    """An SSCC that was only shipped: what was in it, its packer knows."""
+    story = Chronicle()
+    story.make([unit(1)], at(1, "08:00"))
+    story.run([unit(1)], {BREAD: 5}, at(1, "09:00"))
+    answer = story.back(BREAD)
+    assert answer.origins == ()
+    assert (unit(1), "no_contents") in reasons_of(answer)
+
+
+def test_units_that_brought_an_ingredient_are_shown() -> None:
+    """They tell where it was; what else lay in them is not drawn in."""
+    story = Chronicle()
+    story.make({FLOUR: 5, CAKE: 5}, at(1, "07:00"), at=1)
+    story.pack(unit(1), {FLOUR: 5, CAKE: 5}, at(1, "08:00"), at=1)
+    story.ship([unit(1)], at(1, "09:00"), at=1, to=2)
+    story.receive([unit(1)], at(1, "12:00"), at=2)
+    story.unpack(unit(1), {FLOUR: 5, CAKE: 5}, at(1, "13:00"), at=2)
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "14:00"), at=2)
+    story.ship([unit(1)], at(3, "09:00"), at=2, to=3)
+    answer = story.back(BREAD)
+    assert carriers_of(answer) == {unit(1)}
+    assert goods_of(answer) == {FLOUR}
+    steps = [event.step for event in answer.events]
+    assert steps.count("receiving") == 1
+    assert not any(event.time == str(at(3, "09:00")) for event in answer.events)
+
+
+def test_ingredient_without_lot_may_be_of_every_lot_there() -> None:
+    """A GTIN alone as an input: each lot of it that the user held by then, possible."""
+    story = Chronicle()
+    late = lot("1", "F3")
+    story.make({FLOUR: 5}, at(1, "08:00"), at=1)
+    story.make({OTHER_FLOUR: 5}, at(1, "08:00"), at=2)
+    story.run([product_class("1")], {BREAD: 5}, at(1, "09:00"), at=1)
+    story.make({late: 5}, at(1, "10:00"), at=1)
+    answer = story.back(BREAD)
+    assert goods_of(answer) == {product_class("1"), FLOUR}
+    assert "class_without_lot" in codes_of(answer)
+
+
+def test_ingredient_without_lot_and_without_stock_is_an_unknown() -> None:
+    """No lot of the product was ever at the user."""
+    story = Chronicle()
+    story.run([product_class("1")], {BREAD: 5}, at(1, "09:00"), at=1)
+    assert (product_class("1"), "no_lot") in reasons_of(story.back(BREAD))
+
+
+def test_product_asked_about_is_any_lot_of_it() -> None:
+    """A trace of a GTIN begins at every lot, and says so."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "09:00"))
+    assert BREAD in goods_of(story.forward(product_class("1")))
+    assert FLOUR in goods_of(story.back(product_class("3")))
+    assert "class_without_lot" in codes_of(story.back(product_class("3")))
+
+
+def test_hub_is_read_no_further_than_its_making() -> None:
+    """An ingredient with a long history adds its making and a warning, not its history."""
+    story = Chronicle()
+    story.make({FLOUR: 500}, at(1, "08:00"))
+    for number in range(50):
+        story.run({FLOUR: 1}, {lot("3", f"B{number}"): 1}, at(1, "09:00") + number)
+    answer = story.back(lot("3", "B7"), history_max=20)
+    assert answer.origins == (FLOUR,)
+    assert "history_left_out" in codes_of(answer)
+    assert len(answer.events) == 2
+    assert "history_left_out" not in codes_of(story.back(lot("3", "B7")))

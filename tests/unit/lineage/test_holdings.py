@@ -1,0 +1,217 @@
+"""node/lineage/holdings: who holds an item at last, and what did not add up."""
+
+from tests.support.chronicle import Chronicle, codes_of, goods_of, holders_of, reasons_of
+from tests.support.events import at, lot, party, place, serial, unit
+
+FLOUR, BREAD, CAKE = lot("1", "F1"), lot("3", "B"), lot("4", "C")
+
+
+def test_partial_shipment_leaves_the_rest() -> None:
+    """Sender and receiver both hold a part; what is used up is held by nobody."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.ship({FLOUR: 40}, at(1, "09:00"), to=2)
+    story.receive({FLOUR: 40}, at(1, "12:00"), at=2)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(1), "held"), (place(2), "held")]
+    assert not answer.warnings
+    story.ship({FLOUR: 60}, at(2, "09:00"), to=2)
+    story.receive({FLOUR: 60}, at(2, "12:00"), at=2)
+    story.run({FLOUR: 100}, {BREAD: 100}, at(3, "08:00"), at=2)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == []
+    assert holders_of(answer, BREAD) == [(place(2), "held")]
+
+
+def test_one_hand_over_told_five_times_is_one() -> None:
+    """Loading, departing, the carrier's departing, two receipts, all with one bill of lading: 40 moved, once."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.ship({FLOUR: 40}, at(1, "09:00"), step="loading", bill="urn:bol:7")
+    story.ship({FLOUR: 40}, at(1, "10:00"), step="departing", bill="urn:bol:7")
+    story.ship({FLOUR: 40}, at(1, "10:00"), step="departing", bill="urn:bol:7", member="carrier")
+    story.receive({FLOUR: 40}, at(1, "14:00"), step="receiving", bill="urn:bol:7")
+    story.receive({FLOUR: 40}, at(1, "15:00"), step="accepting", bill="urn:bol:7", member="warehouse")
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(1), "held"), (place(2), "held")]
+    assert not answer.warnings
+    assert not answer.unknowns
+
+
+def test_shipment_of_a_later_larger_amount_counts_that_amount() -> None:
+    """Of several outbound steps of one hand-over the largest stated amount moved."""
+    story = Chronicle()
+    story.make({FLOUR: 40}, at(1, "08:00"))
+    story.ship({FLOUR: 30}, at(1, "09:00"), step="loading", to=2)
+    story.ship({FLOUR: 40}, at(1, "10:00"), step="departing", to=2)
+    story.receive({FLOUR: 40}, at(1, "14:00"))
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(2), "held")]
+
+
+def test_receipt_without_shipment_is_flagged_and_debits_the_only_holder() -> None:
+    """A makes 100, B receives 30: A keeps 70, the hand-over is unknown, both are asked about."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.receive({FLOUR: 30}, at(1, "12:00"))
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(1), "held"), (place(2), "held")]
+    assert {"receipt_without_shipment", "moved_without_record"} <= codes_of(answer)
+    assert (FLOUR, "moved_without_record") in reasons_of(answer)
+
+
+def test_receipt_that_several_holders_may_have_sent_is_overdrawn_by_nobody() -> None:
+    """With two other holdings no one is debited: the source is unknown, and both stay listed."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"), at=1)
+    story.make({FLOUR: 50}, at(1, "08:00"), at=3)
+    story.receive({FLOUR: 30}, at(1, "12:00"), at=2)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(number), "held") for number in (1, 2, 3)]
+    assert "overdrawn" in codes_of(answer)
+
+
+def test_receipt_after_the_use_carries_nothing_to_it() -> None:
+    """Used at the farm in January, shipped and received in February: moved without record, then overdrawn."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"), at=1)
+    story.run({FLOUR: 100}, {BREAD: 90}, at(10, "08:00"), at=2)
+    story.ship({FLOUR: 100}, at(20, "08:00"), at=1)
+    story.receive({FLOUR: 100}, at(20, "12:00"), at=2)
+    answer = story.back(BREAD)
+    assert goods_of(answer) == {FLOUR}
+    assert {"moved_without_record", "overdrawn", "used_before_receipt"} == codes_of(answer)
+    assert holders_of(answer, FLOUR) == [(place(2), "held")]
+
+
+def test_unknown_amounts_keep_every_possible_holder() -> None:
+    """Where nobody says how much was sent, the sender may still have some."""
+    story = Chronicle()
+    story.make([FLOUR], at(1, "08:00"))
+    story.ship([FLOUR], at(1, "09:00"), to=2)
+    story.receive([FLOUR], at(1, "12:00"))
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(1), "held"), (place(2), "held")]
+
+
+def test_serial_is_where_it_was_seen_last() -> None:
+    """One piece is at one place: seen elsewhere, it moved there without a record."""
+    story = Chronicle()
+    pump = serial("5", "P")
+    story.make([pump], at(1, "08:00"), at=1)
+    story.see([pump], at(1, "09:00"), at=1)
+    story.see([pump], at(1, "10:00"), at=4)
+    answer = story.forward(pump)
+    assert holders_of(answer, pump) == [(place(4), "held")]
+    assert codes_of(answer) == {"moved_without_record"}
+
+
+def test_piece_made_twice_is_flagged() -> None:
+    """A serial has one making."""
+    story = Chronicle()
+    pump = serial("5", "P")
+    story.make([pump], at(1, "08:00"), at=1)
+    story.make([pump], at(1, "09:00"), at=2)
+    answer = story.forward(pump)
+    assert "made_twice" in codes_of(answer)
+    assert holders_of(answer, pump) == [(place(2), "held")]
+
+
+def test_what_was_destroyed_or_sold_is_held_by_nobody() -> None:
+    """Object DELETE, and OBSERVE with an ending step, end what they name."""
+    story = Chronicle()
+    story.make({FLOUR: 5, BREAD: 5}, at(1, "08:00"))
+    story.end({FLOUR: 5}, at(1, "09:00"))
+    story.see({BREAD: 5}, at(1, "09:00"), step="retail_selling")
+    assert holders_of(story.forward(FLOUR), FLOUR) == []
+    assert holders_of(story.forward(BREAD), BREAD) == []
+
+
+def test_unit_that_is_destroyed_takes_its_contents_along_and_one_that_ends_lets_them_loose() -> None:
+    """The end of a pallet number is not the end of what was on it."""
+    for step, held in (("destroying", []), ("decommissioning", [(place(1), "held")])):
+        story = Chronicle()
+        story.make({FLOUR: 5}, at(1, "08:00"))
+        story.pack(unit(1), {FLOUR: 5}, at(1, "09:00"))
+        story.end([unit(1)], at(1, "10:00"), step=step)
+        assert holders_of(story.forward(FLOUR), FLOUR) == held, step
+
+
+def test_goods_listed_beside_their_unit_leave_in_it() -> None:
+    """A despatch that lists the pallet and its contents moves them once."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.pack(unit(1), {FLOUR: 5}, at(1, "09:00"))
+    story.ship({unit(1): None, FLOUR: 5}, at(1, "10:00"), to=2)
+    story.receive({unit(1): None, FLOUR: 5}, at(1, "14:00"))
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(2), "held")]
+    assert not answer.warnings
+
+
+def test_unit_received_by_an_aggregation_brings_its_contents() -> None:
+    """Steps are read on every event type: a pallet may be received by Aggregation OBSERVE."""
+    story = Chronicle()
+    story.make({FLOUR: 25}, at(1, "13:35"))
+    story.pack(unit(1), {FLOUR: 25}, at(1, "13:35"))
+    story.ship([unit(1)], at(1, "13:35"), to=2)
+    story.observe_unit(unit(1), {FLOUR: 25}, at(1, "16:00"), at=2)
+    story.unpack(unit(1), {FLOUR: 10}, at(1, "17:00"), at=2)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(2), "held")]
+    assert not answer.warnings
+
+
+def test_presence_at_the_destination_closes_the_shipment() -> None:
+    """Seen at the receiver's: it has arrived, though nobody wrote a receipt."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.ship({FLOUR: 5}, at(1, "09:00"), to=2)
+    story.see({FLOUR: 5}, at(1, "15:00"), at=2)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(2), "held")]
+    assert not answer.unknowns
+
+
+def test_one_shipment_may_be_received_in_parts() -> None:
+    """What is not yet received stays on its way."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.ship({FLOUR: 5}, at(1, "09:00"), to=2)
+    story.receive({FLOUR: 2}, at(1, "15:00"))
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(2), "held"), (place(2), "in_transit")]
+
+
+def test_documents_match_a_receipt_to_its_shipment() -> None:
+    """Of two trailers the one with the bill of lading arrived; the other is still asked for."""
+    story = Chronicle()
+    story.make({FLOUR: 80}, at(1, "08:00"))
+    monday = story.ship({FLOUR: 40}, at(1, "09:00"), to=2, bill="urn:bol:1")
+    story.ship({FLOUR: 40}, at(2, "09:00"), to=2, bill="urn:bol:2")
+    story.receive({FLOUR: 40}, at(3, "09:00"), bill="urn:bol:2")
+    answer = story.forward(FLOUR)
+    open_event = next(one.event for one in answer.unknowns if one.reason == "not_received")
+    assert next(event.digest for event in answer.events if event.id == open_event) == monday.event_digest.hex()
+
+
+def test_voided_shipment_becomes_a_shortfall_and_the_goods_stay_in_scope() -> None:
+    """A ships 40 of 100 and voids it; B, who received and used it, moved it without a record."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    shipped = story.ship({FLOUR: 40}, at(1, "09:00"), to=2, event_id="urn:uuid:1")
+    story.receive({FLOUR: 40}, at(1, "12:00"))
+    story.run({FLOUR: 40}, {BREAD: 40}, at(1, "13:00"), at=2)
+    assert not story.forward(FLOUR).unknowns
+    story.void(shipped, at(2, "08:00"))
+    answer = story.forward(FLOUR)
+    assert goods_of(answer) == {BREAD}
+    assert (FLOUR, "moved_without_record") in reasons_of(answer)
+    assert holders_of(answer, FLOUR) == [(place(1), "held")]
+
+
+def test_possessing_party_holds_before_the_party_of_the_place() -> None:
+    """The custodian is first who is stated in source or destination, then the place's by master data."""
+    story = Chronicle()
+    story.name_place(2, 99)
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.receive({FLOUR: 5}, at(1, "12:00"))
+    assert [one.party for one in story.forward(FLOUR).holders] == [party(99)]
+    assert [one.place_name for one in story.forward(FLOUR).holders] == ["Site 2"]
