@@ -5,6 +5,7 @@ write, so that a crash leaves the state after some block, never between two. Que
 `IndexReader`, a snapshot: all its answers hold at one height.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from consensus.types import Digest, Height
 from node.epcis.model import MasterKind, MasterRecord
 from node.ledger.genesis import Genesis, Member, Parameters
 from node.ledger.state import EventCode, TransactionCode, TransactionRow, WriteSet
+from node.lineage.items import read_item
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 from node.lineage.row_codec import decode_row, encode_row
 from node.storage import keys
@@ -243,14 +245,7 @@ class IndexReader:
 
     def find_item(self, item: str) -> ItemRow | None:
         """Return the item with this canonical id, or None if no event named it."""
-        value = self._snapshot.get(keys.item_key(item))
-        if value is None:
-            return None
-        try:
-            product, code = read_array(unpack(value, what="item row"), "item row", length=2)
-        except MalformedError as error:
-            raise self._store.damaged(error) from error
-        return ItemRow(item, None if product is None else str(product), None if code is None else str(code))
+        return None if self._snapshot.get(keys.item_key(item)) is None else _item_row(item)
 
     def items_like(self, text: str, *, limit: int) -> Sequence[ItemRow]:
         """Return items whose code or id is near `text`, best first: for "did you mean".
@@ -263,7 +258,7 @@ class IndexReader:
             self._rank_codes(keys.CODE, folded, folded, ranked)
             self._rank_codes(keys.CODE_REVERSED, folded, folded[::-1], ranked)
         for key, _ in self._take(keys.item_key(text) if text else None):
-            ranked.setdefault(key[1:].decode(), 1)
+            ranked.setdefault(keys.item_of_key(key), 1)
         best = sorted((rank, item) for item, rank in ranked.items())[:limit]
         found = [self.find_item(item) for _, item in best]
         return [row for row in found if row is not None]
@@ -289,15 +284,18 @@ class IndexReader:
 
     def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
         """Return lots and serials of a product (canonical GTIN Digital Link), by id."""
-        rows: list[ItemRow] = []
-        for key, _ in self._snapshot.rows(prefix=keys.PRODUCT + _short(product)):
-            if len(rows) >= limit:
-                break
-            row = self.find_item(keys.item_of_product_key(key))
-            # The key has only 16 bytes of the product's digest: the row says which one it is.
-            if row is not None and row.product == product and row.item != product:
-                rows.append(row)
-        return rows
+        found: list[str] = []
+        # The ids of most stand below the product's own; for others there is a table by product.
+        for prefix, item_of in (
+            (keys.item_key(product + "/"), keys.item_of_key),
+            (keys.PRODUCT + _short(product), keys.item_of_product_key),
+        ):
+            for key, _ in itertools.islice(self._snapshot.rows(prefix=prefix), limit):
+                item = item_of(key)
+                # The key has only 16 bytes of the product's digest: the item says which one it is.
+                if item != product and read_item(item).product == product:
+                    found.append(item)
+        return [_item_row(item) for item in sorted(found)[:limit]]
 
     def master_of(self, id: str) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
         """Return master data entered for this canonical id, the newest of each member, by member."""
@@ -315,6 +313,12 @@ class IndexReader:
         """Yield every event in ledger order."""
         for _, value in self._snapshot.rows(prefix=keys.EVENT):
             yield self._decode_row(value)
+
+
+def _item_row(item: str) -> ItemRow:
+    """Return what the id itself says: so the index keeps of an item no more than that it was named."""
+    facts = read_item(item)
+    return ItemRow(item, facts.product, facts.code)
 
 
 def _folded_parts(text: str) -> list[str]:
@@ -408,9 +412,10 @@ class IndexStore:
             if item in remembered or item in new:
                 continue
             new[item] = None
-            rows.append((keys.item_key(item), pack((row.product, row.code))))
-            if row.product is not None:
-                rows.append((keys.product_key(row.product, item), b""))
+            rows.append((keys.item_key(item), b""))
+            product = row.product
+            if product is not None and product != item and not item.startswith(product + "/"):
+                rows.append((keys.product_key(product, item), b""))
             folded = "" if row.code is None else keys.fold_code(row.code)[:CODE_LENGTH_MAX]
             if folded:
                 rows.append((keys.code_key(folded, item), b""))

@@ -26,11 +26,11 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `D` member 00 event digest      | nothing: the member has entered this event                |
 | `E` height u64 place u32 no u16 | an event, as `lineage/row_codec` has it                   |
 | `F` feed seq u64                | an executed batch: `[digest, height]`                     |
-| `I` item                        | an item: `[product, code]`                                |
+| `I` item                        | nothing: the item was named; its id says what it is       |
 | `K` folded code 00 item         | nothing: items by the letters and digits of their code    |
 | `L` reversed folded code 00 item| nothing: the same from its end                            |
 | `M` short(id) member            | master data: `[ref, kind, id, attributes]`                |
-| `P` short(product) item         | nothing: items by product                                 |
+| `P` short(product) item         | nothing: items by product, where no prefix of `I` does it |
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
 """
@@ -189,6 +189,11 @@ def executed_batch_key(feed: FeedId, seq: int) -> bytes:
 def item_key(item: str) -> bytes:
     """Return where an item stands."""
     return ITEM + item.encode()
+
+
+def item_of_key(key: bytes) -> str:
+    """Return the item that a key names."""
+    return key[1:].decode()
 
 
 def fold_code(text: str) -> str:

@@ -124,6 +124,16 @@ def test_items_are_found_by_id_and_product(reader: IndexReader) -> None:
     assert reader.items_of_product("https://id.gs1.org/01/1", limit=10) == []
 
 
+def test_items_of_an_opaque_product_are_found(ledger: Ledger) -> None:
+    """GDST names say their class, but are not below it as Digital Links are."""
+    made = json.loads(object_event("A"))
+    made["quantityList"][0]["epcClass"] = "urn:gdst:example.org:product:lot:class:mill.flour.lot-1"
+    ledger.execute(json.dumps(made).encode())
+    with ledger.index.reader() as reader:
+        (row,) = reader.items_of_product("urn:gdst:example.org:product:class:mill.flour", limit=5)
+        assert row.code == "lot-1"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -259,7 +269,6 @@ def test_an_index_without_its_marks_is_to_be_built_anew(folder: Path, key: bytes
 
 READS: dict[bytes, Callable[[IndexReader, Digest], object]] = {
     keys.EVENT: lambda reader, _: list(reader.iterate_events()),
-    keys.ITEM: lambda reader, _: reader.find_item(lot("A")),
     keys.TRANSACTION: lambda reader, transaction_id: reader.find_transaction(transaction_id),
     keys.MASTER: lambda reader, _: reader.master_of(PRODUCT),
     keys.EXECUTED: lambda reader, _: reader.find_block(Height(1)),
