@@ -26,15 +26,16 @@ CLASS_LOTS_MAX = 1_000
 class Use(NamedTuple):
     """When an item was used: lo_ms … hi_ms, all time for what was asked about. clock: by whose clock, None if several.
 
-    row: the use, or None for what was asked about.
+    first_ms: by when the first of its uses had happened.
     """
 
     lo_ms: int
     hi_ms: int
+    first_ms: int
     clock: str | None
 
 
-START = Use(-FOREVER_MS, FOREVER_MS, None)
+START = Use(-FOREVER_MS, FOREVER_MS, FOREVER_MS, None)
 
 
 class Vertex(NamedTuple):
@@ -80,7 +81,7 @@ class BackwardWalk:
             self._next[vertex] = None
             return True
         clock = old.clock if old.clock == use.clock else None
-        joined = Use(min(old.lo_ms, use.lo_ms), max(old.hi_ms, use.hi_ms), clock)
+        joined = Use(min(old.lo_ms, use.lo_ms), max(old.hi_ms, use.hi_ms), min(old.first_ms, use.first_ms), clock)
         if joined != old:
             self._uses[vertex] = joined
             self._next[vertex] = None
@@ -89,6 +90,10 @@ class BackwardWalk:
     def _is_after(self, row: EventRow, use: Use) -> bool:
         """Return whether the event certainly happened after the use."""
         return row.event.time.lo_ms > use.hi_ms + self._facts.readings.slack_ms(row.member, use.clock)
+
+    def _is_late(self, row: EventRow, use: Use) -> bool:
+        """Return whether a making certainly happened after the first use."""
+        return row.event.time.lo_ms > use.first_ms + self._facts.readings.slack_ms(row.member, use.clock)
 
     def _expand(self, vertex: Vertex, use: Use) -> None:
         item, graph, facts = vertex.item, self._graph, self._facts
@@ -117,11 +122,13 @@ class BackwardWalk:
         for note in timeline.notes:
             graph.warn(note.code, item, note.row)
             graph.touch(note.row, item)
-        if late and not makings:
-            # Made only after it was used: the times contradict each other, so they tell nothing.
-            makings = late
-            graph.warn("used_before_made", item, late[0].row)
-            graph.know_not(item, "used_before_made", facts.custody.holder_of(late[0].row), late[0].row)
+        every = [*makings, *late]
+        if every and all(self._is_late(row, use) for row, _role in every):
+            # A use before any making: the times contradict each other, so they tell nothing of this item.
+            makings = sorted(every, key=lambda one: (one.row.event.time.lo_ms, one.row.event.event_digest))
+            graph.warn("used_before_made", item, makings[0].row)
+            graph.know_not(item, "used_before_made", facts.custody.holder_of(makings[0].row), makings[0].row)
+            use = use._replace(hi_ms=FOREVER_MS, clock=None)
         if any(role & (ROLE_MADE | ROLE_OUTPUT) for _row, role in makings):
             # Commissioning pieces of a lot makes none of it, where the lot's own making is recorded.
             makings = [one for one in makings if one.role != ROLE_INSTANCES or one.row.event.inputs]
@@ -160,7 +167,7 @@ class BackwardWalk:
             if taken is not row and time.lo_ms > hi_ms + slack_ms(taken.member, clock):
                 continue  # It went in after this was drawn.
             given_ms = min(time.hi_ms, use.hi_ms) if taken.member == use.clock else time.hi_ms
-            given = Use(time.lo_ms, max(given_ms, time.lo_ms), taken.member)
+            given = Use(time.lo_ms, max(given_ms, time.lo_ms), time.hi_ms, taken.member)
             for goods in taken.event.inputs:
                 found = True
                 if goods.item == item and single:
@@ -187,7 +194,7 @@ class BackwardWalk:
         if not any(entry.role & (ROLE_MADE | ROLE_OUTPUT) for entry in entries):
             return False
         hi_ms = min(row.event.time.hi_ms, use.hi_ms) if row.member == use.clock else row.event.time.hi_ms
-        if self._reach(Vertex(lot, ""), Use(row.event.time.lo_ms, hi_ms, row.member)):
+        if self._reach(Vertex(lot, ""), Use(row.event.time.lo_ms, hi_ms, row.event.time.hi_ms, row.member)):
             self._graph.link(lot, item, EdgeKind.INSTANCE, Edge(row, lot))
         return True
 
@@ -224,7 +231,7 @@ class BackwardWalk:
                 hi_ms = max(min(stay.hi_ms, use.hi_ms), lo_ms)
                 found = True
                 at = self._facts.custody.run_key(stay.since) if read_item(child).kind is ItemKind.CLASS else ""
-                if self._reach(Vertex(child, at), Use(lo_ms, hi_ms, None)):
+                if self._reach(Vertex(child, at), Use(lo_ms, hi_ms, stay.hi_ms, None)):
                     edge = Edge(stay.since, child, until=stay.until, amount=stay.amount, uom=stay.uom)
                     self._graph.link(child, unit, EdgeKind.PACKED, edge)
                     if stay.inferred:
@@ -241,7 +248,7 @@ class BackwardWalk:
         pending = [(item, stay, use.hi_ms) for stay in self._facts.containment.stays_of(item, timeline)]
         while pending:
             child, stay, hi_ms = pending.pop()
-            window = Use(stay.lo_ms, min(stay.hi_ms, hi_ms), use.clock)
+            window = Use(stay.lo_ms, min(stay.hi_ms, hi_ms), hi_ms, use.clock)
             if self._is_after(stay.since, use) or window.lo_ms > window.hi_ms:
                 continue
             if self._graph.reach(stay.parent, window.lo_ms, window.hi_ms, carrier=True) is None:
