@@ -1,0 +1,103 @@
+"""`python -m bench`: measure all of it on this machine and print one table, with the machine's own limits beside.
+
+Absolute figures are this machine's; what compares is the ratio to its signature checks, its disk syncs and SQLite.
+"""
+
+import argparse
+import asyncio
+import json
+import platform
+import sys
+from pathlib import Path
+
+import msgspec
+
+from bench.index import measure_index
+from bench.network import (
+    NODES,
+    hundred_event_payloads,
+    latencies,
+    run_localnet,
+    single_event_payloads,
+    throughput,
+)
+from bench.primitives import sync_milliseconds, verifications_per_second
+
+
+def _line(what: str, figure: str) -> None:
+    print(f"{what:<68}{figure:>24}", flush=True)
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+async def _measure_network(submissions: int, transactions: int) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    async with run_localnet() as net:
+        idle = await latencies(net, rate=0, count=40)
+        figures["idle_p50_ms"], figures["idle_p95_ms"] = _percentile(idle, 0.5), _percentile(idle, 0.95)
+        _line(
+            "final after submission, idle network, p50 / p95",
+            f"{figures['idle_p50_ms']:.0f} / {figures['idle_p95_ms']:.0f} ms",
+        )
+        share = submissions // NODES
+        figures["submissions_per_second"] = await throughput(
+            net, [single_event_payloads(share, chain=800_000 + number) for number in range(NODES)]
+        )
+        _line(
+            "submissions of one event, each with an actor's signature, final on all 4",
+            f"{figures['submissions_per_second']:.0f} /s",
+        )
+        half = figures["submissions_per_second"] / 2
+        loaded = await latencies(net, rate=half, count=int(half * 6))
+        figures["half_load_p50_ms"], figures["half_load_p95_ms"] = _percentile(loaded, 0.5), _percentile(loaded, 0.95)
+        _line(
+            f"final after submission at half load ({half:.0f} /s), p50 / p95",
+            f"{figures['half_load_p50_ms']:.0f} / {figures['half_load_p95_ms']:.0f} ms",
+        )
+        share = transactions // NODES
+        rate = await throughput(
+            net, [hundred_event_payloads(share, first_chain=100_000 * (number + 1)) for number in range(NODES)]
+        )
+        figures["events_per_second"] = rate * 100
+        _line("events at 100 a transaction, executed on all 4", f"{rate * 100:.0f} /s")
+    return figures
+
+
+def main() -> int:
+    """Measure, print, and write `bench/results/latest.json`."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000, help="events of the index and trace figures")
+    parser.add_argument("--submissions", type=int, default=12_000, help="submissions of the throughput figure")
+    parser.add_argument("--transactions", type=int, default=400, help="transactions of 100 events")
+    parser.add_argument("--only", choices=["network", "index"], help="measure this part alone")
+    options = parser.parse_args()
+    figures: dict[str, object] = {"python": sys.version.split()[0], "machine": platform.machine()}
+    one, two = verifications_per_second(threads=1), verifications_per_second(threads=2)
+    sync_p50, sync_p99 = sync_milliseconds()
+    figures["verifications_per_second"] = [one, two]
+    figures["sync_ms"] = [sync_p50, sync_p99]
+    _line("this machine: Ed25519 verifications, one thread / two", f"{one:.0f} / {two:.0f} /s")
+    _line("this machine: fdatasync of 256 bytes, p50 / p99", f"{sync_p50:.1f} / {sync_p99:.1f} ms")
+    if options.only != "index":
+        figures["network"] = asyncio.run(_measure_network(options.submissions, options.transactions))
+    if options.only != "network":
+        index = measure_index(events=options.events)
+        figures["index"] = msgspec.to_builtins(index)
+        _line(f"execution with index, one core, {index.events} events", f"{index.execute_per_second:.0f} /s")
+        _line("reindex", f"{index.reindex_per_second:.0f} /s")
+        _line("SQLite: the same events inserted, edges only", f"{index.sqlite_per_second:.0f} /s")
+        for figure in index.traces:
+            _line(f"trace back, {figure.items} items, p50 (the whole answer)", f"{figure.trace_ms:.2f} ms")
+            _line(
+                f"SQLite recursive query, {figure.sqlite_items} items, p50 (ids and rows)", f"{figure.sqlite_ms:.2f} ms"
+            )
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / "latest.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
