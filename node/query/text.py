@@ -21,7 +21,7 @@ LISTED_MAX: Final = 12
 LINES_MAX: Final = 400
 """Lines of the tree; `--json` has all."""
 
-_REASONS: Final = {
+REASONS: Final = {
     "making_voided": "the record of its making was declared void",
     "moved_without_record": "moved here without a record",
     "never_seen": "no event names it",
@@ -56,7 +56,7 @@ def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]
     short = {item.id: item_words(item, with_quantity=False) for item in answer.items}
     yield from _list("last known with", [f"{short[one.item]}: {_holder_words(one)}" for one in answer.holders])
     unknowns = [
-        f"{short.get(one.item, one.item)}: {_REASONS.get(one.reason, one.reason)}; ask {one.ask}"
+        f"{short.get(one.item, one.item)}: {REASONS.get(one.reason, one.reason)}; ask {one.ask}"
         for one in answer.unknowns
     ]
     yield from _list("not known", unknowns)
