@@ -74,7 +74,7 @@ from consensus.repair import Fetches, Repair
 from consensus.restoration import restore
 from consensus.scheme import Signer, Verifier
 from consensus.timing import Timing
-from consensus.types import U64_MAX, Digest, ValidatorIndex, View
+from consensus.types import Digest, ValidatorIndex, View
 from consensus.view_state import AHEAD_VIEWS_MAX, VOTE_VIEWS_MAX, Gap, Parent, Stage, ViewState
 from consensus.voting import Voter
 
@@ -347,7 +347,7 @@ class Core:
         state.proposal = proposal
         state.proposal_digest = subject.digest
         state.stage = Stage.HELD
-        self._note_known(self._chain.add(proposal.block, subject.digest), state)
+        self._chain.add(proposal.block, subject.digest)
         shown = (proposal.parent_certificate, proposal.executed_certificate, *proposal.nullifications)
         for certificate in shown:
             if certificate is None:
@@ -437,10 +437,8 @@ class Core:
         """Store a good certificate and move on with it. No body is needed for that."""
         subject = certificate.subject
         self._admission.check_rivals(certificate)
-        if subject.view <= self._chain.final_view:
-            return
         state = self._views.at(subject.view)
-        if subject.kind in state.certificates:
+        if subject.view <= self._chain.final_view or subject.kind in state.certificates:
             return
         state.certificates[subject.kind] = certificate
         self._out.append(Persist(certificate))
@@ -474,12 +472,6 @@ class Core:
             self._chain.note_certified(known)
         self._chain.finalize(certificate)
         self._views.prune(final_view=self._chain.final_view, current=self._state.view)
-
-    def _note_known(self, known: KnownBlock, state: ViewState) -> None:
-        """A block has become known that may be certified already."""
-        notarization = state.notarization
-        if known.digest in self._fetches or (notarization is not None and notarization.subject.digest == known.digest):
-            self._chain.note_certified(known)
 
     def _enter(self, view: View) -> None:
         self._pace.enter(view, self._now_ms, self._out)
@@ -523,23 +515,21 @@ class Core:
     def _finalize_all(self) -> None:
         """Finalize the notarized views we have left, once their chain is here, however late that is."""
         current, final_view = self._state.view, self._chain.final_view
-        for view in list(self._finalizable):
-            state = self._views.find(view)
-            notarization = None if state is None else state.notarization
-            if view >= current:
-                continue
-            if state is None or notarization is None:
+        for view in [view for view in self._finalizable if view < current]:
+            notarization = self._views.certificate(VoteKind.NOTARIZE, view)
+            state = self._views.at(view)
+            if notarization is None or not self._voter.may_finalize(
+                state, notarization.subject.digest, current=current, final_view=final_view
+            ):
+                # None of these rules can come to allow it later.
                 del self._finalizable[view]
                 continue
             digest = notarization.subject.digest
-            if not self._voter.may_finalize(state, digest, current=current, final_view=final_view):
-                # None of these rules can come to allow it later.
-                del self._finalizable[view]
-            elif self._chain.is_local(digest):
+            if self._chain.is_local(digest):
                 del self._finalizable[view]
                 vote = self._voter.finalize(state, digest, current=current, final_view=final_view, out=self._out)
-                if vote is not None:
-                    self._count(vote)
+                assert vote is not None
+                self._count(vote)
 
     # The current view.
 
@@ -608,10 +598,8 @@ class Core:
 
     def _accept(self, state: ViewState, proposal: Proposal, known: KnownBlock) -> bool:
         """Return whether the proposal passes P2 to P5; else see to what it lacks, or give up."""
-        # What a quorum has notarized is no longer asked when it was made.
-        latest_ms = U64_MAX
-        if state.notarization is None:
-            latest_ms = self._now_ms + self._wall_offset_ms + self._timing.clock_skew_ms
+        # Only the first vote asks when a block was made: what has a certificate is never held to a clock again.
+        latest_ms = self._now_ms + self._wall_offset_ms + self._timing.clock_skew_ms
         outcome = examine(
             proposal,
             setup=self._setup,
@@ -699,15 +687,11 @@ class Core:
             self._give_up()
             return
         parent = self._proposer.find_parent(state.view)
-        known = self._chain.find(digest)
         self._pace.asked_parent = None
         self._is_poked = True
-        if isinstance(parent, Gap) or known is None:
-            return
-        if self._proposer.digest_of(parent) != digest:
-            # A better parent has come meanwhile: build on that one.
-            return
-        self._propose(state, parent, known, built.block)
+        # If a better parent has come meanwhile, the next round of this step asks for a block on that one.
+        if isinstance(parent, Parent) and self._proposer.digest_of(parent) == digest:
+            self._propose(state, parent, self._chain.known[digest], built.block)
 
     def _propose(self, state: ViewState, parent: Parent, above: KnownBlock, block: Block) -> None:
         """Record the block and our vote, then send both. # Safety: never twice in a view."""
@@ -717,8 +701,7 @@ class Core:
         known.is_valid = True
         self._take_body(known)
         vote = self._voter.notarize(state, current=state.view, parent_view=parent.view, digest=digest, out=self._out)
-        if vote is None:
-            return
+        assert vote is not None
         state.proposal = self._proposer.assemble(block, above=above, parent=parent, vote=vote)
         state.proposal_digest = digest
         state.stage = Stage.ACCEPTED

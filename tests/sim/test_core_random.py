@@ -13,7 +13,7 @@ from consensus.timing import Timing
 from tests.sim.core_byzantine import LyingNode
 from tests.sim.core_network import CoreNetwork, SimNode
 
-SEEDS = range(int(os.environ.get("LOTVINE_SIM_SEEDS", "12")))
+SEEDS = range(int(os.environ.get("LOTVINE_SIM_SEEDS", "6")))
 
 
 class RandomNetwork(CoreNetwork):
@@ -115,7 +115,7 @@ def test_f_liars_neither_fork_nor_stop_the_others(seed: int) -> None:
 def test_the_runs_reach_the_rare_paths() -> None:
     """I-18: a run that never meets a rare path proves nothing about it."""
     evidence = both = late = grown = 0
-    for seed in range(12):
+    for seed in range(6):
         network = run(seed, with_liars=True)
         evidence += sum(len(network.nodes[index].evidence) for index in network.honest)
         both += sum(

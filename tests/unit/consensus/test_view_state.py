@@ -101,6 +101,7 @@ def test_old_views_go_and_old_votes_go_sooner() -> None:
     views.prune(final_view=View(20), current=View(100))
     assert min(state.view for state in views) == 20 - RETAINED_VIEWS
     assert views.at(View(20)).has_votes
+    assert views.at(View(20)).finalization is None
     assert not views.at(View(100 - VOTE_VIEWS_MAX - 1)).has_votes
     assert views.at(View(100 - VOTE_VIEWS_MAX)).has_votes
     assert NULLIFY in views.at(View(21)).own
