@@ -73,7 +73,8 @@ TURN_MS: Final = 5
 """A turn ends after either: what it has gathered goes to disk, and the sockets get their turn."""
 DRAIN_PASSES_MAX: Final = 8
 SUBMISSIONS_WAITING_MAX: Final = 8192
-"""Submissions that no batch has taken yet; more are refused, to be tried again."""
+SUBMITTED_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Submissions that the replica has not taken yet, in number and in bytes; more are refused, to be tried again."""
 ANSWERS_WAITING_MAX: Final = 256
 """Answers to peers that wait to be read from the store; more requests are dropped, and asked again elsewhere."""
 CHECKERS: Final = 2
@@ -98,6 +99,7 @@ class Engine:
         self._server = ThreadPoolExecutor(1, "engine-serve")
         self._results: deque[Input] = deque()
         self._submissions: deque[Submitted] = deque()
+        self._submitted_bytes = 0
         self._accepting: dict[int, asyncio.Future[FeedTip]] = {}
         self._tokens = 0
         self._open = Group()
@@ -139,13 +141,14 @@ class Engine:
         accepted: asyncio.Future[FeedTip] = asyncio.get_running_loop().create_future()
         if self._stopping is not None or self._failure is not None:
             accepted.set_exception(RequestError("stopping", "this node is stopping"))
-        elif len(self._submissions) >= SUBMISSIONS_WAITING_MAX:
+        elif len(self._submissions) >= SUBMISSIONS_WAITING_MAX or self._submitted_bytes >= SUBMITTED_BYTES_MAX:
             words = f"{len(self._submissions)} submissions wait already"
             accepted.set_exception(RequestError("busy", words, hint="try again in a second"))
         else:
             self._tokens += 1
             self._accepting[self._tokens] = accepted
             self._submissions.append(Submitted(self._tokens, transactions))
+            self._submitted_bytes += sum(transaction.size_bytes for transaction in transactions)
             self._wake.set()
         return accepted
 
@@ -232,7 +235,9 @@ class Engine:
                 self._take(arrival)
             submissions = min(len(self._submissions), 64)
             for _ in range(submissions):
-                self._step(self._submissions.popleft())
+                submitted = self._submissions.popleft()
+                self._submitted_bytes -= sum(transaction.size_bytes for transaction in submitted.transactions)
+                self._step(submitted)
             if not arrivals and not submissions:
                 break
             taken += len(arrivals) + submissions

@@ -195,7 +195,11 @@ def open_store(
     except plyvel.IOError as error:
         if "lock" in str(error).lower():
             raise ConfigError([f"store {folder} is in use: another process runs this node"]) from error
-        raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error
+        if "no such file" in str(error).lower():
+            raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error
+        raise StorageError(
+            f"store {folder} cannot be opened ({error}): check the disk, its free space, and who may read and write it"
+        ) from error
     except plyvel.Error as error:
         raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error
     store = Store(raw, folder, advice)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from consensus.types import Digest, Epoch, View
-from node.errors import ConfigError
+from node.errors import ConfigError, StorageError
 from node.storage.errors import VOTE_LOG_ADVICE, DamagedVoteLogError, WriteFailedError
 from node.storage.vote_records import (
     HEADER_BYTES,
@@ -132,8 +132,13 @@ class VoteLog:
             self._begin_segment()
 
     def flush(self) -> None:
-        """Hand what is buffered to the kernel without waiting for the disk: for records that nothing rests on."""
+        """Hand what is buffered to the kernel without waiting for the disk: for records that nothing rests on.
+
+        A full segment is synced all the same, and the next one begun: a node that never votes has a bounded log too.
+        """
         self._write()
+        if self._position.offset >= self._segment_bytes:
+            self.sync()
 
     def _write(self) -> None:
         pending, self._pending = self._pending, bytearray()
@@ -272,6 +277,9 @@ def open_vote_log(
         if torn:
             os.ftruncate(handle, end.offset)
             os.fsync(handle)
+    except OSError as error:
+        os.close(lock)
+        raise StorageError(f"vote log {folder}: {error}; check the disk and who may read it") from error
     except BaseException:
         os.close(lock)
         raise

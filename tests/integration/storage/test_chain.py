@@ -301,3 +301,15 @@ def test_a_write_that_fails_says_so_and_changes_nothing(folder: Path, chain: Cha
     chain = open_chain(folder, GENESIS)
     assert (chain.final_height, chain.commits) == (0, 0)
     chain.close()
+
+
+def test_a_disk_that_refuses_to_open_is_no_damage(folder: Path) -> None:
+    """The operator is sent to the disk, not to the other nodes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot be opened"):
+            open_chain(folder, GENESIS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    open_chain(folder, GENESIS).close()

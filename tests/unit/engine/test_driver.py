@@ -9,7 +9,7 @@ import pytest
 
 from consensus.messages import Block, Certificate, VoteKind
 from consensus.types import Digest, Height
-from node.engine.driver import ANSWERS_WAITING_MAX, SUBMISSIONS_WAITING_MAX, Engine
+from node.engine.driver import ANSWERS_WAITING_MAX, SUBMISSIONS_WAITING_MAX, SUBMITTED_BYTES_MAX, Engine
 from node.engine.errors import HaltedError
 from node.errors import RequestError
 from node.ledger.batch import Batch
@@ -539,6 +539,21 @@ def test_submissions_that_wait_are_bounded() -> None:
             await bench.engine.submit(())
         assert raised.value.code == "busy"
         for future in waiting:
+            future.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_bytes_that_wait_are_bounded() -> None:
+    """Few submissions may be large."""
+    bench = Bench(lambda _: ())
+    large = build_transaction(GENESIS, payload=bytes(400_000))
+
+    async def scenario() -> None:
+        futures = [bench.engine.submit((large,)) for _ in range(SUBMITTED_BYTES_MAX // large.size_bytes + 2)]
+        assert [future.done() for future in futures] == [False] * (len(futures) - 1) + [True]
+        assert isinstance(futures[-1].exception(), RequestError)
+        for future in futures:
             future.cancel()
 
     asyncio.run(scenario())

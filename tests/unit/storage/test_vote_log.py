@@ -9,10 +9,10 @@ import pytest
 
 from consensus.messages import VoteKind
 from consensus.types import Digest, View
-from node.errors import ConfigError
+from node.errors import ConfigError, StorageError
 from node.storage.errors import DamagedVoteLogError, WriteFailedError
 from node.storage.vote_log import VoteLog, create_vote_log, open_vote_log
-from node.storage.vote_records import LoggedState, Record, RecordType
+from node.storage.vote_records import HEADER_BYTES, LoggedState, Record, RecordType
 from tests.support.records import build_certificate, build_tip, build_vote
 
 NETWORK = Digest(bytes([1]) * 32)
@@ -273,6 +273,44 @@ def test_a_segment_that_was_only_just_begun_is_no_damage(tmp_path: Path) -> None
         log.sync()
     log.close()
     assert read_state(folder).votes[-1].subject.view == 29
+
+
+def test_a_log_without_votes_is_bounded_too(tmp_path: Path) -> None:
+    """An observer only logs certificates, which need no sync: its segments still end."""
+    folder = tmp_path / "votes"
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    log, _ = open_log(folder, segment_bytes=SMALL_SEGMENT)
+    for view in range(1, 61):
+        log.append(build_certificate(view))
+        log.flush()
+        log.raise_floor(View(view))
+    log.close()
+    assert len(list(folder.iterdir())) < 6
+    assert read_state(folder).floor_view == 60
+
+
+def test_a_segment_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    """The disk's word is handed on."""
+    path = build_log(tmp_path / "votes")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError, match="who may read it"):
+        open_log(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [(14, 2, "unknown version"), (-5, 7, "it is segment 7")],
+)
+def test_a_header_with_its_own_checksum_is_still_looked_at(tmp_path: Path, place: int, value: int, why: str) -> None:
+    """Another version's, or a segment under another's name."""
+    path = build_log(tmp_path / "votes", ())
+    header = bytearray(path.read_bytes()[:HEADER_BYTES])
+    header[place] = value
+    header[-4:] = zlib.crc32(header[:-4]).to_bytes(4, "big")
+    path.write_bytes(header)
+    with pytest.raises(DamagedVoteLogError, match=why):
+        open_log(path.parent)
 
 
 def test_a_failed_sync_is_never_tried_again(tmp_path: Path) -> None:
