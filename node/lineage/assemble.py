@@ -53,7 +53,8 @@ class Assembler:
         self._item = item
         self._as_of_ms = as_of_ms
         self._history_max = history_max
-        self._names: dict[tuple[str, tuple[str, ...]], str | None] = {}
+        self._names: dict[str | None, str | None] = {None: None}
+        self._product_names: dict[str | None, str | None] = {None: None}
 
     def build(self) -> Answer:
         """Return the sealed answer."""
@@ -129,7 +130,7 @@ class Assembler:
             lot=lot,
             serial=facts.code if facts.kind is not ItemKind.LOT else None,
             product=facts.product,
-            product_name=self._name(facts.product, PRODUCT_ATTRIBUTES),
+            product_name=self._product_name(facts.product),
             quantity=_number(amount),
             uom=uom,
             since=None if self._is_back else bound,
@@ -151,22 +152,19 @@ class Assembler:
 
     def _made_amount(self, item: str) -> tuple[Decimal | None, str | None]:
         """Return what the item's makings state in all: of runs if there are any, else of Object events."""
-        entries = self._timeline(item).entries
-        for role, side in ((ROLE_OUTPUT, "outputs"), (ROLE_MADE, "goods")):
-            total: Decimal | None = None
-            unit: str | None = None
-            made = [row for row, roles in entries if roles & role]
-            for number, row in enumerate(made):
-                amount, uom = amount_in(row.event.outputs if side == "outputs" else row.event.goods, item)
-                if number == 0:
-                    total, unit = amount, uom
-                elif total is None or amount is None or uom != unit:
-                    return None, None
-                else:
-                    total += amount
-            if made:
-                return total, unit if total is not None else None
-        return None, None
+        made: tuple[list[tuple[Decimal | None, str | None]], ...] = ([], [])
+        for row, role in self._timeline(item).entries:
+            if role & ROLE_OUTPUT:
+                made[0].append(amount_in(row.event.outputs, item))
+            elif role & ROLE_MADE:
+                made[1].append(amount_in(row.event.goods, item))
+        amounts = made[0] or made[1]
+        if len(amounts) == 1:
+            return amounts[0] if amounts[0][0] is not None else (None, None)
+        stated = [amount for amount, _uom in amounts if amount is not None]
+        if not amounts or len(stated) < len(amounts) or len({uom for _amount, uom in amounts}) > 1:
+            return None, None
+        return sum(stated, Decimal(0)), amounts[0][1]
 
     def _timeline(self, item: str) -> Timeline:
         is_whole = not self._is_back or item == self._item
@@ -181,21 +179,21 @@ class Assembler:
             receiver = self._facts.custody.receiver_of(event)
         return AnswerEvent(
             id=key.hex(),
-            type=event.type.value,
-            action=event.action.value if event.action is not None else None,
+            type=event.type,
+            action=event.action,
             step=event.step,
             disposition=event.disposition,
             time=event.time_text,
             place=holder.place,
-            place_name=self._name(holder.place, NAME_ATTRIBUTES),
+            place_name=self._name(holder.place),
             party=holder.party,
-            party_name=self._name(holder.party, NAME_ATTRIBUTES),
+            party_name=self._name(holder.party),
             receiver=ask_whom(receiver) if receiver is not None else None,
             run=event.transformation_id,
             member=row.member,
             voided=event.declaration is not None,
             goods=self._goods_of(event),
-            documents=tuple(sorted({document for _kind, document in event.documents})),
+            documents=tuple(sorted({document for _kind, document in event.documents})) if event.documents else (),
             digest=key.hex(),
         )
 
@@ -219,7 +217,7 @@ class Assembler:
             AnswerEdge(
                 key.source,
                 key.target,
-                key.kind.value,
+                key.kind,
                 key.event.hex(),
                 None if edge.input_row is None else edge.input_row.event.event_digest.hex(),
                 None if edge.until is None else edge.until.event.event_digest.hex(),
@@ -273,9 +271,9 @@ class Assembler:
                     AnswerHolder(
                         item=item,
                         party=holder.party,
-                        party_name=self._name(holder.party, NAME_ATTRIBUTES),
+                        party_name=self._name(holder.party),
                         place=holder.place,
-                        place_name=self._name(holder.place, NAME_ATTRIBUTES),
+                        place_name=self._name(holder.place),
                         since=row.event.time_text,
                         event=row.event.event_digest.hex(),
                         status="in_transit" if held.in_transit else "held",
@@ -361,15 +359,19 @@ class Assembler:
             ]
         )
 
-    def _name(self, subject: str | None, attributes: tuple[str, ...]) -> str | None:
-        """Return what master data call a product, place or party, looked up once."""
-        if subject is None:
-            return None
-        key = (subject, attributes)
-        if key not in self._names:
-            facts = self._facts
-            self._names[key] = name_of(facts.reader, subject, attributes, known_at=facts.known_at)
-        return self._names[key]
+    def _name(self, subject: str | None) -> str | None:
+        """Return what master data call a place or party, looked up once."""
+        if subject not in self._names:
+            self._names[subject] = self._name_of(subject, NAME_ATTRIBUTES)
+        return self._names[subject]
+
+    def _product_name(self, product: str | None) -> str | None:
+        if product not in self._product_names:
+            self._product_names[product] = self._name_of(product, PRODUCT_ATTRIBUTES)
+        return self._product_names[product]
+
+    def _name_of(self, subject: str | None, attributes: tuple[str, ...]) -> str | None:
+        return name_of(self._facts.reader, subject, attributes, known_at=self._facts.known_at)
 
 
 def name_of(reader: LineageReader, subject: str | None, attributes: tuple[str, ...], *, known_at: Height) -> str | None:
@@ -389,6 +391,7 @@ def name_of(reader: LineageReader, subject: str | None, attributes: tuple[str, .
     return min(found)[1] if found else None
 
 
+@lru_cache(maxsize=1 << 14)
 def _number(amount: Decimal | None) -> str | None:
     """Return an exact amount as plain digits, without zeros that say nothing: 1E+3 as 1000, 5.00 as 5."""
     if amount is None:
@@ -407,4 +410,4 @@ def _kind_word(kind: ItemKind, *, is_carrier: bool) -> str:
     """Return the answer's word for a kind: an opaque id that goods were packed into is a unit all the same."""
     if kind in (ItemKind.OTHER, ItemKind.PLACE):
         return "unit" if is_carrier else "other"
-    return kind.value
+    return kind

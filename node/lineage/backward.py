@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from node.epcis.model import EventType, Goods
 from node.lineage.containment import FOREVER_MS, Stay
-from node.lineage.custody import Holder
+from node.lineage.custody import NOBODY, Holder, build_holder
 from node.lineage.facts import Facts, amount_in
 from node.lineage.graph import Edge, EdgeKind, Graph, Reached
 from node.lineage.indexing import lot_of_serial
@@ -122,7 +122,7 @@ class BackwardWalk:
         for note in timeline.notes:
             graph.warn(note.code, item, note.row)
             graph.touch(note.row, item)
-        every = [*makings, *late]
+        every = [*makings, *late] if late or use.first_ms < FOREVER_MS else []
         if every and all(self._is_late(row, use) for row, _role in every):
             # A use before any making: the times contradict each other, so they tell nothing of this item.
             makings = sorted(every, key=lambda one: (one.row.event.time.lo_ms, one.row.event.event_digest))
@@ -168,7 +168,7 @@ class BackwardWalk:
                 continue  # It went in after this was drawn.
             given_ms = min(time.hi_ms, use.hi_ms) if taken.member == use.clock else time.hi_ms
             given = Use(time.lo_ms, max(given_ms, time.lo_ms), time.hi_ms, taken.member)
-            for goods in taken.event.inputs:
+            for goods in _each_once(taken.event.inputs):
                 found = True
                 if goods.item == item and single:
                     continue  # The same piece goes on: its other makings are looked at anyway.
@@ -181,11 +181,8 @@ class BackwardWalk:
         if read_item(goods.item).kind is ItemKind.CLASS:
             at = self._facts.custody.run_key(taken)
         if self._reach(Vertex(goods.item, at), use):
-            amount, uom = (goods.amount, goods.uom)
-            if sum(one.item == goods.item for one in taken.event.inputs) > 1:
-                amount, uom = amount_in(taken.event.inputs, goods.item)
             input_row = None if taken is row else taken
-            edge = Edge(row, goods.item, input_row=input_row, amount=amount, uom=uom)
+            edge = Edge(row, goods.item, input_row=input_row, amount=goods.amount, uom=goods.uom)
             self._graph.link(goods.item, item, EdgeKind.MADE, edge)
 
     def _to_lot(self, item: str, lot: str, row: EventRow, use: Use) -> bool:
@@ -300,14 +297,19 @@ class BackwardWalk:
                         self._reach(Vertex(product, sender.party or sender.site or ""), use)
         graph.warn("class_without_lot", product, None)
         if not found:
-            graph.know_not(product, "no_lot", Holder(at if "/414/" not in at else None, at, None), None)
+            graph.know_not(
+                product,
+                "no_lot",
+                Holder(None, at, at, at) if read_item(at).kind is ItemKind.PLACE else build_holder(at, None),
+                None,
+            )
 
     def _know_no_origin(self, item: str, timeline: Timeline, use: Use) -> None:
         """Nobody recorded the making: whoever sent it first, or had it first, can say."""
         custody = self._facts.custody
         entries = [entry for entry in timeline.entries if not self._is_after(entry.row, use)] or timeline.entries
         if not entries:
-            self._graph.know_not(item, "never_seen", Holder(None, None, None), None)
+            self._graph.know_not(item, "never_seen", NOBODY, None)
             return
         row = entries[0].row
         ask = custody.holder_of(row)
@@ -318,3 +320,10 @@ class BackwardWalk:
         else:
             reason = "no_contents" if read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET) else "no_origin"
         self._graph.know_not(item, reason, ask, row)
+
+
+def _each_once(goods: tuple[Goods, ...]) -> tuple[Goods, ...]:
+    """Return goods with several lines of one item made one."""
+    if len(goods) < 2 or len({one.item for one in goods}) == len(goods):
+        return goods
+    return tuple([Goods(item, *amount_in(goods, item)) for item in dict.fromkeys(one.item for one in goods)])

@@ -7,7 +7,7 @@ first. Stock is kept by site: a GLN without its extension.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consensus.types import Digest, Height
 from node.epcis.identifiers import identify, site_of
@@ -20,16 +20,24 @@ _PARTY_ATTRIBUTES = ("possessing_party", "owning_party")
 
 
 class Holder(NamedTuple):
-    """Who holds goods, where. party: None is "the party at that place". place: as named. site: where stock is kept."""
+    """Who holds goods, where. party: None is "the party at that place". place: as named. site: where stock is kept.
+
+    key: what tells stock apart, the site, else the party.
+    """
 
     party: str | None
     place: str | None
     site: str | None
+    key: str
 
-    @property
-    def key(self) -> str:
-        """Return what tells stock apart: the site, else the party."""
-        return self.site or self.party or ""
+
+NOBODY: Final = Holder(None, None, None, "")
+
+
+def build_holder(party: str | None, place: str | None) -> Holder:
+    """Return the holder with this party at this place."""
+    site = None if place is None else site_of(place)
+    return Holder(party, place, site, site or party or "")
 
 
 class Custody:
@@ -41,6 +49,8 @@ class Custody:
         self._known_at = known_at
         self._parties: dict[str, str | None] = {}
         self._read: dict[Digest, tuple[Movement, Holder]] = {}
+        self._holders: dict[str, Holder] = {}
+        self._named: dict[tuple[tuple[str, str], ...], Holder | None] = {}
 
     def holder_of(self, row: EventRow) -> Holder:
         """Return who held the event's goods when it happened: the sender of an outbound step, else who has them."""
@@ -64,36 +74,36 @@ class Custody:
         elif movement is Movement.INBOUND and event.destinations:
             party = _first(event.destinations, "possessing_party")
         if place is None:
-            return Holder(party or row.member, None, None)
-        return Holder(party or self.party_at(place), place, site_of(place))
+            return build_holder(party or row.member, None)
+        return build_holder(party, place) if party is not None else self._holder_at(place)
+
+    def _holder_at(self, place: str) -> Holder:
+        holder = self._holders.get(place)
+        if holder is None:
+            holder = self._holders[place] = build_holder(self.party_at(place), place)
+        return holder
 
     def receiver_of(self, event: Event) -> Holder | None:
         """Return to whom an outbound step sends its goods, or None if it does not say."""
-        if not event.destinations:
-            return None
-        place = _first(event.destinations, "location")
-        party = (
-            _first(event.destinations, "possessing_party")
-            or (self.party_at(place) if place else None)
-            or _first(event.destinations, "owning_party")
-        )
-        if place is None and party is None:
-            return None
-        return Holder(party, place, site_of(place) if place else None)
+        return self._named_by(event.destinations) if event.destinations else None
 
     def sender_of(self, event: Event) -> Holder | None:
         """Return from whom an inbound step has its goods, or None if it does not say."""
-        if not event.sources:
-            return None
-        place = _first(event.sources, "location")
+        return self._named_by(event.sources) if event.sources else None
+
+    def _named_by(self, pairs: tuple[tuple[str, str], ...]) -> Holder | None:
+        """Return whom sources or destinations name: possessing party, the place's, then the owner."""
+        if pairs in self._named:
+            return self._named[pairs]
+        place = _first(pairs, "location")
         party = (
-            _first(event.sources, "possessing_party")
+            _first(pairs, "possessing_party")
             or (self.party_at(place) if place else None)
-            or _first(event.sources, "owning_party")
+            or _first(pairs, "owning_party")
         )
-        if place is None and party is None:
-            return None
-        return Holder(party, place, site_of(place) if place else None)
+        holder = None if place is None and party is None else build_holder(party, place)
+        self._named[pairs] = holder
+        return holder
 
     def run_key(self, row: EventRow) -> str:
         """Return whose runs an event's transformationID counts among."""

@@ -109,7 +109,6 @@ class ForwardWalk:
         timeline = facts.timelines.of_item(item)
         is_class = read_item(item).kind is ItemKind.CLASS and vertex.at != ""
         is_child = is_parent = False
-        custodians: dict[str, int] = {}
         for row, role in timeline.entries:
             if self._is_before(row, taint):
                 continue
@@ -130,8 +129,6 @@ class ForwardWalk:
                 self._to_serials(item, row, taint)
             if is_class:
                 self._follow_class(vertex, row, taint)
-            else:
-                custodians.setdefault(facts.custody.run_key(row), row.event.time.lo_ms)
         for note in timeline.notes:
             graph.warn(note.code, item, note.row)
             graph.touch(note.row, item)
@@ -141,7 +138,7 @@ class ForwardWalk:
         if is_parent:
             self._to_contents(item, taint)
         if not is_class:
-            self._to_class(item, custodians, taint)
+            self._to_class(item, timeline, taint)
             self._to_lot_of_serial(item, timeline, taint)
 
     def _consume(self, item: str, row: EventRow, taint: Taint) -> None:
@@ -248,13 +245,18 @@ class ForwardWalk:
                     edge = Edge(stay.since, child, until=stay.until, amount=stay.amount, uom=stay.uom)
                     self._graph.link(unit, child, EdgeKind.UNPACKED, edge)
 
-    def _to_class(self, item: str, custodians: dict[str, int], taint: Taint) -> None:
+    def _to_class(self, item: str, timeline: Timeline, taint: Taint) -> None:
         """Goods named by product alone may be of any lot of it that the custodian had then."""
         facts = read_item(item)
         if facts.kind not in (ItemKind.LOT, ItemKind.SERIAL) or facts.product is None:
             return
-        for row, role in self._facts.timelines.of_item(facts.product).entries:
-            at = self._facts.custody.run_key(row)
+        named = self._facts.timelines.of_item(facts.product).entries
+        if not named:
+            return
+        run_key = self._facts.custody.run_key
+        custodians = {run_key(row) for row, _role in timeline.entries if not self._is_before(row, taint)}
+        for row, role in named:
+            at = run_key(row)
             if at not in custodians or self._is_before(row, taint) or role & ROLE_OUTPUT or role & ROLE_MADE:
                 continue
             lo_ms, clock = self._later(row, taint)

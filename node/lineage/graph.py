@@ -7,6 +7,7 @@ same facts give the same graph in whatever order they arrived.
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from consensus.types import Digest
 from node.lineage.containment import FOREVER_MS
@@ -29,9 +30,8 @@ class EdgeKind(StrEnum):
     """A lot to its product named without lot, or back: any lot of it at that custodian then."""
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeKey:
-    """An edge by content."""
+class EdgeKey(NamedTuple):
+    """An edge by content. A tuple, for it is hashed at every link."""
 
     source: str
     target: str

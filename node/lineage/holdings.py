@@ -13,10 +13,19 @@ from typing import Final, NamedTuple
 
 from node.epcis.model import Action, Event, EventType, Goods
 from node.lineage.containment import FOREVER_MS
-from node.lineage.custody import Custody, Holder
+from node.lineage.custody import NOBODY, Custody, Holder
 from node.lineage.items import read_item
 from node.lineage.readings import Movement, Readings
-from node.lineage.records import ROLE_CHILD, ROLE_ENDED, ROLE_INPUT, ROLE_MADE, ROLE_OUTPUT, ROLE_PARENT, EventRow
+from node.lineage.records import (
+    ROLE_CHILD,
+    ROLE_ENDED,
+    ROLE_INPUT,
+    ROLE_INSTANCES,
+    ROLE_MADE,
+    ROLE_OUTPUT,
+    ROLE_PARENT,
+    EventRow,
+)
 from node.lineage.timeline import Entry
 
 _ONE: Final = Decimal(1)
@@ -86,25 +95,25 @@ class Reckoner:
 
     def run(self, entries: Sequence[Entry], carried: Iterable[Step] = ()) -> None:
         """Go through the item's own events and those of the units that carried it."""
-        steps = [Step(row, role, "") for row, role in entries]
-        steps += carried
-        if not _is_in_order(steps):
-            steps.sort(key=self._order)
+        steps = [*carried]
+        if not steps and _is_in_order(entries):
+            for row, role in entries:
+                self._on_own(row, role)
+            return
+        steps += [Step(row, role, "") for row, role in entries]
+        steps.sort(key=self._order)
         for step in steps:
             if step.unit:
                 self._on_unit(step)
             else:
-                self._on_own(step)
+                self._on_own(step.row, step.role)
 
     @property
     def held(self) -> list[Held]:
         """Return what is held at the end, in order of key; then what is on its way."""
         stocks = sorted(self._stock.items())
         held = {stock.holder.key: Held(stock.holder, stock.since, in_transit=False) for _key, stock in stocks}
-        moving = [
-            Held(shipment.receiver or Holder(None, None, None), shipment.row, in_transit=True)
-            for shipment in self._shipments
-        ]
+        moving = [Held(shipment.receiver or NOBODY, shipment.row, in_transit=True) for shipment in self._shipments]
         return [*held.values(), *moving]
 
     @property
@@ -133,8 +142,7 @@ class Reckoner:
             rank = 4 if event.action is Action.ADD else 5
         return time_ms, rank, event.content_digest, step.unit
 
-    def _on_own(self, step: Step) -> None:
-        row, role = step.row, step.role
+    def _on_own(self, row: EventRow, role: int) -> None:
         event = row.event
         holder = self._custody.holder_of(row)
         if event.type is EventType.TRANSFORMATION:
@@ -144,8 +152,8 @@ class Reckoner:
             if role & ROLE_OUTPUT:
                 self._credit(row, holder, *self._amount_of(event.outputs), "")
             return
-        if role & (ROLE_MADE | ROLE_ENDED) == 0 and role & (ROLE_CHILD | ROLE_PARENT) == 0 and not event.goods:
-            return
+        if role == ROLE_INSTANCES:
+            return  # Its pieces hold themselves.
         amount, uom = (_ONE, None) if role & ROLE_PARENT else self._amount_of(event.goods)
         if role & ROLE_MADE:
             self._make(row, holder, amount, uom)
@@ -427,11 +435,11 @@ class Reckoner:
         return True
 
 
-def _is_in_order(steps: Sequence[Step]) -> bool:
-    """Return whether the steps are points in time, one after the other: then nothing is to be settled."""
+def _is_in_order(entries: Sequence[Entry]) -> bool:
+    """Return whether the events are points in time, one after the other: then nothing is to be settled."""
     last_ms = -FOREVER_MS
-    for step in steps:
-        time = step.row.event.time
+    for row, _role in entries:
+        time = row.event.time
         if time.lo_ms != time.hi_ms or time.lo_ms <= last_ms:
             return False
         last_ms = time.lo_ms

@@ -6,7 +6,7 @@ import pytest
 
 from consensus.types import Height
 from node.epcis.model import Action, EventType, MasterKind, MasterRecord
-from node.lineage.custody import Custody, Holder, ask_whom
+from node.lineage.custody import NOBODY, Custody, Holder, ask_whom, build_holder
 from node.lineage.readings import Movement, Readings
 from tests.support.events import at, build_event, build_row, lot, party, place
 from tests.support.memory_index import MemoryIndex, build_master
@@ -42,14 +42,14 @@ def test_party_of_the_place_is_read_from_master_data() -> None:
     """Of the place itself, else of its site."""
     ward = f"{place(1)}/254/ward-1"
     known = custody((place(1), 7, "mill"))
-    assert holder(known, location=ward) == Holder(party(7), ward, place(1))
+    assert holder(known, location=ward) == build_holder(party(7), ward)
 
 
 def test_two_statements_that_differ_leave_the_party_open() -> None:
     """The goods are then with the party at that place, whoever it is."""
     known = custody((place(1), 7, "mill"), (place(1), 8, "baker"))
-    assert holder(known, location=place(1)) == Holder(None, place(1), place(1))
-    assert ask_whom(Holder(None, place(1), place(1))) == f"the party at {place(1)}"
+    assert holder(known, location=place(1)) == build_holder(None, place(1))
+    assert ask_whom(build_holder(None, place(1))) == f"the party at {place(1)}"
 
 
 def test_later_master_data_are_not_known_yet() -> None:
@@ -60,7 +60,7 @@ def test_later_master_data_are_not_known_yet() -> None:
 
 def test_submitting_member_holds_only_where_no_place_is_named() -> None:
     """Members submit for others."""
-    assert holder(custody()) == Holder("mill", None, None)
+    assert holder(custody()) == build_holder("mill", None)
     assert holder(custody(), location=place(1)).party is None
 
 
@@ -82,18 +82,18 @@ def test_receiver_and_sender_are_possessing_party_then_the_places_then_the_owner
             build_event(EventType.OBJECT, at(1, "08:00"), goods=GOODS, destinations=destinations, sources=destinations)
         )
 
-    assert event(owner, ("location", place(2)), ("possessing_party", party(8))) == Holder(party(8), place(2), place(2))
-    assert event(owner, ("location", place(2))) == Holder(party(7), place(2), place(2))
-    assert event(owner) == Holder(party(9), None, None)
+    assert event(owner, ("location", place(2)), ("possessing_party", party(8))) == build_holder(party(8), place(2))
+    assert event(owner, ("location", place(2))) == build_holder(party(7), place(2))
+    assert event(owner) == build_holder(party(9), None)
     assert event() is None
     assert event(("other", "x")) is None
     stated = build_event(EventType.OBJECT, at(1, "08:00"), goods=GOODS, sources=(owner,))
-    assert known.sender_of(stated) == Holder(party(9), None, None)
+    assert known.sender_of(stated) == build_holder(party(9), None)
     assert known.sender_of(build_event(EventType.OBJECT, at(1, "08:00"), goods=GOODS)) is None
     assert (
         known.sender_of(build_event(EventType.OBJECT, at(1, "08:00"), goods=GOODS, sources=(("other", "x"),))) is None
     )
-    assert ask_whom(Holder(None, None, None)) == "unknown"
+    assert ask_whom(NOBODY) == "unknown"
 
 
 @pytest.mark.parametrize(
