@@ -6,6 +6,7 @@ type that is not JSON.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from node.api.dispatch import Dispatcher, encode_refusal
+from node.api.errors import BusyError
 from node.config.addresses import Address, is_loopback, parse_address
 from node.errors import ConfigError, RequestError
 from node.telemetry.health import Health, State
@@ -34,6 +36,7 @@ class RpcLimits:
 
     body_bytes_max: int
     inflight_requests_max: int
+    connections_max: int
 
 
 class RpcListener:
@@ -43,6 +46,11 @@ class RpcListener:
         self._dispatcher = dispatcher
         self._limits = limits
         self._sockets: set[web.WebSocketResponse] = set()
+        self._posts = 0
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._sockets) + self._posts >= self._limits.connections_max
 
     @property
     def open_websockets(self) -> int:
@@ -64,6 +72,15 @@ class RpcListener:
     async def _serve_post(self, request: web.Request) -> web.Response:
         if request.content_type != _JSON:
             return _refuse(415, RequestError("invalid_request", f"send Content-Type: {_JSON}"))
+        if self._is_full:
+            return _refuse(503, BusyError(f"{self._limits.connections_max} clients are served already"))
+        self._posts += 1
+        try:
+            return await self._answer_post(request)
+        finally:
+            self._posts -= 1
+
+    async def _answer_post(self, request: web.Request) -> web.Response:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -77,14 +94,16 @@ class RpcListener:
             return web.Response(status=204)
         return web.Response(body=encoded, content_type=_JSON)
 
-    async def _serve_websocket(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve_websocket(self, request: web.Request) -> web.StreamResponse:
+        if self._is_full:
+            return _refuse(503, BusyError(f"{self._limits.connections_max} clients are served already"))
         socket = web.WebSocketResponse(
             max_msg_size=self._limits.body_bytes_max, compress=False, heartbeat=HEARTBEAT_SECONDS, decode_text=False
         )
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
-            await _Conversation(socket, self._dispatcher, self._limits.inflight_requests_max).run()
+            await _Conversation(socket, self._dispatcher, self._limits).run()
         finally:
             self._sockets.discard(socket)
         return socket
@@ -93,15 +112,17 @@ class RpcListener:
 class _Conversation:
     """One WebSocket: requests are answered as they are done, by id, in any order.
 
-    A request counts as in flight until its answer is written, so a client that does not read stops being read.
+    A request counts as in flight until its answer is written, so a client that does not read stops being read; and
+    what is in flight is bounded in bytes too.
     """
 
-    def __init__(self, socket: web.WebSocketResponse, dispatcher: Dispatcher, inflight_max: int) -> None:
+    def __init__(self, socket: web.WebSocketResponse, dispatcher: Dispatcher, limits: RpcLimits) -> None:
         self._socket = socket
         self._dispatcher = dispatcher
-        self._inflight_max = inflight_max
+        self._limits = limits
         self._inflight = 0
-        self._answers: deque[bytes] = deque()
+        self._inflight_bytes = 0
+        self._answers: deque[tuple[bytes, int]] = deque()
         self._is_due = asyncio.Event()
         self._has_room = asyncio.Event()
 
@@ -113,34 +134,44 @@ class _Conversation:
                 async for message in self._socket:
                     if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                         break
+                    size = len(message.data)
                     self._inflight += 1
-                    self._dispatcher.dispatch(message.data, requests, self._on_answer)
-                    while self._inflight >= self._inflight_max and not self._socket.closed:
+                    self._inflight_bytes += size
+                    self._dispatcher.dispatch(message.data, requests, partial(self._on_answer, size))
+                    while self._is_full and not self._socket.closed:
                         self._has_room.clear()
                         await self._has_room.wait()
             finally:
                 writer.cancel()
 
-    def _on_answer(self, answer: bytes | None) -> None:
+    @property
+    def _is_full(self) -> bool:
+        limits = self._limits
+        return self._inflight >= limits.inflight_requests_max or self._inflight_bytes >= limits.body_bytes_max
+
+    def _on_answer(self, size: int, answer: bytes | None) -> None:
+        """Take the answer to a request of `size` bytes."""
         if answer is None:
-            self._inflight -= 1
-            self._has_room.set()
+            self._forget(size)
         else:
-            self._answers.append(answer)
+            self._answers.append((answer, size))
             self._is_due.set()
+
+    def _forget(self, size: int) -> None:
+        self._inflight -= 1
+        self._inflight_bytes -= size
+        self._has_room.set()
 
     async def _write(self) -> None:
         while True:
             await self._is_due.wait()
             self._is_due.clear()
             while self._answers:
-                try:
-                    await self._socket.send_frame(self._answers.popleft(), WSMsgType.TEXT)
-                except (ConnectionError, RuntimeError):
-                    # The client is gone; the reader alone reports it. What it asked for is done all the same.
-                    self._answers.clear()
-                self._inflight -= 1
-                self._has_room.set()
+                answer, size = self._answers.popleft()
+                # A client that is gone is the reader's to notice. What it asked for is done all the same.
+                with contextlib.suppress(ConnectionError, RuntimeError):
+                    await self._socket.send_frame(answer, WSMsgType.TEXT)
+                self._forget(size)
 
 
 class OperationsListener:

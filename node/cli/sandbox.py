@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -15,6 +16,12 @@ from node.app.sandbox.show import Outcome, render_outcome, run_sandbox
 from node.cli.entry import FAILED, say_error, say_refusal
 from node.cli.options import json_option
 from node.clock import SystemClock
+
+
+def _program_name() -> str:
+    """Return how this command was called, so that what we suggest can be pasted."""
+    name = sys.argv[0]
+    return "lotvine" if not name.endswith("lotvine") or shutil.which("lotvine") == name else name
 
 
 @click.command("sandbox")
@@ -49,7 +56,15 @@ def command(folder: Path | None, base_port: int, *, once: bool, as_json: bool) -
             loop.add_signal_handler(number, task.cancel)
         clock = SystemClock()
         try:
-            return await run_sandbox(at, base_port=base_port, clock=clock, say=say, on_shown=show, stay=not once)
+            return await run_sandbox(
+                at,
+                base_port=base_port,
+                clock=clock,
+                say=say,
+                on_shown=show,
+                stay=not once,
+                program=_program_name(),
+            )
         except asyncio.CancelledError:
             say("Stopped.")
             return None

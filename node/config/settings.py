@@ -36,6 +36,9 @@ class RpcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1, le=1_000_000, description="Most unanswered requests of one WebSocket; beyond it we stop reading."),
     ] = 4_096
+    connections_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Most WebSockets open and POST requests under way together.")
+    ] = 256
     final_wait_ms: Annotated[
         int,
         Meta(ge=1, le=3_600_000, description="How long a request with wait = final waits at most, in milliseconds."),

@@ -69,11 +69,19 @@ class Outcome:
 
 
 async def run_sandbox(
-    folder: Path, *, base_port: int, clock: Clock, say: Say, on_shown: Callable[[Outcome], Any], stay: bool
+    folder: Path,
+    *,
+    base_port: int,
+    clock: Clock,
+    say: Say,
+    on_shown: Callable[[Outcome], Any],
+    stay: bool,
+    program: str,
 ) -> Outcome:
     """Run the whole of it. say: progress, line by line. on_shown: called once with what came out.
 
-    stay: keep the nodes up until cancelled. Raises ConfigError, SandboxError, RpcError.
+    stay: keep the nodes up until cancelled. program: how the reader calls this command.
+    Raises ConfigError, SandboxError, RpcError.
     """
     today = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC)
     story = tell_story(today - timedelta(days=DAYS + 1))
@@ -84,7 +92,7 @@ async def run_sandbox(
         outcome = await _ask(firms, story)
         on_shown(outcome)
         if stay:
-            for line in _what_next(firms, story):
+            for line in _what_next(firms, story, program):
                 say(line)
             await asyncio.Event().wait()
     return outcome
@@ -156,15 +164,15 @@ def render_outcome(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _what_next(firms: Sequence[RunningFirm], story: Story) -> list[str]:
+def _what_next(firms: Sequence[RunningFirm], story: Story, program: str) -> list[str]:
     first, last = firms[0], firms[-1]
     return [
         "",
         "The four nodes stay up until Ctrl-C. In another terminal, try:",
-        f"  lotvine status --home {first.home.root}",
-        f"  lotvine trace forward '{story.contaminated}' --home {last.home.root}",
-        f"  lotvine trace back '(01)09521102000046(10)L07' --home {first.home.root}",
+        f"  {program} status --home {first.home.root}",
+        f"  {program} trace forward '{story.contaminated}' --home {last.home.root}",
+        f"  {program} trace back '(01)09521102000046(10)L07' --home {first.home.root}",
         f"  kill -9 $(head -1 {firms[1].home.lock})    # the bakery's node: the other three go on",
-        f"  lotvine start --home {firms[1].home.root}    # and it catches up",
+        f"  {program} start --home {firms[1].home.root}    # and it catches up",
         f"Logs: {first.home.root.parent}/*/log",
     ]

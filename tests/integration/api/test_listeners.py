@@ -42,7 +42,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(*, body_bytes_max: int = 65_536, inflight_max: int = 100) -> AsyncIterator[Served]:
+async def serve(
+    *, body_bytes_max: int = 65_536, inflight_max: int = 100, connections_max: int = 10
+) -> AsyncIterator[Served]:
     served = Served(ANY_PORT, FakeNode(), Metrics())
     dispatcher = Dispatcher(
         OPERATIONS,
@@ -51,7 +53,7 @@ async def serve(*, body_bytes_max: int = 65_536, inflight_max: int = 100) -> Asy
         metrics=served.metrics,
         on_failure=served.failures.append,
     )
-    listener = RpcListener(dispatcher, RpcLimits(body_bytes_max, inflight_max))
+    listener = RpcListener(dispatcher, RpcLimits(body_bytes_max, inflight_max, connections_max))
     async with listen_http(listener.build_app, ANY_PORT, key="rpc.listen") as address:
         served.address = address
         yield served
@@ -231,6 +233,41 @@ def test_a_websocket_stops_reading_when_too_much_is_unanswered() -> None:
                 one = await served.node.held.get()
                 one.set_result(TransactionResult(id="00" * 32, state="accepted", member="mill"))
             await asyncio.gather(*futures)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_unanswered_on_a_websocket_is_bounded_in_bytes_too() -> None:
+    """Three large requests stop the reading as many small ones do."""
+
+    async def scenario() -> None:
+        async with serve(body_bytes_max=3_000) as served, open_pipeline(served.address) as client:
+            served.node.is_holding = True
+            futures = [await client.start("tx.submit", {"signed": "AAAA" * 250}) for _ in range(5)]
+            read = [await served.node.held.get() for _ in range(3)]
+            await asyncio.sleep(0.05)  # All five would be read by now, were there no bound.
+            assert served.node.held.empty()
+            for one in read:
+                one.set_result(TransactionResult(id="00" * 32, state="accepted", member="mill"))
+            for _ in range(2):
+                one = await served.node.held.get()
+                one.set_result(TransactionResult(id="00" * 32, state="accepted", member="mill"))
+            await asyncio.gather(*futures)
+
+    asyncio.run(scenario())
+
+
+def test_more_clients_than_allowed_are_told_that_the_node_is_busy() -> None:
+    """Memory is bounded by clients times what each may send."""
+
+    async def scenario() -> None:
+        async with serve(connections_max=1) as served, open_pipeline(served.address):
+            status, answer = await post(served.url, json.dumps(request("network.status")).encode())
+            assert isinstance(answer, dict)
+            assert (status, answer["error"]["code"]) == (503, -32003)
+            with pytest.raises(UnreachableError):
+                async with open_pipeline(served.address):
+                    pass
 
     asyncio.run(scenario())
 

@@ -13,6 +13,7 @@ from consensus.types import Digest
 from node.api.errors import BusyError, NotFoundError
 from node.api.schema.events import EventEntry
 from node.api.schema.transactions import Wait
+from node.app.backends.capture import PART_TRANSACTIONS_MAX, Captures, OnTheWay
 from node.app.backends.ledger import LedgerQueries
 from node.app.backends.transactions import PENDING_MAX, Pending, Transactions, find_pending
 from node.crypto.keys import SigningKey
@@ -289,3 +290,84 @@ def test_after_a_restart_what_was_accepted_is_still_known(stores: Stores) -> Non
     pending = find_pending(stores.chain, stores.index, batch.header.feed, stores.genesis.network_id)
     assert pending.find(waiting.id) == batch.tip
     assert pending.find(executed.id) is None
+
+
+class AcceptingEngine(FakeEngine):
+    """Accepts at once, as many submissions as it is told."""
+
+    def __init__(self, genesis: Genesis, *, submissions_max: int = 1_000) -> None:
+        super().__init__()
+        self._genesis = genesis
+        self._left = submissions_max
+
+    def submit(self, transactions: tuple[SignedTransaction, ...]) -> asyncio.Future[FeedTip]:
+        future = super().submit(transactions)
+        self._left -= 1
+        if self._left < 0:
+            future.set_exception(RequestError("feed_full", "the feed is full"))
+        else:
+            future.set_result(build_batch(self._genesis, transactions[0]).tip)
+        return future
+
+
+def build_captures(stores: Stores, engine: FakeEngine, executor: ThreadPoolExecutor, on_the_way: OnTheWay) -> Captures:
+    return Captures(
+        build_transactions(stores, engine),
+        stores.index,
+        stores.genesis,
+        MemberId("firm-0"),
+        on_the_way=on_the_way,
+        clock=FixedClock(),
+        executor=executor,
+    )
+
+
+def build_document(count: int) -> bytes:
+    events = [json.loads(SHIPPED) | {"eventID": f"urn:x:{number}"} for number in range(count)]
+    for event in events:
+        del event["ext:note"]
+    document = {
+        "@context": ["https://ref.gs1.org/standards/epcis/epcis-context.jsonld"],
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": "2025-10-01T08:00:00Z",
+        "epcisBody": {"eventList": events},
+    }
+    return json.dumps(document).encode()
+
+
+def test_a_document_sent_twice_is_recognised_before_the_first_is_final(stores: Stores) -> None:
+    """Between accepted and executed the index does not know the events yet."""
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            engine, on_the_way = AcceptingEngine(stores.genesis), OnTheWay()
+            captures = build_captures(stores, engine, executor, on_the_way)
+            first = await captures.capture(build_document(3), wait=Wait.ACCEPTED)
+            assert (first.state, first.counts.accepted) == ("accepted", 3)
+            again = await captures.capture(build_document(4), wait=Wait.ACCEPTED)
+            assert (again.counts.duplicate, again.counts.accepted) == (3, 1)
+            nothing = await captures.capture(build_document(3), wait=Wait.FINAL)
+            assert (nothing.state, nothing.counts.duplicate, nothing.transactions) == ("nothing", 3, ())
+            write_set = stores.execute(*engine.submitted[0][0])
+            on_the_way.on_executed(write_set)
+            assert not any(digest in on_the_way for _, digest in write_set.event_digests)
+            known = await captures.capture(build_document(3), wait=Wait.ACCEPTED)
+            assert known.counts.duplicate == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_long_document_goes_to_the_feed_in_parts(stores: Stores) -> None:
+    """And what was entered before the feed was full is said, and recognised when it comes again."""
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            engine = AcceptingEngine(stores.genesis, submissions_max=1)
+            captures = build_captures(stores, engine, executor, OnTheWay())
+            document = build_document(100 * PART_TRANSACTIONS_MAX + 1)
+            with pytest.raises(BusyError, match=f"only {PART_TRANSACTIONS_MAX} of {PART_TRANSACTIONS_MAX + 1}"):
+                await captures.capture(document, wait=Wait.ACCEPTED)
+            assert [len(transactions) for transactions, _ in engine.submitted] == [PART_TRANSACTIONS_MAX, 1]
+
+    asyncio.run(scenario())
