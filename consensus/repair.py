@@ -112,14 +112,15 @@ class Repair:
         """Ask one connected peer after the other, not only the leader, for the certificates of `gap`."""
         if self._asked is not None:
             asked, at_ms = self._asked
-            if asked == gap and now_ms < at_ms + self._answer_ms:
+            # The gap shrinks with each certificate of an answer: what is on its way is not asked for anew.
+            if asked.first <= gap.first <= asked.last and now_ms < at_ms + self._answer_ms:
                 return
         peers = list(self._up)
         if not peers:
             return
-        self._asked = (gap, now_ms)
-        self._ask_turn += 1
         last = View(min(gap.last, gap.first + CERTIFICATE_REQUEST_MAX - 1))
+        self._asked = (Gap(gap.first, last), now_ms)
+        self._ask_turn += 1
         request = CertificateRequest(self._setup.epoch, gap.first, last)
         out.append(Send(peers[self._ask_turn % len(peers)], request))
 

@@ -1,14 +1,28 @@
 """Directed schedules at the level of cores: random runs rarely meet them. The ids are those of the scenario list."""
 
+import dataclasses
+import pickle
 from collections.abc import Callable
 
 import pytest
 
 from consensus.elector import epoch_shift, leader_of
-from consensus.messages import Certificate, CoreMessage, Proposal, Vote, VoteKind
+from consensus.messages import (
+    Block,
+    Certificate,
+    CertificateRequest,
+    CoreMessage,
+    Proposal,
+    Status,
+    Subject,
+    Vote,
+    VoteKind,
+)
+from consensus.scheme import vote_signing_bytes
 from consensus.timing import Timing
-from consensus.types import View
-from tests.sim.core_network import NETWORK_ID, CoreNetwork
+from consensus.types import Epoch, Height, ValidatorIndex, View
+from tests.sim.core_network import NETWORK_ID, CoreNetwork, SimNode
+from tests.support.fake_keys import fake_signature
 
 Filter = Callable[[int, int, CoreMessage], bool]
 
@@ -221,27 +235,6 @@ def _view(network: CoreNetwork, index: int) -> int:
     return 0 if core is None else core.view
 
 
-def test_a_justification_longer_than_a_proposal_is_fetched_by_range() -> None:
-    """A follower that missed more nullified views than a proposal carries asks for the rest, and votes."""
-    timing = Timing(propose_ms=100, advance_ms=160, retry_ms=100, block_ms=10)
-    network = CoreNetwork(4, timing=timing)
-    away = 3
-
-    def keep(source: int, target: int, message: CoreMessage) -> bool:
-        return away not in (source, target) and not isinstance(message, Proposal)
-
-    network.filter = keep
-    network.start()
-    network.submit(1)
-    network.run_until(lambda: _view(network, 0) >= 60, within_ms=600_000)
-    # From here on the one that was away hears proposals and answers to its requests alone.
-    network.heal()
-    network.filter = lambda source, target, message: (
-        not (target == away and isinstance(message, Certificate) and source != leader(network, _view(network, away)))
-    )
-    network.run_until(lambda: network.is_final(1), within_ms=20_000)
-
-
 def test_a_crash_before_any_single_effect_never_makes_a_node_vote_twice() -> None:
     """T-20: one node dies before its k-th effect, for every k of a run, and comes back from its disk alone."""
     boundary = 0
@@ -370,3 +363,148 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
     assert trace(3) == trace(3)
     assert trace(3) != trace(4)
+
+
+class UnderminingNode(SimNode):
+    """A leader that builds over what is certified: on the anchor, as if nothing had happened since."""
+
+    def send(self, peer: ValidatorIndex, message: CoreMessage) -> None:
+        if isinstance(message, Proposal) and message.view > 1:
+            header = dataclasses.replace(
+                message.block.header, height=Height(1), parent_digest=NETWORK_ID, executed_height=Height(0)
+            )
+            subject = Subject(VoteKind.NOTARIZE, Epoch(0), message.view, View(0), header.digest())
+            vote = Vote(subject, self.index, fake_signature(self.index, vote_signing_bytes(NETWORK_ID, subject)))
+            message = Proposal(message.view, Block(header, message.block.payload), View(0), None, (), None, vote)
+        self.network.carry(self.index, peer, message)
+
+
+def test_a_leader_that_builds_below_a_notarized_block_gets_no_vote() -> None:
+    """T-18: the views between are not nullified, so nobody may follow (lemma C); the next leader goes on."""
+    network = CoreNetwork(4)
+    liar = leader(network, 2)
+    network.nodes[liar] = UnderminingNode(network, liar)
+    # Without finalize votes for view 1, nothing but the ancestry rule protects its block.
+    network.filter = lambda source, target, message: not carries(message, VoteKind.FINALIZE, 1)
+    network.start()
+    network.submit(1)
+    network.run_until(lambda: all(_view(network, index) == 2 for index in range(4)), within_ms=1_000)
+    network.submit(2)
+    network.run_until(lambda: network.is_final(2, at=others(network, liar)), within_ms=20_000)
+    assert network.nodes[leader(network, 3)].disk.chain[0].header.view == 1
+    assert not any(signer != liar and kind == 1 and view == 2 for signer, kind, view in network.checker.votes)
+
+
+def test_a_leader_that_cannot_build_costs_a_hop_and_not_a_timeout() -> None:
+    """The leader says so at once, and everybody gives up with it."""
+    network = CoreNetwork(4)
+    network.nodes[leader(network, 1)].build_none = True
+    network.start()
+    network.run_for(50)
+    network.submit(1)
+    assert network.run_until(lambda: network.is_final(1), within_ms=5_000) < 100
+    assert 1 in nullified_views(network)
+
+
+def test_lost_finalize_votes_are_repaired_by_status_without_a_tail_block() -> None:
+    """T-28, the other repair: own votes are re-sent to whoever says that it is behind."""
+    network = CoreNetwork(4, timing=Timing(tail_ms=60_000))
+    network.filter = lambda source, target, message: not is_about(message, VoteKind.FINALIZE, 1)
+    network.start()
+    network.submit(1)
+    network.run_for(100)
+    network.filter = lambda source, target, message: True
+    network.run_until(lambda: network.is_final(1), within_ms=6_000)
+    assert all(len(node.disk.chain) == 1 for node in network.nodes)
+
+
+def test_a_leader_that_died_between_its_record_and_its_proposal_sends_the_recorded_block() -> None:
+    """T-20: the block gets into its own view, though nobody had seen it before the crash."""
+    network = CoreNetwork(4)
+    first = leader(network, 1)
+    network.filter = lambda source, target, message: source != first
+    network.start()
+    network.submit(1)
+    network.run_for(20)
+    assert (first, int(VoteKind.NOTARIZE), 1) in network.checker.votes
+    network.nodes[first].crash()
+    network.filter = lambda source, target, message: True
+    network.start(first)
+    network.run_until(lambda: network.is_final(1), within_ms=500)
+    assert network.nodes[first].disk.chain[0].header.view == 1
+
+
+def test_a_follower_asks_for_more_nullifications_than_a_proposal_carries() -> None:
+    """The rest of the justification is fetched by range, from one peer after the other."""
+    timing = Timing(propose_ms=100, advance_ms=160, retry_ms=100, block_ms=10)
+    network = CoreNetwork(4, timing=timing)
+    away = 3
+    asked: list[CertificateRequest] = []
+
+    def keep(source: int, target: int, message: CoreMessage) -> bool:
+        return away not in (source, target) and not isinstance(message, Proposal)
+
+    network.filter = keep
+    network.start()
+    network.submit(1)
+    network.run_until(lambda: _view(network, 0) >= 50, within_ms=600_000)
+    # Now its vote is needed, and no status of its own brings it the old certificates.
+    dead = (leader(network, _view(network, 0)) + 1) % 3
+    network.nodes[dead].crash()
+    network.heal()
+
+    def keep_requests(source: int, target: int, message: CoreMessage) -> bool:
+        if isinstance(message, CertificateRequest):
+            asked.append(message)
+        return not (isinstance(message, Status) and source == away)
+
+    network.filter = keep_requests
+    network.run_until(lambda: network.is_final(1), within_ms=20_000)
+    assert {request.first for request in asked} == {1}
+
+
+def test_blocks_dated_far_ahead_are_not_voted_for_while_the_others_go_on() -> None:
+    """T-29: none of the skewed node's blocks gets in, all others' do."""
+    network = CoreNetwork(4)
+    skewed = network.nodes[leader(network, 2)]
+    skewed.wall_skew_ms = 3_600_000
+    network.start()
+    for item in range(8):
+        network.submit(item)
+        network.run_until(lambda item=item: network.is_final(item), within_ms=10_000)  # type: ignore[misc] # as above
+    assert all(block.header.proposer != skewed.index for block in skewed.disk.chain)
+
+
+def test_a_good_header_beside_foreign_bytes_stops_nobody() -> None:
+    """T-18: the payload is refused; the digest keeps its good name, and its certificate halts no one."""
+    network = CoreNetwork(4)
+    first = leader(network, 1)
+    victim = (first + 1) % 4
+
+    def keep(source: int, target: int, message: CoreMessage) -> bool:
+        if isinstance(message, Proposal) and target == victim and message.view == 1 and message.block.payload:
+            spoiled = dataclasses.replace(message, block=Block(message.block.header, b""))
+            network.deliver(ValidatorIndex(source), ValidatorIndex(target), spoiled)
+            return False
+        return True
+
+    network.filter = keep
+    network.start()
+    network.submit(1)
+    network.run_until(lambda: network.is_final(1), within_ms=5_000)
+    assert all(node.halted is None for node in network.nodes)
+    assert {fault.peer for fault in network.nodes[victim].faults} == {first}
+
+
+def test_a_hundred_views_leave_no_more_behind_than_ten() -> None:
+    """T-41: what a core remembers is bounded by what is not final."""
+    network = CoreNetwork(4)
+    network.start()
+    sizes = []
+    for item in range(100):
+        network.submit(item)
+        network.run_until(lambda item=item: network.is_final(item), within_ms=5_000)  # type: ignore[misc] # as above
+        if item % 10 == 9:
+            network.run_for(1_000)
+            sizes.append([len(pickle.dumps(node.core)) for node in network.nodes])
+    assert all(later < first * 1.2 for first, later in zip(sizes[0], sizes[-1], strict=True))

@@ -129,8 +129,11 @@ def test_missing_certificates_are_asked_of_one_connected_peer_after_the_other() 
     assert [effect.message for effect in out if isinstance(effect, Send)] == [request, request]
     repair.note_down(TWO)
     repair.note_down(TWO)
-    repair.request(Gap(View(6), View(7)), now_ms=1_000, out=out)
-    assert out[-1] == Send(ONE, CertificateRequest(EPOCH, View(6), View(7)))
+    repair.request(Gap(View(6), View(500)), now_ms=1_000, out=out)
+    repair.request(Gap(View(68), View(500)), now_ms=1_000, out=out)
+    assert len(out) == 2
+    repair.request(Gap(View(69), View(70)), now_ms=1_000, out=out)
+    assert out[-1] == Send(ONE, CertificateRequest(EPOCH, View(69), View(70)))
 
 
 def build_fetches() -> tuple[Fetches, Chain, Views]:
