@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -22,6 +22,7 @@ from node.app.backends.ledger import LedgerQueries
 from node.app.backends.lineage import LineageQueries
 from node.app.backends.network import NetworkStatus, Totals
 from node.app.backends.transactions import Pending, Transactions, find_pending
+from node.app.failures import report_failure
 from node.app.identity import Identity, load_identity, store_paths
 from node.clock import SystemClock
 from node.config.addresses import parse_address
@@ -30,7 +31,7 @@ from node.config.settings import Settings
 from node.engine.driver import Engine
 from node.engine.observer import LogObserver
 from node.engine.start import open_engine
-from node.errors import ConfigError, StorageError
+from node.errors import StorageError
 from node.ledger.genesis import PROTOCOL_VERSION
 from node.ledger.state import WriteSet
 from node.p2p.metrics import SessionMetrics
@@ -42,7 +43,6 @@ from node.telemetry.health import Health
 from node.telemetry.logs import configure_logs, get_logger
 from node.telemetry.metrics import Metrics
 
-FAILED: Final = 1
 QUERY_THREADS: Final = 2
 """Traces at once; more wait their turn. They share one interpreter with agreement, so more would not be faster."""
 
@@ -59,40 +59,8 @@ def run_node(home: Home, settings: Settings) -> int:
         with lock_home(home):
             asyncio.run(_Life(home, settings, load_identity(home)).run())
     except Exception as error:  # noqa: BLE001 - the one place where every failure of a node ends
-        return _end(error)
+        return report_failure(error)
     return 0
-
-
-def _end(error: Exception) -> int:
-    cause = _find_cause(error)
-    match cause:
-        case ConfigError():
-            raise cause
-        case StorageError():
-            _log.error("the store cannot go on", why=str(cause))
-        case InvariantError():
-            _log.error("stopped: an invariant does not hold", why=str(cause), exc_info=cause)
-        case _:
-            _log.error("stopped by an unexpected error", why=repr(cause), exc_info=cause)
-    return FAILED
-
-
-def _find_cause(error: BaseException) -> BaseException:
-    """Return the error in a group that says most: our own fault, else the store's, else the configuration's."""
-    leaves = list(_leaves(error))
-    for kind in (InvariantError, StorageError, ConfigError, Exception):
-        for leaf in leaves:
-            if isinstance(leaf, kind):
-                return leaf
-    return leaves[0]
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _leaves(one)
-    else:
-        yield error
 
 
 class _Observer(LogObserver):

@@ -1,20 +1,55 @@
 """The node and the network as the node sees it, and its health part by part."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from consensus.quorum import faulty_max, quorum_size
+from consensus.types import Digest, Height
 from node.api.catalog import program_version
 from node.api.schema.network import FeedStatus, Member, MembersResult, Part, Peer, StatusResult
 from node.app.backends.transactions import Pending
 from node.app.tolerance import describe_tolerance
-from node.engine.driver import Engine
 from node.ledger.genesis import Genesis, Role
-from node.p2p.network import Network
+from node.p2p.peers import PeerStatus
 from node.replica.overview import Overview
-from node.storage.index import IndexStore
 from node.telemetry.health import Health, PartHealth, State
 from node.telemetry.metrics import Metrics
 from node.wire.ids import FeedId, MemberId
+
+
+class Engine(Protocol):
+    """What this file needs of the engine."""
+
+    @property
+    def final_height(self) -> Height:
+        """The highest block that is final and durable here."""
+        ...
+
+    def overview(self) -> Overview:
+        """Return where this node stands."""
+        ...
+
+
+class Sessions(Protocol):
+    """What this file needs of the sessions with other nodes."""
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """Return how every other member stands."""
+        ...
+
+
+class Index(Protocol):
+    """What this file needs of the index."""
+
+    @property
+    def height(self) -> Height:
+        """The executed height."""
+        ...
+
+    @property
+    def state_digest(self) -> Digest:
+        """The running digest at that height."""
+        ...
 
 
 @dataclass(slots=True)
@@ -31,8 +66,8 @@ class NetworkStatus:
     def __init__(
         self,
         engine: Engine,
-        network: Network,
-        index: IndexStore,
+        network: Sessions,
+        index: Index,
         genesis: Genesis,
         member: MemberId,
         *,

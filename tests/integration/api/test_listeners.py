@@ -387,3 +387,98 @@ def test_requests_are_counted_by_method_and_outcome() -> None:
             assert "no.such.method" not in text
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("params", "ok"),
+    [
+        ({"transaction": "ab" * 32}, True),
+        ({"transaction": "ab" * 32, "index": 1}, True),
+        ({"event_id": "urn:x:1"}, True),
+        ({}, False),
+        ({"transaction": "ab" * 32, "event_id": "urn:x:1"}, False),
+        ({"event_id": "urn:x:1", "index": 1}, False),
+        ({"transaction": "ab" * 32, "index": -1}, False),
+        ({"event_id": ""}, False),
+    ],
+)
+def test_an_event_is_asked_for_in_one_way_at_a_time(params: dict[str, object], ok: bool) -> None:
+    """By transaction, with or without index, or by eventID."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_client(served.address) as client:
+            if ok:
+                assert json.loads(await client.call_raw("event.get", params)) == {"events": []}
+            else:
+                with pytest.raises(RpcError) as caught:
+                    await client.call_raw("event.get", params)
+                assert caught.value.code == "invalid_params"
+
+    asyncio.run(scenario())
+
+
+def test_a_document_reaches_intake_as_it_was_written() -> None:
+    """Blanks, escapes and the order of keys: the event is kept losslessly."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            document = '{ "b" : 1.50, "a":"\\u00e9" }'
+            body = '{"jsonrpc":"2.0","id":1,"method":"event.capture","params":{"document": ' + document + "}}"
+            status, answer = await post(served.url, body.encode())
+            assert isinstance(answer, dict)
+            assert (status, answer["result"]["state"]) == (200, "accepted")
+            assert served.node.captured == [document.encode()]
+
+    asyncio.run(scenario())
+
+
+def test_a_failing_future_is_our_fault_and_a_hex_submission_is_read() -> None:
+    """The caller learns that we failed, app/ learns why."""
+
+    async def scenario() -> None:
+        async with serve() as served, open_pipeline(served.address) as client:
+            served.node.is_holding = True
+            answer = await client.start("tx.submit", {"signed": "abcd", "encoding": "hex"})
+            (await served.node.held.get()).set_exception(ZeroDivisionError("a bug of ours"))
+            with pytest.raises(RpcError) as caught:
+                await answer
+            assert caught.value.code == "internal_error"
+            assert [type(error) for error in served.failures] == [ZeroDivisionError]
+            assert served.node.submitted[0][0] == b"\xab\xcd"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("body", [b"[1", b"[\xff]"])
+def test_a_batch_that_is_no_json_is_a_parse_error(body: bytes) -> None:
+    """One answer without an id."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            request_id, error = await error_of(served, body)
+            assert (request_id, error["code"]) == (None, -32700)
+
+    asyncio.run(scenario())
+
+
+def test_a_notification_that_fails_stays_silent() -> None:
+    """JSON-RPC 2.0 section 4.1: not even errors are answered."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            silent = json.dumps({"jsonrpc": "2.0", "method": "tx.get", "params": {"id": "ab" * 32}})
+            assert await post(served.url, silent.encode()) == (204, None)
+
+    asyncio.run(scenario())
+
+
+def test_what_answers_but_is_no_node_is_said() -> None:
+    """Another server on the port is not taken for a node."""
+
+    async def scenario() -> None:
+        app = aiohttp.web.Application()
+        async with listen_http(lambda: app, ANY_PORT, key="rpc.listen") as address, open_client(address) as client:
+            with pytest.raises(UnreachableError, match="is no node"):
+                await client.call_raw("network.status", {})
+
+    asyncio.run(scenario())

@@ -236,10 +236,10 @@ def test_a_home_in_use_is_not_started_twice(home: Home) -> None:
 
 
 def test_another_networks_stores_are_recognised(home: Home) -> None:
-    """Exit code 1, with what does not fit; nothing is repaired by guessing."""
+    """Exit code 2, with what does not fit: the operator mixed two homes."""
     spoil_genesis(home)
     result = lotvine("start", "--home", str(home.root))
-    assert result.returncode == 1, result.stderr
+    assert result.returncode == 2, result.stderr
     assert "network" in result.stderr
     assert "Traceback" not in result.stderr
 
