@@ -293,6 +293,8 @@ class Network:
             begun_ms = self._clock.monotonic_ms()
             await self._dial(peer, peer.record.addresses[attempt % len(peer.record.addresses)])
             attempt += 1
+            if self._is_stopping:
+                return
             if self._clock.monotonic_ms() - begun_ms >= self._limits.steady_ms + self._limits.handshake_ms:
                 backoff.reset()
             await asyncio.sleep(backoff.next_seconds())
