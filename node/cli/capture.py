@@ -90,7 +90,8 @@ def _say(path: Path, answer: bytes | RpcError) -> None:
         return
     result = msgspec.json.decode(answer, type=CaptureAnswer)
     counts = result.counts
-    parts = [f"{counts.accepted + counts.warning} {result.state}"]
+    entered = counts.accepted + counts.warning
+    parts = [f"{entered} {result.state}" if entered else "nothing new"]
     parts += [f"{counts.warning} of them with a warning"] if counts.warning else []
     parts += [f"{counts.duplicate} known already"] if counts.duplicate else []
     parts += [f"{counts.rejected} refused"] if counts.rejected else []

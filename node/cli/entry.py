@@ -91,7 +91,7 @@ def say_refusal(
         click.echo("  did you mean:", err=True)
         for one in near:
             click.echo(f"    {one}", err=True)
-    if hint:
+    elif hint:
         click.echo(f"  {hint}", err=True)
 
 

@@ -257,6 +257,21 @@ def test_what_is_unanswered_on_a_websocket_is_bounded_in_bytes_too() -> None:
     asyncio.run(scenario())
 
 
+def test_a_message_over_the_limit_ends_the_websocket() -> None:
+    """With close code 1009; the node goes on."""
+
+    async def scenario() -> None:
+        async with serve(body_bytes_max=3_000) as served:
+            async with aiohttp.ClientSession() as session, session.ws_connect(served.url) as socket:
+                await socket.send_str("x" * 4_000)
+                message = await socket.receive(timeout=10)
+                assert (message.type, socket.close_code) == (aiohttp.WSMsgType.CLOSE, 1009)
+            async with open_client(served.address) as client:
+                assert (await client.call("network.status", {}, StatusResult)).height == 7
+
+    asyncio.run(scenario())
+
+
 def test_more_clients_than_allowed_are_told_that_the_node_is_busy() -> None:
     """Memory is bounded by clients times what each may send."""
 
