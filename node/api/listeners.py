@@ -7,6 +7,8 @@ type that is not JSON.
 
 import asyncio
 import contextlib
+import errno
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -234,10 +236,9 @@ async def listen_http(
         try:
             await site.start()
         except OSError as error:
-            why = error.strerror or error
-            raise ConfigError(
-                [f"{key} = {address}: cannot listen: {why}: is another node running? choose another port"]
-            ) from error
+            why = os.strerror(error.errno) if error.errno else str(error)
+            advice = "is another node running? choose another port" if error.errno == errno.EADDRINUSE else "check it"
+            raise ConfigError([f"{key} = {address}: cannot listen: {why}: {advice}"]) from error
         bound = runner.addresses[0]
         yield Address(str(bound[0]), int(bound[1]))
     finally:

@@ -1,5 +1,6 @@
 """Homes, keys and genesis documents of new networks, written once before anything runs."""
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,28 @@ def ports_of(base_port: int, index: int) -> Ports:
     """Return the ports of the node at `index` of a localnet."""
     first = base_port + index * PORTS_A_NODE
     return Ports(*(Address("127.0.0.1", first + offset) for offset in range(3)))
+
+
+def find_base_port(count: int, *, first: int) -> int:
+    """Return the first base port from `first` on at which all ports of `count` nodes are free now.
+
+    Raises ConfigError if there is none near.
+    """
+    span = count * PORTS_A_NODE
+    for base_port in range(first, min(first + 50 * span, PORT_MAX - span), span):
+        if all(_is_free(base_port + offset) for offset in range(span)):
+            return base_port
+    raise ConfigError([f"no {span} free ports in a row from {first} on: give --base-port"])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def create_localnet(

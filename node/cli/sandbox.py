@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 
 from node.api.client import RpcError, UnreachableError
-from node.app.provision import BASE_PORT
+from node.app.provision import BASE_PORT, find_base_port
 from node.app.sandbox.show import Outcome, render_outcome, run_sandbox
 from node.cli.entry import FAILED, say_error, say_refusal
 from node.cli.options import json_option
 from node.clock import SystemClock
+
+FIRST_PORT = BASE_PORT + 1000
 
 
 def _program_name() -> str:
@@ -30,8 +32,8 @@ def _program_name() -> str:
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path), help="Keep the homes here.  [default: a temporary folder]"
 )
-@click.option("--base-port", type=int, default=BASE_PORT + 1000, show_default=True, help="First of forty ports.")
-def command(folder: Path | None, base_port: int, *, once: bool, as_json: bool) -> None:
+@click.option("--base-port", type=int, help=f"First of forty ports.  [default: free ones from {FIRST_PORT} on]")
+def command(folder: Path | None, base_port: int | None, *, once: bool, as_json: bool) -> None:
     """Start four firms on this machine, tell them a bread's story, and trace a contamination.
 
     Exit code 1 if the nodes do not answer alike.
@@ -58,7 +60,7 @@ def command(folder: Path | None, base_port: int, *, once: bool, as_json: bool) -
         try:
             return await run_sandbox(
                 at,
-                base_port=base_port,
+                base_port=find_base_port(4, first=FIRST_PORT) if base_port is None else base_port,
                 clock=clock,
                 say=say,
                 on_shown=show,

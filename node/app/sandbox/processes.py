@@ -16,7 +16,7 @@ from node.clock import Clock
 from node.config.home import Home
 from node.errors import RequestError
 
-READY_SECONDS: Final = 30.0
+READY_SECONDS: Final = 45.0
 STOP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.05
 _LOG_TAIL_BYTES: Final = 2_000
@@ -65,8 +65,9 @@ def log_of(home: Home) -> Path:
 @asynccontextmanager
 async def _run_node(home: Home) -> AsyncIterator[asyncio.subprocess.Process]:
     with log_of(home).open("wb") as log:
+        # -P: a folder named node where the reader happens to stand shall not be taken for our package.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "node.cli", "start", "--home", str(home.root),
+            sys.executable, "-P", "-m", "node.cli", "start", "--home", str(home.root),
             stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -96,7 +97,7 @@ async def _wait_ready(firms: Sequence[RunningFirm], processes: Sequence[asyncio.
                     if process.returncode is not None:
                         raise SandboxError(
                             f"the node of {member} ended with code {process.returncode}: {_tail(log_of(firm.home))}",
-                            hint=f"its whole log is {log_of(firm.home)}",
+                            hint=f"with --dir the homes and their logs are kept; this one was {log_of(firm.home)}",
                         )
                     if await _is_ready(firm):
                         del waiting[member]

@@ -2,14 +2,17 @@
 
 import json
 import re
+import socket
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+from node.app.provision import find_base_port
 from node.cli.entry import COMMANDS, program
 from node.config.home import Home
+from node.errors import ConfigError
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -91,6 +94,16 @@ def test_a_folder_in_use_is_never_overwritten(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "nothing was changed" in result.stderr
     assert (net / "node-0" / "keys" / "node.key").read_bytes() == key
+
+
+def test_free_ports_are_found_beside_taken_ones() -> None:
+    """A sandbox that was left running is no reason for the next one to fail."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert find_base_port(1, first=port) > port
+    with pytest.raises(ConfigError, match="give --base-port"):
+        find_base_port(4, first=65_530)
 
 
 def test_init_makes_the_home_of_one_organisation(tmp_path: Path) -> None:
