@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),
         "config": ("node.cli.config", "The settings of a node, and where each came from."),
         "reindex": ("node.cli.reindex", "Rebuild the index of a stopped node from its chain."),
+        "refetch": ("node.cli.refetch", "Set a damaged chain aside, to take it anew from the other nodes."),
         "sandbox": ("node.cli.sandbox", "Four firms on this machine, a story, and a trace."),
     }
 )

@@ -6,8 +6,8 @@ from node.errors import StorageError
 
 REINDEX_ADVICE: Final = "stop the node and run `lotvine reindex`, which builds the index anew from the chain"
 CHAIN_ADVICE: Final = (
-    "keep the node stopped, keep data/ aside for inquiry, and have the chain restored from the other nodes; "
-    "the network goes on without this node while at most f of its validators are down"
+    "stop the node and run `lotvine refetch`, which sets the chain aside and takes it anew from the other nodes; "
+    "what this node accepted and no other node holds yet is lost with it"
 )
 VOTE_LOG_ADVICE: Final = (
     "a validator that goes on without its votes could vote twice: keep the node stopped, never copy an older log "

@@ -53,6 +53,42 @@ def create_stores(paths: StorePaths, genesis: Genesis, *, public_key: bytes) -> 
     create_index(paths.index, genesis)
 
 
+def renew_chain(paths: StorePaths, genesis: Genesis, *, public_key: bytes) -> tuple[Path, ...]:
+    """Set a damaged chain and the index aside and begin empty ones, which the other nodes fill; return what was kept.
+
+    # Safety: the vote log stays and must be intact, so this node votes no second time where it voted before. It is
+    # one of the f that may be missing until it has caught up: what it voted for, it no longer holds. Batches of its
+    # own that no other node holds are lost; where one was logged as sent, it seals nothing before it has it back.
+
+    The node must be stopped, the operator must have asked. Raises StorageError, or ConfigError if the node runs.
+    """
+    vote_log, _ = open_vote_log(paths.votes, network_id=genesis.network_id, public_key=public_key)
+    try:
+        kept = []
+        # The index first: without a chain it is refused, while a chain without an index only asks for a reindex.
+        for folder in (paths.index, paths.chain):
+            if folder.exists():
+                aside = _free_name(folder)
+                folder.rename(aside)
+                kept.append(aside)
+        create_chain(paths.chain, genesis)
+        create_index(paths.index, genesis)
+        vote_log.append_chain_mark(0)
+        vote_log.sync()
+    except OSError as error:
+        raise StorageError(f"cannot set the stores aside: {error}; check the disk and who may write to it") from error
+    finally:
+        vote_log.close()
+    return tuple(kept)
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
+        number += 1
+    return aside
+
+
 def open_stores(paths: StorePaths, genesis: Genesis, *, public_key: bytes) -> Stores:
     """Open and check all of them. Slow: it reads much. Close them when done.
 

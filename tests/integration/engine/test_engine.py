@@ -21,7 +21,7 @@ from node.storage import keys
 from node.storage.chain import open_chain
 from node.storage.errors import DamagedStoreError
 from node.storage.index import create_index, open_index
-from node.storage.stores import StorePaths, create_stores
+from node.storage.stores import StorePaths, create_stores, renew_chain
 from node.wire.ids import MemberId
 from node.wire.messages import FRAME_BYTES_MAX, encode
 from tests.support.captures import build_capture, object_event
@@ -215,6 +215,29 @@ def test_blocks_that_were_final_and_not_executed_are_executed_first(tmp_path: Pa
     index.close()
     assert executed is not None
     assert executed.state_digest == state_digest
+
+
+def test_a_chain_that_was_lost_is_taken_anew_from_the_others(tmp_path: Path) -> None:
+    """The way out that the error names: the vote log stays, the chain comes back, the firm submits again."""
+    firms = Firms(tmp_path, 4)
+    member = MemberId("firm-3")
+    paths = paths_of(tmp_path, member)
+
+    async def scenario() -> None:
+        async with firms.running(0, 1, 2, 3) as opened:
+            early = [await submit(opened, firms, f"firm-{number % 4}") for number in range(12)]
+        next(iter(paths.chain.glob("MANIFEST-*"))).unlink()
+        with pytest.raises(DamagedStoreError, match="lotvine refetch"):
+            async with firms.running(3):
+                raise AssertionError("it must not start")
+        kept = renew_chain(paths, firms.genesis, public_key=build_key(member).public_key)
+        assert sorted(folder.name for folder in kept) == ["chain.damaged-1", "index.damaged-1"]
+        async with firms.running(0, 1, 2, 3) as opened:
+            one = opened[member]
+            await until(lambda: all(is_executed(one, transaction_id) for transaction_id in early))
+            await submit(opened, firms, "firm-3")
+
+    run(scenario)
 
 
 def test_a_stored_batch_that_was_altered_is_refused_at_start(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_a_flipped_byte_of_a_table_is_refused_at_start(folder: Path) -> None:
         damaged = bytearray(data)
         damaged[place] ^= 0x04
         path.write_bytes(damaged)
-        with pytest.raises(DamagedStoreError, match="restored from the other nodes"):
+        with pytest.raises(DamagedStoreError, match="lotvine refetch"):
             open_chain(folder, GENESIS)
     path.write_bytes(data)
     open_chain(folder, GENESIS).close()
@@ -216,7 +216,7 @@ def test_a_missing_file_is_refused(folder: Path, victim: str) -> None:
     raw.close()
     pattern = {"CURRENT": "CURRENT", "MANIFEST": "MANIFEST-*", "table": "*.ldb"}[victim]
     next(iter(folder.glob(pattern))).unlink()
-    with pytest.raises(StorageError, match="restored from the other nodes"):
+    with pytest.raises(StorageError, match="lotvine refetch"):
         open_chain(folder, GENESIS)
 
 

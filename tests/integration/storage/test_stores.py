@@ -15,7 +15,7 @@ from node.storage import keys
 from node.storage.chain import ChainWrite
 from node.storage.errors import DamagedStoreError, DamagedVoteLogError
 from node.storage.execution import execute_next
-from node.storage.stores import StorePaths, create_stores, open_stores
+from node.storage.stores import StorePaths, create_stores, open_stores, renew_chain
 from tests.support.captures import build_capture, object_event
 from tests.support.chains import ChainBuilder, final_write
 from tests.support.networks import ZERO, build_batch, build_genesis, build_key
@@ -136,6 +136,29 @@ def test_a_failed_opening_leaves_nothing_locked(paths: StorePaths) -> None:
     for _ in range(2):
         with pytest.raises(StorageError, match="lotvine reindex"):
             open_stores(paths, GENESIS, public_key=KEY)
+
+
+def test_a_renewed_chain_begins_empty_and_keeps_the_votes(paths: StorePaths) -> None:
+    """Twice even: nothing that is set aside is written over."""
+    write_group(paths)
+    for number in (1, 2):
+        kept = renew_chain(paths, GENESIS, public_key=KEY)
+        assert [folder.name for folder in kept] == [f"index.damaged-{number}", f"chain.damaged-{number}"]
+        stores = open_stores(paths, GENESIS, public_key=KEY)
+        assert (stores.chain.final_height, stores.index.height, len(stores.logged.votes)) == (0, 0, 1)
+        stores.close()
+
+
+def test_a_running_nodes_chain_is_not_renewed(paths: StorePaths) -> None:
+    """Nor one whose votes are lost."""
+    stores = open_stores(paths, GENESIS, public_key=KEY)
+    with pytest.raises(ConfigError, match="another process"):
+        renew_chain(paths, GENESIS, public_key=KEY)
+    stores.close()
+    shutil.rmtree(paths.votes)
+    with pytest.raises(DamagedVoteLogError):
+        renew_chain(paths, GENESIS, public_key=KEY)
+    assert paths.chain.exists()
 
 
 def test_a_second_process_is_told_that_the_home_is_in_use(paths: StorePaths) -> None:

@@ -1,0 +1,17 @@
+"""Giving a stopped node with a damaged chain an empty one, to be filled by the other nodes."""
+
+from pathlib import Path
+
+from node.app.identity import load_identity, store_paths
+from node.config.home import Home, lock_home
+from node.storage.stores import renew_chain
+
+
+def renew_stores(home: Home) -> tuple[Path, ...]:
+    """Set chain and index of a home aside and begin empty ones; return where the old ones are kept.
+
+    Raises ConfigError if the node runs or the home is wrong, StorageError if its vote log is not intact.
+    """
+    identity = load_identity(home)
+    with lock_home(home):
+        return renew_chain(store_paths(home), identity.genesis, public_key=identity.key.public_key)
