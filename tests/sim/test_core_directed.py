@@ -508,3 +508,101 @@ def test_a_hundred_views_leave_no_more_behind_than_ten() -> None:
             network.run_for(1_000)
             sizes.append([len(pickle.dumps(node.core)) for node in network.nodes])
     assert all(later < first * 1.2 for first, later in zip(sizes[0], sizes[-1], strict=True))
+
+
+@pytest.mark.parametrize("seen_by", [1, 2, 3])
+def test_a_proposal_that_reaches_only_some_resolves_one_way_or_the_other(seen_by: int) -> None:
+    """T-08: by a notarization or by a nullification, but all go on together."""
+    network = CoreNetwork(4)
+    first = leader(network, 1)
+    lucky = [index for index in range(4) if index != first][:seen_by]
+    network.filter = lambda source, target, message: (
+        not (isinstance(message, Proposal) and message.view == 1 and target not in lucky)
+    )
+    network.start()
+    network.submit(1)
+    network.run_until(lambda: network.is_final(1), within_ms=10_000)
+    assert not {2, 3} <= network.checker.kinds.get(1, set())
+
+
+def test_an_hour_without_a_quorum_ends_soon_after_the_heal() -> None:
+    """T-11: timers are capped, so nobody sleeps through the heal."""
+    network = CoreNetwork(4)
+    network.start()
+    network.split((0, 1), (2, 3))
+    network.submit(1)
+    network.run_for(3_600_000)
+    assert not any(node.disk.chain for node in network.nodes)
+    network.heal()
+    assert network.run_until(lambda: network.is_final(1), within_ms=60_000) <= 2 * 8 * network.timing.advance_ms
+
+
+def test_one_node_that_nullifies_each_view_first_delays_finality_and_nothing_else() -> None:
+    """T-43 at the level of cores: many views in a row are notarized and none final; then all become so at once."""
+    network = CoreNetwork(4)
+    dead = 3
+    spoiler = 0
+
+    def keep(source: int, target: int, message: CoreMessage) -> bool:
+        # Each finalize vote of one of the three that live is lost, so that no quorum of them meets.
+        return not (isinstance(message, Vote) and message.subject.kind == VoteKind.FINALIZE and source == spoiler)
+
+    network.filter = keep
+    network.start(*others(network, dead))
+    for item in range(20):
+        network.submit(item)
+        network.run_for(2_500)
+    notarized = len(network.checker.notarized)
+    assert notarized > 10
+    network.heal()
+    network.run_until(lambda: all(network.is_final(item) for item in range(20)), within_ms=30_000)
+
+
+class SecretiveNode(SimNode):
+    """A leader that shows the proof of its executed height to one node only, then falls silent for the view."""
+
+    favourite = 0
+
+    def send(self, peer: ValidatorIndex, message: CoreMessage) -> None:
+        if isinstance(message, Proposal) and message.executed_certificate is not None and peer != self.favourite:
+            message = dataclasses.replace(message, executed_certificate=None)
+        self.network.carry(self.index, peer, message)
+
+
+def test_a_proof_of_finality_shown_to_some_only_halts_nobody() -> None:
+    """T-44: to the others the proposal is refused, not invalid; the chain goes on, with or without the block."""
+    network = CoreNetwork(4)
+    liar = leader(network, 3)
+    network.nodes[liar] = SecretiveNode(network, liar)
+    network.start()
+    for item in range(12):
+        network.submit(item)
+        network.run_until(
+            lambda item=item: network.is_final(item, at=others(network, liar)),  # type: ignore[misc] # as above
+            within_ms=20_000,
+        )
+        network.run_for(60)
+    assert all(node.halted is None for node in network.nodes)
+    assert not any(node.alarms for node in network.nodes)
+    # Blocks of the honest do raise the executed height.
+    assert network.nodes[others(network, liar)[0]].disk.chain[-1].header.executed_height > 5
+
+
+def test_two_states_of_one_height_stop_the_one_that_is_alone() -> None:
+    """T-42: a node whose execution differs refuses the others' blocks, and halts when a quorum certifies them."""
+    network = CoreNetwork(4)
+    network.start()
+    odd = network.nodes[2]
+    network.submit(0)
+    network.run_until(lambda: network.is_final(0), within_ms=1_000)
+    network.run_for(10)
+    odd.crash()
+    odd.disk.states[1] = NETWORK_ID
+    odd.start()
+    for item in range(1, 6):
+        network.submit(item)
+        network.run_for(5_000)
+    assert odd.halted is not None
+    rest = others(network, 2)
+    assert network.is_final(5, at=rest)
+    assert all(network.nodes[index].halted is None for index in rest)
