@@ -1,1 +1,4 @@
-"""Networks in virtual time, seeded: safety under chaos, then progress once healed."""
+"""Seeded simulations in virtual time: cores alone (`core_*`), and whole replicas with disks (`world`, `node`, …).
+
+`python -m tests.sim --seeds N --first-seed K` runs many; a failing seed prints itself and becomes a named test.
+"""

@@ -1,0 +1,350 @@
+"""The driver of one simulated replica: disk, worker threads, execution, and crashes between any two effects."""
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+from consensus.messages import Vote
+from consensus.types import Digest, Height
+from node.feed.records import CheckedCopy, CopyVerdict, check_copy
+from node.ledger.apply import apply_block
+from node.ledger.batch import decode_batch
+from node.replica import inputs
+from node.replica.effects import (
+    Accepted,
+    Alarm,
+    Broadcast,
+    CheckBatch,
+    Effect,
+    Finalized,
+    Halt,
+    LogBatch,
+    Persist,
+    Refused,
+    ReportEvidence,
+    ReportFault,
+    Send,
+    ServeBatch,
+    ServeBlock,
+    ServeChain,
+    StoreBatch,
+    StoreBlock,
+)
+from node.replica.inputs import Input
+from node.replica.recovered import ReplicaSetup
+from node.replica.replica import Replica
+from node.wire.ids import MemberId
+from node.wire.messages import BatchData, BlockData, Message
+from tests.sim.disk import ChainWrite, Disk, LogWrite
+from tests.support.fake_keys import FakeSigner, FakeVerifier
+from tests.support.networks import CREATED_MS, build_key
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+WALL_START_MS = CREATED_MS + 1_000
+
+
+class VoteSigner:
+    """Signs votes with a keyed hash, which is what takes the time; batches with the real node key."""
+
+    def __init__(self, world: "World", member: MemberId) -> None:
+        index = world.genesis.validator_index(member)
+        self._fake = None if index is None else FakeSigner(index)
+        self._key = build_key(member)
+
+    def sign(self, message: bytes) -> bytes:
+        if self._fake is not None and message.startswith(b"lotvine/vote"):
+            return self._fake.sign(message)
+        return self._key.sign(message)
+
+
+class SimNode:
+    """One member's node. effects_left: crash after so many more effects; None for never."""
+
+    def __init__(self, world: "World", member: MemberId) -> None:
+        self.world = world
+        self.member = member
+        self.disk = Disk(world.genesis)
+        self.replica: Replica | None = None
+        self.incarnation = 0
+        self.effects_left: int | None = None
+        self.sync_ms = (0, 3)
+        self.execute_ms = (0, 3)
+        self.check_ms = (0, 2)
+        self.skew_ms = 0
+        self.faults: list[ReportFault] = []
+        self.alarms: list[str] = []
+        self.evidence: list[ReportEvidence] = []
+        self.refused: list[Refused] = []
+        self.paused_until_ms = 0
+        self._signer = VoteSigner(world, member)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._queue: deque[Effect] = deque()
+        self._in_flight: tuple[list[ChainWrite], list[LogWrite]] = ([], [])
+        self._is_busy = False
+        self._executing: deque[Height] = deque()
+        self._wake_ms: int | None = None
+        self._mailbox: deque[Input] = deque()
+        self._tokens: dict[int, tuple[Digest, ...]] = {}
+
+    @property
+    def is_up(self) -> bool:
+        return self.replica is not None
+
+    # Life.
+
+    def start(self) -> None:
+        """Start from what is on disk, unless it runs already."""
+        if self.replica is not None:
+            return
+        world = self.world
+        self.incarnation += 1
+        self._reset()
+        self.effects_left = None
+        self.replica = Replica(
+            ReplicaSetup(world.genesis, self.member, self.incarnation.to_bytes(16, "big"), world.timing),
+            self.disk.recover(),
+            signer=self._signer,
+            verifier=FakeVerifier(),
+            now_ms=world.now_ms,
+            wall_ms=self.wall_ms,
+        )
+        world.checker.on_start(self.member, self.incarnation, self.disk.height)
+        for height in range(self.disk.state.height + 1, self.disk.height + 1):
+            self._execute_later(Height(height))
+        self.take(inputs.Started())
+        world.on_started(self)
+
+    def crash(self) -> None:
+        """Lose all that was not synced, but what the seed keeps of it: a prefix, in the order of the writes."""
+        if self.replica is None:
+            return
+        chance = self.world.random
+        chain, log = self._in_flight
+        if chain and chance.random() < 0.5:
+            self._write_chain(chain)
+            chain = []
+        if not chain and log:
+            self._write_log(log[: chance.randrange(len(log) + 1)])
+        self.replica = None
+        self._reset()
+        self.world.trace("crash", self.member)
+        self.world.on_stopped(self)
+
+    def _write_chain(self, writes: list[ChainWrite]) -> None:
+        self.disk.write_chain(writes)
+        for write in writes:
+            if isinstance(write, Finalized):
+                for final in write.blocks:
+                    self.world.checker.on_final(self.member, self.incarnation, final)
+
+    def _write_log(self, writes: list[LogWrite]) -> None:
+        self.disk.write_log(writes)
+        for write in writes:
+            if isinstance(write, Persist) and isinstance(write.record, Vote):
+                self.world.checker.on_logged(self.member, write.record)
+
+    @property
+    def wall_ms(self) -> int:
+        return WALL_START_MS + self.world.now_ms + self.skew_ms
+
+    # Inputs.
+
+    def later(self, delay: tuple[int, int], incoming: Input) -> None:
+        """Hand in something after a while, unless the node crashes before."""
+        incarnation = self.incarnation
+        self.world.after(
+            self.world.random.randint(*delay),
+            lambda: self.take(incoming) if self.incarnation == incarnation else None,
+        )
+
+    def take(self, incoming: Input) -> None:
+        """Hand an input to the replica."""
+        if self.replica is None:
+            return
+        if self._mailbox or self.world.now_ms < self.paused_until_ms:
+            self._mailbox.append(incoming)
+            return
+        self._step(incoming)
+
+    def _step(self, incoming: Input) -> None:
+        replica = self.replica
+        assert replica is not None
+        self._queue.extend(replica.step(incoming, self.world.now_ms, self.wall_ms))
+        self._pump()
+        if self.replica is replica:
+            self._set_alarm()
+
+    def pause(self, for_ms: int) -> None:
+        """Stop the process for a while; what comes meanwhile lies in its buffers."""
+        self.paused_until_ms = self.world.now_ms + for_ms
+        self.world.after(for_ms, self._resume)
+
+    def _resume(self) -> None:
+        # What has been received comes before what is due.
+        while self.replica is not None and self._mailbox and self.world.now_ms >= self.paused_until_ms:
+            self._step(self._mailbox.popleft())
+        if self.replica is not None:
+            self._wake_ms = None
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        assert self.replica is not None
+        deadline = self.replica.deadline_ms
+        if deadline is None:
+            return
+        at_ms = max(deadline, self.world.now_ms)
+        if self._wake_ms is None or at_ms < self._wake_ms:
+            self._wake_ms = at_ms
+            self.world.after(at_ms - self.world.now_ms, partial(self._on_alarm, self.incarnation, at_ms))
+
+    def _on_alarm(self, incarnation: int, at_ms: int) -> None:
+        if self.replica is None or incarnation != self.incarnation or self._wake_ms != at_ms:
+            return
+        self._wake_ms = None
+        if self.world.now_ms < self.paused_until_ms:
+            return
+        deadline = self.replica.deadline_ms
+        if deadline is not None and deadline <= self.world.now_ms:
+            self.take(inputs.TimerDue())
+        else:
+            self._set_alarm()
+
+    # Effects: all writes of what has gathered, two syncs, then the rest in order.
+
+    def _pump(self) -> None:
+        if self._is_busy or not self._queue:
+            return
+        group = list(self._queue)
+        self._queue.clear()
+        chain = [effect for effect in group if isinstance(effect, StoreBatch | StoreBlock | Finalized)]
+        log = [effect for effect in group if isinstance(effect, LogBatch | Persist)]
+        self._is_busy = True
+        self._in_flight = (chain, log)
+        incarnation = self.incarnation
+        chance = self.world.random
+        chain_ms = chance.randint(*self.sync_ms) if chain else 0
+        log_ms = chance.randint(*self.sync_ms) if log else 0
+
+        def write_chain() -> None:
+            if self._is_running(incarnation):
+                self._write_chain(chain)
+                self._in_flight = ([], log)
+                self.world.after(log_ms, write_log) if log_ms else write_log()
+
+        def write_log() -> None:
+            if self._is_running(incarnation):
+                self._write_log(log)
+                self._in_flight = ([], [])
+                self._is_busy = False
+                for effect in group:
+                    if self._is_running(incarnation):
+                        self._carry_out(effect)
+                self._pump()
+
+        self.world.after(chain_ms, write_chain) if chain_ms else write_chain()
+
+    def _is_running(self, incarnation: int) -> bool:
+        return self.replica is not None and self.incarnation == incarnation
+
+    def _carry_out(self, effect: Effect) -> None:
+        if self.effects_left is not None:
+            self.effects_left -= 1
+            if self.effects_left < 0:
+                self.crash()
+                return
+        world = self.world
+        world.trace(type(effect).__name__, self.member)
+        match effect:
+            case Send(member, message):
+                self._say(message)
+                world.send(self.member, member, message)
+            case Broadcast(message):
+                self._say(message)
+                for member in world.nodes:
+                    if member != self.member:
+                        world.send(self.member, member, message)
+            case StoreBatch() | StoreBlock() | LogBatch() | Persist():
+                pass
+            case CheckBatch(digest, encoded, node_key):
+                checked = (
+                    check_copy(encoded, network_id=world.genesis.network_id, node_key=node_key)
+                    if world.checks_batches
+                    else CheckedCopy(CopyVerdict.GOOD, decode_batch(encoded, world.genesis.network_id), "")
+                )
+                self.later(self.check_ms, inputs.BatchChecked(digest, checked))
+            case ServeBatch(member, tip):
+                batch = self.disk.batches.get(tip.digest)
+                if batch is not None:
+                    world.send(self.member, member, BatchData(batch.encoded))
+            case ServeBlock(member, digest):
+                block = self.disk.blocks.get(digest)
+                if block is not None:
+                    world.send(self.member, member, BlockData(block))
+            case ServeChain(member, first, last):
+                world.checker.note("chain served")
+                world.send(self.member, member, self.disk.chain(first, last))
+            case Finalized(blocks, _):
+                for final in blocks:
+                    world.trace(final.digest.hex(), self.member)
+                    self._execute_later(final.block.header.height)
+            case Accepted(token):
+                for transaction in self._tokens.pop(token):
+                    world.on_accepted(self.member, transaction)
+            case Refused():
+                self.refused.append(effect)
+                self._tokens.pop(effect.token)
+            case ReportFault():
+                self.faults.append(effect)
+                world.on_fault(self.member, effect)
+            case ReportEvidence():
+                self.evidence.append(effect)
+            case Alarm(why):
+                self.alarms.append(why)
+            case Halt(why):
+                world.on_halt(self.member, why)
+
+    def _say(self, message: Message) -> None:
+        self.world.checker.on_send(self.member, message, self.disk)
+        if isinstance(message, BatchData):
+            batch = decode_batch(message.batch, self.world.genesis.network_id)
+            self.world.checker.on_own_batch(self.member, batch, self.disk)
+
+    # Execution.
+
+    def _execute_later(self, height: Height) -> None:
+        self._executing.append(height)
+        if len(self._executing) == 1:
+            self._schedule_execution()
+
+    def _schedule_execution(self) -> None:
+        self.world.after(self.world.random.randint(*self.execute_ms), partial(self._execute, self.incarnation))
+
+    def _execute(self, incarnation: int) -> None:
+        if self.replica is None or incarnation != self.incarnation:
+            return
+        height = self._executing.popleft()
+        final = self.disk.finals[height - 1][0]
+        writes = apply_block(self.disk.state, final.block, self.disk.covered(height))
+        self.disk.state.write(writes)
+        self.disk.digests.append((height, writes.state_digest))
+        self.world.checker.on_executed(self.member, height, writes.state_digest)
+        if self._executing:
+            self._schedule_execution()
+        self.take(inputs.Executed(height, writes.state_digest))
+
+    # Clients.
+
+    def submit(self, count: int, *, size: int = 0) -> tuple[Digest, ...]:
+        """Submit so many new transactions in one request; return their ids, none if the node is down."""
+        if self.replica is None:
+            return ()
+        transactions = tuple(self.world.build_transaction(self, size=size) for _ in range(count))
+        token = self.world.next_number()
+        ids = tuple(transaction.id for transaction in transactions)
+        self._tokens[token] = ids
+        self.take(inputs.Submitted(token, transactions))
+        return ids
