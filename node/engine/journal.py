@@ -1,7 +1,7 @@
 """Groups of steps on their way to disk: all that they keep first, with one sync a store, then what they say.
 
-# Safety: what follows a write in a group is carried out only once the write is on disk (CONSENSUS 2.9.1); a group
-carries out nothing before the groups ahead of it have.
+# Safety: what follows a write in a group is carried out only once the write is on disk (docs/protocol.md,
+Durability); a group carries out nothing before the groups ahead of it have.
 """
 
 import time

@@ -4,7 +4,7 @@ A feed is a chain; a member that signs two batches of one seq makes it a tree. B
 is in a finalized cut. A held batch is *connected* when its links lead down to the final tip without a gap; batches
 fetched from the top down *float* until the gap is closed.
 
-Source: CONSENSUS.md section 5 of the project's notes, written out in docs/protocol.md.
+Source: docs/protocol.md, Feeds.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 # Safety: an `invalid` rests only on the block, its ancestors and the state at its executed height, so that all
 correct validators give the same verdict. While something is missing there is none.
-Source: CONSENSUS.md sections 2.3 and 2.7 of the project's notes, written out in docs/protocol.md.
+Source: docs/protocol.md, Agreement.
 """
 
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ def read_rows(folder: Path) -> list[tuple[bytes, bytes]]:
 
 
 def test_the_rebuilt_index_equals_the_one_that_grew(data: Path) -> None:
-    """All keys and values in order (DESIGN 2)."""
+    """All keys and values in order: the index is derived, never the truth."""
     grown = read_rows(data / "index")
     chain = open_chain(data / "chain", GENESIS)
     heights: list[int] = []

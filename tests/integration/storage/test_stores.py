@@ -106,7 +106,7 @@ def test_a_chain_that_went_back_in_time_is_found_out(paths: StorePaths, tmp_path
 
 
 def test_a_vote_log_that_went_back_in_time_is_found_out(paths: StorePaths, tmp_path: Path) -> None:
-    """An older copy is intact in itself; the chain knows how long it was (CONSENSUS 2.9.5)."""
+    """An older copy is intact in itself; the chain knows how long it was (docs/protocol.md, Durability)."""
     write_group(paths)
     shutil.copytree(paths.votes, tmp_path / "older")
     write_group(paths)

@@ -256,7 +256,7 @@ def on_start(*effects: Effect) -> Script:
 
 
 def test_a_vote_is_on_disk_before_it_is_sent() -> None:
-    """Block, then record, then sync, then the send (CONSENSUS 2.9.1)."""
+    """Block, then record, then sync, then the send (docs/protocol.md, Durability)."""
     bench = Bench(on_start(StoreBatch(BATCH), StoreBlock(BLOCK), Persist(VOTE), Broadcast(VOTE), Send(PEER, ASKING)))
     drive(bench, nothing)
     assert bench.journal == [

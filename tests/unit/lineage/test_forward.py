@@ -11,7 +11,7 @@ TEN = at(1, "10:00")
 
 
 def vessel(bad_time: int | Interval = TEN, member: str = "mill") -> Chronicle:
-    """LINEAGE example of interleaved draws: good flour 08:00, O1 09:00, bad flour 10:00, O2 11:00, O3 12:00."""
+    """Interleaved draws: good flour 08:00, O1 09:00, bad flour 10:00, O2 11:00, O3 12:00."""
     story = Chronicle()
     story.run({FLOUR: 50}, (), at(1, "08:00"), name="tank")
     story.run((), {lot("2", "O1"): 30}, at(1, "09:00"), name="tank")

@@ -69,7 +69,7 @@ def test_a_leaf_names_the_node_key_that_signed_it() -> None:
 
 
 def test_a_leaf_is_valid_from_a_day_before_to_weeks_after_its_issue() -> None:
-    """CONSENSUS clocks: a peer's clock an hour off must not cut a node off; renewal leaves three weeks."""
+    """A peer's clock an hour off must not cut a node off; renewal leaves three weeks."""
     leaf = issue_leaf(ALPHA, NOW)
     certificate = x509.load_pem_x509_certificate(leaf.pem)
     assert certificate.not_valid_before_utc == NOW - LEAF_BACKDATED

@@ -7,7 +7,7 @@ from node.wire.tags import Tag
 
 
 def test_messages_are_scraped_by_kind_and_direction() -> None:
-    """STYLE: label values come from enums."""
+    """Label values come from enums."""
     metrics = Metrics()
     sessions = SessionMetrics(metrics)
     for size in (100, 50):

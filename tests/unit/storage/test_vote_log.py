@@ -65,7 +65,7 @@ def fill_segments(folder: Path, views: int) -> VoteLog:
 
 
 def test_a_new_log_is_empty(tmp_path: Path) -> None:
-    """Only such a log may vote from view 1 (CONSENSUS 2.9.5)."""
+    """Only such a log may vote from view 1 (docs/protocol.md, Durability)."""
     create_vote_log(tmp_path / "votes", network_id=NETWORK, public_key=KEY)
     assert read_state(tmp_path / "votes") == LoggedState()
 
@@ -209,7 +209,7 @@ def test_records_below_the_floor_go_with_their_segments(tmp_path: Path) -> None:
 
 
 def test_no_segment_goes_before_its_floor_is_logged(tmp_path: Path) -> None:
-    """Votes are dropped only below a finalization that is on disk (CONSENSUS 2.9.1)."""
+    """Votes are dropped only below a finalization that is on disk (docs/protocol.md, Durability)."""
     folder = tmp_path / "votes"
     log = fill_segments(folder, 30)
     before = sorted(folder.iterdir())

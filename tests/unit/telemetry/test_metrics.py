@@ -10,7 +10,7 @@ PACKAGES = "api|consensus|engine|feed|intake|ledger|p2p|query|storage"
 
 
 def test_names_are_package_thing_and_unit() -> None:
-    """STYLE: package, thing, unit; counters end in total."""
+    """Names are package, thing, unit; counters end in total."""
     for metric in METRICS:
         assert re.fullmatch(rf"({PACKAGES})(_[a-z0-9]+)+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind == "counter")
