@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +63,17 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+async def wait_until(holds: Callable[[], Awaitable[bool]], what: str, *, seconds: float = READY_SECONDS) -> None:
+    """Return once it holds; fails after that many seconds, saying what was waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if await holds():
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain until {what}")
+        await asyncio.sleep(0.1)
 
 
 @dataclass
@@ -120,7 +131,7 @@ class NodeProcess:
 
     def kill(self) -> None:
         """End it as a power cut would: no handler runs, nothing is flushed."""
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         if self.process is not None:
             self.process.wait(timeout=STOP_SECONDS)
 
@@ -131,7 +142,7 @@ class NodeProcess:
 
     def ask_to_stop(self) -> None:
         """Send the signal that an operator or init system sends."""
-        self._signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
 
     def wait_stopped(self) -> int:
         """Return the exit code once it has ended."""
@@ -144,7 +155,8 @@ class NodeProcess:
             self.log.close()
             self.log = None
 
-    def _signal(self, number: signal.Signals) -> None:
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its process, if that lives."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)
 
