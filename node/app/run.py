@@ -34,6 +34,7 @@ from node.engine.start import open_engine
 from node.errors import StorageError
 from node.ledger.genesis import PROTOCOL_VERSION
 from node.ledger.state import WriteSet
+from node.lineage.readings import Readings
 from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
 from node.p2p.peers import PeerRecord
@@ -240,12 +241,13 @@ class _Life:
             clock=self._clock,
             executor=captures,
         )
+        readings = Readings(clock_tolerance_ms=genesis.parameters.clock_tolerance_ms)
         return Backends(
             network=status,
             capture=capture,
             transactions=transactions,
             ledger=LedgerQueries(stores.chain, stores.index, genesis, queries),
-            lineage=LineageQueries(QueryService(stores.index.reader), queries),
+            lineage=LineageQueries(QueryService(stores.index.reader, readings), queries),
         )
 
 

@@ -22,7 +22,7 @@ from node.lineage.answer import (
 )
 from node.lineage.containment import FOREVER_MS
 from node.lineage.custody import ask_whom
-from node.lineage.facts import Facts, amount_in
+from node.lineage.facts import Facts, Side
 from node.lineage.graph import EdgeKind, Graph, Reached
 from node.lineage.holdings import Reckoner, Step
 from node.lineage.items import ItemKind, read_item
@@ -152,12 +152,15 @@ class Assembler:
 
     def _made_amount(self, item: str) -> tuple[Decimal | None, str | None]:
         """Return what the item's makings state in all: of runs if there are any, else of Object events."""
+        amounts_of = self._facts.amounts.of
         made: tuple[list[tuple[Decimal | None, str | None]], ...] = ([], [])
         for row, role in self._timeline(item).entries:
+            if role & (ROLE_OUTPUT | ROLE_MADE) and read_item(item).single:
+                return Decimal(1), None
             if role & ROLE_OUTPUT:
-                made[0].append(amount_in(row.event.outputs, item))
+                made[0].append(amounts_of(row, Side.OUTPUTS, item))
             elif role & ROLE_MADE:
-                made[1].append(amount_in(row.event.goods, item))
+                made[1].append(amounts_of(row, Side.GOODS, item))
         amounts = made[0] or made[1]
         if len(amounts) == 1:
             return amounts[0] if amounts[0][0] is not None else (None, None)
@@ -261,7 +264,7 @@ class Assembler:
             timeline = self._timeline(item)
             if not timeline.complete:
                 continue
-            reckoner = Reckoner(item, self._facts.custody, self._facts.readings)
+            reckoner = Reckoner(item, self._facts)
             reckoner.run(timeline.entries, self._carried_steps(item, timeline))
             self._take_findings(item, reached, reckoner)
             for held in reckoner.held:

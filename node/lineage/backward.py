@@ -8,11 +8,12 @@ making of is an unknown, never an origin.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from consensus.types import Digest
 from node.epcis.model import EventType, Goods
 from node.lineage.containment import FOREVER_MS, Stay
 from node.lineage.custody import NOBODY, Holder, build_holder
-from node.lineage.facts import Facts, amount_in
-from node.lineage.graph import Edge, EdgeKind, Graph, Reached
+from node.lineage.facts import Facts, Side, amount_in
+from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph, Reached
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.readings import Movement
@@ -56,6 +57,7 @@ class BackwardWalk:
         self._uses: dict[Vertex, Use] = {}
         self._next: dict[Vertex, None] = {}
         self._carried: set[tuple[str, int, int, str | None]] = set()
+        self._runs: dict[tuple[str | Digest, str, str, str | None], tuple[int, int, int]] = {}
 
     def run(self, items: Iterable[str]) -> None:
         """Walk from `items` until nothing new is reached, or a limit."""
@@ -158,9 +160,22 @@ class BackwardWalk:
                 reached.origin = True
             return
         reached.made_rows[event.event_digest] = row
+        run = (*self._facts.timelines.run_of(row), row.member, use.clock)
+        drawn_ms, used_ms, links = self._runs.get(run, (-FOREVER_MS, -FOREVER_MS, 0))
+        hi_ms = event.time.hi_ms
+        if links >= RUN_LINKS_MAX and hi_ms <= drawn_ms and use.hi_ms <= used_ms:
+            # All its inputs are found, from an output drawn no earlier: what is left are links alone.
+            graph.warn("run_links_left_out", item, row)
+            return
+        links += self._take(item, row, use)
+        self._runs[run] = (max(drawn_ms, hi_ms), max(used_ms, use.hi_ms), links)
+
+    def _take(self, item: str, row: EventRow, use: Use) -> int:
+        """Reach what a run had taken in when it gave the item; return how many links that made."""
         single = read_item(item).single
-        hi_ms, clock = event.time.hi_ms, row.member
+        hi_ms, clock = row.event.time.hi_ms, row.member
         slack_ms = self._facts.readings.slack_ms
+        links = 0
         found = False
         for taken in self._facts.timelines.inputs_of_run(row):
             time = taken.event.time
@@ -173,8 +188,10 @@ class BackwardWalk:
                 if goods.item == item and single:
                     continue  # The same piece goes on: its other makings are looked at anyway.
                 self._to_input(item, goods, taken, row, given)
+                links += 1
         if not found:
-            graph.know_not(item, "run_without_inputs", self._facts.custody.holder_of(row), row)
+            self._graph.know_not(item, "run_without_inputs", self._facts.custody.holder_of(row), row)
+        return links
 
     def _to_input(self, item: str, goods: Goods, taken: EventRow, row: EventRow, use: Use) -> None:
         at = ""
@@ -206,10 +223,11 @@ class BackwardWalk:
         if not outputs:
             return False
         single = read_item(item).single
-        amount = amount_in(entry.row.event.goods, item)
+        amount = self._facts.amounts.of(entry.row, Side.GOODS, item)
         key = custody.run_key(entry.row)
         return any(
-            custody.run_key(row) == key and (single or amount_in(row.event.outputs, item) == amount) for row in outputs
+            custody.run_key(row) == key and (single or self._facts.amounts.of(row, Side.OUTPUTS, item) == amount)
+            for row in outputs
         )
 
     def _to_contents(self, unit: str, use: Use) -> bool:
@@ -326,4 +344,7 @@ def _each_once(goods: tuple[Goods, ...]) -> tuple[Goods, ...]:
     """Return goods with several lines of one item made one."""
     if len(goods) < 2 or len({one.item for one in goods}) == len(goods):
         return goods
-    return tuple([Goods(item, *amount_in(goods, item)) for item in dict.fromkeys(one.item for one in goods)])
+    lines: dict[str, list[Goods]] = {}
+    for one in goods:
+        lines.setdefault(one.item, []).append(one)
+    return tuple([Goods(item, *amount_in(listed, item)) for item, listed in lines.items()])

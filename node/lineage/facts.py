@@ -3,14 +3,53 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import IntEnum
+from typing import Final
 
-from consensus.types import Height
+from consensus.types import Digest, Height
 from node.epcis.model import Goods
 from node.lineage.containment import Containment
 from node.lineage.custody import Custody
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
+from node.lineage.records import EventRow
 from node.lineage.timeline import Timelines
+
+_SHORT_LIST: Final = 8
+"""Lists up to this length are looked through; longer ones are read into a table once."""
+
+
+class Side(IntEnum):
+    """Which of an event's lists."""
+
+    GOODS = 0
+    INPUTS = 1
+    OUTPUTS = 2
+
+
+Amount = tuple[Decimal | None, str | None]
+
+
+class Amounts:
+    """How much of an item an event lists; a long list is read once, not once for each of its items."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[Digest, Side], dict[str, Amount]] = {}
+
+    def of(self, row: EventRow, side: Side, item: str) -> Amount:
+        """Return amount and unit, summed over lines where units agree; unknown if one line is, or there is none."""
+        event = row.event
+        goods = event.inputs if side is Side.INPUTS else event.outputs if side is Side.OUTPUTS else event.goods
+        if len(goods) <= _SHORT_LIST:
+            return amount_in(goods, item)
+        key = (event.event_digest, side)
+        table = self._tables.get(key)
+        if table is None:
+            lines: dict[str, list[Goods]] = {}
+            for line in goods:
+                lines.setdefault(line.item, []).append(line)
+            table = self._tables[key] = {name: amount_in(listed, name) for name, listed in lines.items()}
+        return table.get(item, (None, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +61,7 @@ class Facts:
     custody: Custody
     timelines: Timelines
     containment: Containment
+    amounts: Amounts
     known_at: Height
 
 
@@ -29,10 +69,10 @@ def open_facts(reader: LineageReader, readings: Readings, *, as_of_ms: int | Non
     """Return readers that see no event after `as_of_ms` and no entry above `known_at`."""
     custody = Custody(reader, readings, known_at=known_at)
     timelines = Timelines(reader, custody, as_of_ms=as_of_ms, known_at=known_at)
-    return Facts(reader, readings, custody, timelines, Containment(timelines), known_at)
+    return Facts(reader, readings, custody, timelines, Containment(timelines), Amounts(), known_at)
 
 
-def amount_in(goods: Iterable[Goods], item: str) -> tuple[Decimal | None, str | None]:
+def amount_in(goods: Iterable[Goods], item: str) -> Amount:
     """Return how much of `item` the goods list, summed where units agree; unknown if one line is."""
     total: Decimal | None = None
     uom: str | None = None

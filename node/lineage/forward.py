@@ -8,10 +8,11 @@ later on is looked at again, so the result is the same in whatever order the ite
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from consensus.types import Digest
 from node.epcis.model import EventType
 from node.lineage.containment import FOREVER_MS, Stay
-from node.lineage.facts import Facts, amount_in
-from node.lineage.graph import Edge, EdgeKind, Graph
+from node.lineage.facts import Facts, Side
+from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.readings import Movement
@@ -59,6 +60,8 @@ class ForwardWalk:
         self._next: dict[Vertex, None] = {}
         self._carried: set[tuple[str, int, int, str | None]] = set()
         self._carriers: dict[tuple[str, int, int, str | None], None] = {}
+        self._runs: dict[tuple[str | Digest, str, str | None], tuple[int, int]] = {}
+        self._class_rows: dict[str, dict[str, list[EventRow]]] = {}
 
     def run(self, items: Iterable[str]) -> None:
         """Walk from `items` until nothing new is reached, or a limit."""
@@ -145,7 +148,22 @@ class ForwardWalk:
         """Follow a use to every output of its run that was not certainly drawn before it."""
         lo_ms, clock = self._later(row, taint)
         use = Taint(lo_ms, clock, FOREVER_MS, siblings=True)
-        amount, uom = amount_in(row.event.inputs, item)
+        run = (*self._facts.timelines.run_of(row), clock)
+        done_ms, links = self._runs.get(run, (FOREVER_MS, 0))
+        # By one clock the use is what bounds the outputs; by two, the taint may bound them too.
+        two_bounds = row.event.transformation_id is not None and row.member != taint.clock
+        if links >= RUN_LINKS_MAX and (min(lo_ms, taint.lo_ms) if two_bounds else lo_ms) >= done_ms:
+            # All its outputs are found, from an input that came no later: what is left are links alone.
+            self._graph.warn("run_links_left_out", item, row)
+            return
+        bound_ms = max(lo_ms, taint.lo_ms) if two_bounds else lo_ms
+        self._runs[run] = (min(done_ms, bound_ms), links + self._give(item, row, taint, use))
+
+    def _give(self, item: str, row: EventRow, taint: Taint, use: Taint) -> int:
+        """Reach the outputs of a use; return how many links that made."""
+        lo_ms, clock = use.lo_ms, use.clock
+        links = 0
+        amount, uom = self._facts.amounts.of(row, Side.INPUTS, item)
         for output in self._facts.timelines.outputs_of_run(row):
             if output is not row and (self._is_before(output, use) or self._is_before(output, taint)):
                 continue
@@ -158,6 +176,8 @@ class ForwardWalk:
                 if self._reach(Vertex(goods.item, carrier=False, at=""), given):
                     edge = Edge(output, goods.item, input_row=input_row, amount=amount, uom=uom)
                     self._graph.link(item, goods.item, EdgeKind.MADE, edge)
+                    links += 1
+        return links
 
     def _to_serials(self, lot: str, row: EventRow, taint: Taint) -> None:
         """A lot's serials are the lot: from where an event made them of it."""
@@ -181,14 +201,12 @@ class ForwardWalk:
             if lot is None:
                 continue
             entries = self._facts.timelines.of_item(lot).entries
-            draws = [
-                entry.row for entry in entries if entry.role & ROLE_INPUT and not self._is_before(entry.row, taint)
-            ]
-            if draws and self._reach(
+            draw = next((row for row, role in entries if role & ROLE_INPUT and not self._is_before(row, taint)), None)
+            if draw is not None and self._reach(
                 Vertex(lot, carrier=False, at=""), Taint(taint.lo_ms, taint.clock, FOREVER_MS, siblings=False)
             ):
                 self._graph.link(item, lot, EdgeKind.INSTANCE, Edge(made, lot))
-                self._graph.warn("serial_in_lot_stock", item, draws[0])
+                self._graph.warn("serial_in_lot_stock", item, draw)
 
     def _to_carriers(self, item: str, timeline: Timeline, taint: Taint) -> None:
         """What happens to a unit happens to what is in it then."""
@@ -250,19 +268,28 @@ class ForwardWalk:
         facts = read_item(item)
         if facts.kind not in (ItemKind.LOT, ItemKind.SERIAL) or facts.product is None:
             return
-        named = self._facts.timelines.of_item(facts.product).entries
+        named = self._rows_of_class(facts.product)
         if not named:
             return
         run_key = self._facts.custody.run_key
-        custodians = {run_key(row) for row, _role in timeline.entries if not self._is_before(row, taint)}
-        for row, role in named:
-            at = run_key(row)
-            if at not in custodians or self._is_before(row, taint) or role & ROLE_OUTPUT or role & ROLE_MADE:
+        for at in sorted({run_key(row) for row, _role in timeline.entries if not self._is_before(row, taint)}):
+            row = next((row for row in named.get(at, ()) if not self._is_before(row, taint)), None)
+            if row is None:
                 continue
             lo_ms, clock = self._later(row, taint)
             if self._reach(Vertex(facts.product, carrier=False, at=at), Taint(lo_ms, clock, FOREVER_MS, siblings=True)):
                 self._graph.link(item, facts.product, EdgeKind.CLASS, Edge(row, facts.product))
                 self._graph.warn("class_without_lot", facts.product, row)
+
+    def _rows_of_class(self, product: str) -> dict[str, list[EventRow]]:
+        """Return the events that name a product without lot, but those that make it, by custodian, in order of time."""
+        rows = self._class_rows.get(product)
+        if rows is None:
+            rows = self._class_rows[product] = {}
+            for row, role in self._facts.timelines.of_item(product).entries:
+                if not role & (ROLE_OUTPUT | ROLE_MADE):
+                    rows.setdefault(self._facts.custody.run_key(row), []).append(row)
+        return rows
 
     def _follow_class(self, vertex: Vertex, row: EventRow, taint: Taint) -> None:
         """Follow goods named by product alone to whom they were sent."""

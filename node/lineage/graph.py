@@ -7,7 +7,7 @@ same facts give the same graph in whatever order they arrived.
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consensus.types import Digest
 from node.lineage.containment import FOREVER_MS
@@ -83,6 +83,10 @@ class Oddity:
     item: str
     row: EventRow | None
     other: EventRow | None = None
+
+
+RUN_LINKS_MAX: Final = 20_000
+"""Links of one run that are listed one by one; its items are all found, however many links there are."""
 
 
 class Graph:

@@ -67,7 +67,7 @@ class Timelines:
         self._whole = as_of_ms is None and known_at >= reader.height
         self._rows: dict[EventRef, EventRow] = {}
         self._timelines: dict[tuple[str, bool], Timeline] = {}
-        self._runs: dict[tuple[PostingKind, str], dict[str, tuple[Entry, ...]]] = {}
+        self._runs: dict[tuple[PostingKind, str], dict[str, list[EventRow]]] = {}
 
     def of_item(self, item: str, *, length_max: int | None = None) -> Timeline:
         """Return the timeline of an item.
@@ -102,12 +102,15 @@ class Timelines:
         runs = self._runs.get((kind, run))
         if runs is None:
             # One name may serve several firms: events with one (transformationID, custodian) are one run.
-            groups: dict[str, list[Entry]] = {}
+            runs = self._runs[kind, run] = {}
             for entry in self._settle(self._filed(kind, run), complete=True).entries:
-                groups.setdefault(self._custody.run_key(entry.row), []).append(entry)
-            runs = {key: tuple(entries) for key, entries in groups.items()}
-            self._runs[kind, run] = runs
-        return [entry.row for entry in runs.get(self._custody.run_key(row), ())]
+                runs.setdefault(self._custody.run_key(entry.row), []).append(entry.row)
+        return runs.get(self._custody.run_key(row), ())
+
+    def run_of(self, row: EventRow) -> tuple[str | Digest, str]:
+        """Return what tells the run of an event from all others."""
+        run = row.event.transformation_id
+        return (row.event.event_digest, "") if run is None else (run, self._custody.run_key(row))
 
     def _filed(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         postings = self._reader.postings_of(kind, key)

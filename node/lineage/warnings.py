@@ -16,6 +16,7 @@ MESSAGES: Final[dict[str, str]] = {
     "overdrawn": "More was taken from a holding than the record put there.",
     "no_source": "Goods appear without a record of where they came from.",
     "receipt_without_shipment": "Goods were received that no recorded shipment sent there.",
+    "run_links_left_out": "A run has very many links: its items are all here, but not every link between them.",
     "serial_in_lot_stock": "A piece is part of its lot's stock: what was drawn by the lot's code may have been it.",
     "told_twice": "One member reported the same event more than once: each counts, unless pieces or papers are equal.",
     "unpacked_without_packing": "Something was taken out of a unit that was never recorded to be put in.",

@@ -55,8 +55,9 @@ def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]
         yield from _list("nothing was made of", [tree.name(item) for item in answer.destinations])
     short = {item.id: item_words(item, with_quantity=False) for item in answer.items}
     yield from _list("last known with", [f"{short[one.item]}: {_holder_words(one)}" for one in answer.holders])
+    names = _party_names(answer)
     unknowns = [
-        f"{short.get(one.item, one.item)}: {REASONS.get(one.reason, one.reason)}; ask {one.ask}"
+        f"{short.get(one.item, one.item)}: {REASONS.get(one.reason, one.reason)}; ask {names.get(one.ask, one.ask)}"
         for one in answer.unknowns
     ]
     yield from _list("not known", unknowns)
@@ -86,6 +87,10 @@ class _Tree:
     def _is_carrier(self, item: str) -> bool:
         found = self._items.get(item)
         return found is not None and found.role == "carrier"
+
+    def _is_unit(self, item: str) -> bool:
+        found = self._items.get(item)
+        return found is not None and found.kind == "unit"
 
     def name(self, item: str) -> str:
         """Return an item in words."""
@@ -128,7 +133,7 @@ class _Tree:
         edge = step.edge
         event = self._events.get(edge.input_event or edge.event)
         parts = []
-        if edge.quantity is not None:
+        if edge.quantity is not None and not self._is_unit(edge.source):
             parts.append(amount_words(edge.quantity, edge.uom) + (" packed" if edge.kind == "packed" else " used"))
         if event is not None:
             parts.append(event_words(event))
@@ -182,6 +187,18 @@ def amount_words(quantity: str, uom: str | None) -> str:
 def time_words(time: str) -> str:
     """Return a time as sent, to the minute."""
     return time[:16].replace("T", " ")
+
+
+def _party_names(answer: Answer) -> dict[str, str]:
+    """Return what the answer calls those it says to ask: a party by its name, else "the party at" a place's name."""
+    names: dict[str, str] = {}
+    stated: list[AnswerEvent | AnswerHolder] = [*answer.events, *answer.holders]
+    for one in stated:
+        if one.party is not None and one.party_name is not None:
+            names[one.party] = one.party_name
+        if one.place is not None and one.place_name is not None:
+            names[f"the party at {one.place}"] = f"the party at {one.place_name}"
+    return names
 
 
 def _holder_words(holder: AnswerHolder) -> str:

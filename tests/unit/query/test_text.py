@@ -3,7 +3,7 @@
 from node.epcis.model import MasterKind, MasterRecord
 from node.query.text import amount_words, render_trace
 from tests.support.chronicle import Chronicle
-from tests.support.events import at, lot, place, product_class, serial, unit
+from tests.support.events import at, lot, party, place, product_class, serial, unit
 from tests.support.memory_index import build_master
 
 FLOUR, DOUGH, BREAD, CAKE = lot("1", "F1"), lot("2", "D"), lot("3", "B"), lot("4", "C")
@@ -96,6 +96,26 @@ def test_warnings_and_unknowns_are_in_words() -> None:
     assert "worth a look:" in text
     assert "moved here without a record; ask the party at" in text
     assert place(4) in text
+
+
+def test_who_is_to_be_asked_is_named_where_master_data_name_him() -> None:
+    """A party's id says nothing to a person."""
+    story = Chronicle()
+    story.name_place(4, 4)
+    story.masters.append(build_master(MasterRecord(MasterKind.PARTY, party(4), (("name", "Corner shop"),)), 1))
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.see({FLOUR: 5}, at(1, "09:00"), at=4)
+    assert any(line.endswith("ask Corner shop") for line in render_trace(story.forward(FLOUR)))
+
+
+def test_unit_in_a_unit_has_no_pieces() -> None:
+    """A pallet is a pallet, not one piece of something."""
+    story = Chronicle()
+    story.pack(unit(1), {FLOUR: 5}, at(1, "08:00"))
+    story.pack(unit(2), [unit(1)], at(1, "09:00"))
+    text = "\n".join(render_trace(story.forward(FLOUR)))
+    assert "5 kg packed" in text
+    assert "piece" not in text
 
 
 def test_amounts_are_in_the_units_words() -> None:
