@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -39,6 +40,40 @@ def run_sandbox(folder: Path) -> dict[str, Any]:
     assert time.monotonic() - began < 60
     outcome: dict[str, Any] = json.loads(result.stdout)
     return outcome
+
+
+def test_a_sandbox_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It says what to try next, that works, and Ctrl-C ends all five processes."""
+    net = tmp_path / "net"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "node.cli", "sandbox", "--dir", str(net), "--base-port", str(free_base_port())],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Logs:"):
+                break
+        (words,) = [line.split() for line in lines if " trace back " in line]
+        trace = [sys.executable, "-m", "node.cli", "trace", "back", words[3].strip("'"), *words[4:]]
+        answer = subprocess.run(
+            trace, capture_output=True, text=True, check=False, timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert "origins:" in answer.stdout
+        nodes = [int((net / member / "LOCK").read_text()) for member in MEMBERS]
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read().endswith("Stopped.\n")
+        assert process.wait(timeout=30) == 0
+        for node in nodes:
+            with pytest.raises(ProcessLookupError):
+                os.kill(node, 0)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def ask(home: Home, item: str, direction: Direction) -> Answer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One question's answer at each node. taken_ms: by the clock of who asked."""
+    """One question's answer at each node. taken_ms: by the clock of who asked, the median of the nodes."""
 
     by_member: dict[str, TraceResult]
     raw: bytes
@@ -138,13 +139,13 @@ async def _ask(firms: Sequence[RunningFirm], story: Story) -> Outcome:
 
 
 async def _trace(firms: Sequence[RunningFirm], method: str, item: str) -> Answers:
-    answers, raw, taken = {}, b"", 0.0
+    answers, raw, taken = {}, b"", []
     for firm in firms:
         began = time.perf_counter()
         raw = await firm.client.call_raw(method, {"item": item})
-        taken = max(taken, (time.perf_counter() - began) * 1000)
+        taken.append((time.perf_counter() - began) * 1000)
         answers[firm.member] = msgspec.json.decode(raw, type=TraceResult)
-    return Answers(answers, raw, taken)
+    return Answers(answers, raw, statistics.median(taken))
 
 
 def render_outcome(outcome: Outcome) -> list[str]:
