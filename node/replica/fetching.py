@@ -16,6 +16,9 @@ from node.wire.messages import BatchRequest, BlockRequest
 
 OPEN_PER_PEER_MAX: Final = 8
 OPEN_MAX: Final = 64
+OPEN_AGAIN_MAX: Final = OPEN_MAX // 2
+"""What was asked for in vain leaves so much room to what was not asked for yet: it may not exist at all."""
+
 ASK_AGAIN_MS: Final = 300
 ASK_AGAIN_MS_MAX: Final = 5_000
 OPEN_MS_MAX: Final = 6_000
@@ -166,6 +169,9 @@ class Fetcher:
             digest = queue.popleft()
             want = self._wants.get(digest)
             if want is None or not want.is_ready:
+                continue
+            if want.asked and self._open_count >= OPEN_AGAIN_MAX:
+                queue.append(digest)
                 continue
             want.is_ready = False
             if self._is_over(digest, want, now_ms):

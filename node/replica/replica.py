@@ -25,7 +25,7 @@ from consensus.messages import (
     payload_digest,
 )
 from consensus.scheme import Signer, Verifier
-from consensus.types import Digest, Height
+from consensus.types import Digest, Height, View
 from node.feed.acknowledged import Acknowledged
 from node.feed.feeds import Feeds
 from node.feed.own import OwnFeed
@@ -253,10 +253,10 @@ class Replica:
             case inputs.PeerDown(member):
                 self._on_peer_down(member)
             case inputs.Started():
-                self._to_core.append(core_inputs.Started())
-                self._run_core()
+                # Safety: what the status will show of our own feed must be on record before.
                 self._traffic.recover_own(self._recovered.own_logged)
                 self._recovered = Recovered()
+                self._to_core.append(core_inputs.Started())
                 self._is_dirty = True
             case inputs.Shutdown():
                 self._traffic.stop()
@@ -439,6 +439,7 @@ class Replica:
                 self._timers.set(timer, view, at_ms)
             case core_effects.CancelTimers(view):
                 self._timers.cancel(view)
+                self._abandon(view)
             case core_effects.FetchBody(digest, hints):
                 members = tuple(self._membership.member_at(hint) for hint in hints)
                 self._on_settled(self._bodies.want_body(digest, members))
@@ -535,6 +536,17 @@ class Replica:
             self._moment.out.append(Alarm(f"block {digest.hex()} is invalid: {why}"))
             self._bodies.drop(digest)
         self._to_core.append(core_inputs.Judged(digest, why is None))
+
+    def _abandon(self, view: View) -> None:
+        """Stop judging what was proposed before `view`, which we have just left ourselves.
+
+        Else a leader that names batches that do not exist would have us ask for them for ever. What of it gets
+        certified all the same, the core asks for by name.
+        """
+        for digest, request in tuple(self._judging.items()):
+            if request.proposal.view < view:
+                del self._judging[digest]
+                self._bodies.drop(digest)
 
     # Finality.
 
