@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from consensus.types import Digest, Height
+from node.clock import Clock
 from node.p2p.errors import Refusal
 from node.p2p.framing import ChunkReader, Frame
 from node.p2p.inbox import Arrival, FrameReceived
@@ -79,6 +80,7 @@ def build_network(
     key_of: str | None = None,
     metrics: CountingMetrics | None = None,
     height: Callable[[], Height] = lambda: Height(0),
+    clock: Clock | None = None,
 ) -> Network:
     """A node's p2p part; it listens once it is entered."""
     return Network(
@@ -87,6 +89,7 @@ def build_network(
         peers=tuple(peers),
         height=height,
         metrics=metrics or CountingMetrics(),
+        clock=clock,
     )
 
 

@@ -1,13 +1,18 @@
 """Sessions over real sockets on loopback: frames flow, and one session stands for each pair."""
 
 import asyncio
+import datetime
+import errno
 import socket
 
 import pytest
+import structlog
 
 from consensus.errors import InvariantError
 from consensus.types import Height
+from node.clock import SystemClock
 from node.errors import ConfigError
+from node.p2p.certificates import LEAF_RENEWED_AFTER
 from node.p2p.errors import Refusal
 from node.p2p.inbox import FrameReceived, PeerDown, PeerUp
 from node.p2p.limits import Budget
@@ -282,6 +287,58 @@ def test_an_error_of_our_own_is_not_swallowed() -> None:
                 async with build_network("alpha", [build_record("beta", beta.address)], height=broken):
                     await asyncio.sleep(10)
             assert ended.group_contains(InvariantError, match="no height")
+
+    asyncio.run(scenario())
+
+
+class SteppedClock(SystemClock):
+    """The machine's clocks, the wall's set back by some time until it is set right."""
+
+    def __init__(self, behind: datetime.timedelta) -> None:
+        self.behind = behind
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() - int(self.behind.total_seconds() * 1000)
+
+
+def test_a_leaf_is_renewed_in_the_running_node() -> None:
+    """It runs for months without a restart; sessions that stand stay, and new ones show the new leaf."""
+
+    async def scenario() -> None:
+        clock = SteppedClock(LEAF_RENEWED_AFTER + datetime.timedelta(minutes=1))
+        async with build_network("beta", [build_record("alpha")], clock=clock) as beta:
+            async with build_network("alpha", [build_record("beta", beta.address)]) as alpha:
+                await until(lambda: is_connected(alpha, "beta"), "alpha is connected")
+                with structlog.testing.capture_logs() as logs:
+                    clock.behind = datetime.timedelta(0)
+                    await until(lambda: [each["event"] for each in logs] == ["session certificate renewed"], "renewed")
+                assert is_connected(alpha, "beta")
+            async with build_network("alpha", [build_record("beta", beta.address)]) as alpha:
+                await until(lambda: is_connected(alpha, "beta"), "alpha is connected again")
+
+    asyncio.run(scenario())
+
+
+def test_a_node_without_file_descriptors_accepts_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client waits in the backlog; the accept loop does not die."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        accept = loop.sock_accept
+        failures = [OSError(errno.EMFILE, "Too many open files")]
+
+        async def accept_or_fail(listener: socket.socket) -> tuple[socket.socket, tuple[str, int]]:
+            if failures:
+                raise failures.pop()
+            return await accept(listener)
+
+        monkeypatch.setattr(loop, "sock_accept", accept_or_fail)
+        async with (
+            build_network("beta", [build_record("alpha")]) as beta,
+            build_network("alpha", [build_record("beta", beta.address)]) as alpha,
+        ):
+            await until(lambda: is_connected(alpha, "beta"), "alpha is connected")
+            assert not failures
 
     asyncio.run(scenario())
 
