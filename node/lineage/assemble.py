@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from consensus.types import Digest, Height
+from consensus.types import Digest
 from node.epcis.model import Action, Event, EventType, Goods
 from node.lineage.answer import (
     Answer,
@@ -26,7 +26,6 @@ from node.lineage.facts import Facts, Side
 from node.lineage.graph import EdgeKind, Graph, Reached
 from node.lineage.holdings import Reckoner, Step
 from node.lineage.items import ItemKind, read_item
-from node.lineage.reader import LineageReader
 from node.lineage.readings import RULES_VERSION, Movement
 from node.lineage.records import ROLE_CHILD, ROLE_ENDED, ROLE_INPUT, ROLE_MADE, ROLE_OUTPUT, ROLE_SEEN, EventRow
 from node.lineage.timeline import Timeline
@@ -107,7 +106,10 @@ class Assembler:
         while level:
             found: list[str] = []
             for item in sorted(level):
-                for other, event in sorted(neighbours.get(item, ())):
+                beside = neighbours.get(item)
+                if beside is None:
+                    continue
+                for other, event in sorted(beside) if len(beside) > 1 else beside:
                     if other not in depths:
                         depths[other] = depths[item] + 1
                         causes[other] = AnswerCause(item, event.hex())
@@ -365,33 +367,13 @@ class Assembler:
     def _name(self, subject: str | None) -> str | None:
         """Return what master data call a place or party, looked up once."""
         if subject not in self._names:
-            self._names[subject] = self._name_of(subject, NAME_ATTRIBUTES)
+            self._names[subject] = self._facts.masters.name_of(subject, NAME_ATTRIBUTES)
         return self._names[subject]
 
     def _product_name(self, product: str | None) -> str | None:
         if product not in self._product_names:
-            self._product_names[product] = self._name_of(product, PRODUCT_ATTRIBUTES)
+            self._product_names[product] = self._facts.masters.name_of(product, PRODUCT_ATTRIBUTES)
         return self._product_names[product]
-
-    def _name_of(self, subject: str | None, attributes: tuple[str, ...]) -> str | None:
-        return name_of(self._facts.reader, subject, attributes, known_at=self._facts.known_at)
-
-
-def name_of(reader: LineageReader, subject: str | None, attributes: tuple[str, ...], *, known_at: Height) -> str | None:
-    """Return what master data call a product, place or party: by the first attribute that anyone states.
-
-    Of several statements the least: the same at every node.
-    """
-    if subject is None:
-        return None
-    found: list[tuple[int, str]] = [
-        (attributes.index(name), value)
-        for row in reader.master_of(subject)
-        if row.ref.height <= known_at
-        for name, value in row.record.attributes
-        if name in attributes
-    ]
-    return min(found)[1] if found else None
 
 
 @lru_cache(maxsize=1 << 14)

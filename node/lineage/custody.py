@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from consensus.types import Digest, Height
 from node.epcis.identifiers import identify, site_of
-from node.epcis.model import Event
+from node.epcis.model import Event, MasterRecord
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Movement, Readings
 from node.lineage.records import EventRow
@@ -40,13 +40,45 @@ def build_holder(party: str | None, place: str | None) -> Holder:
     return Holder(party, place, site, site or party or "")
 
 
+class Masters:
+    """Master data for one question: what stood at its height, each subject read once."""
+
+    def __init__(self, reader: LineageReader, *, known_at: Height) -> None:
+        self._reader = reader
+        self._known_at = known_at
+        self._records: dict[str, tuple[MasterRecord, ...]] = {}
+
+    def of(self, subject: str) -> tuple[MasterRecord, ...]:
+        """Return what the members state of a product, place or party, by member."""
+        records = self._records.get(subject)
+        if records is None:
+            rows = self._reader.master_of(subject)
+            records = tuple([row.record for row in rows if row.ref.height <= self._known_at])
+            self._records[subject] = records
+        return records
+
+    def name_of(self, subject: str | None, attributes: tuple[str, ...]) -> str | None:
+        """Return what master data call a product, place or party: by the first attribute that anyone states.
+
+        Of several statements the least: the same at every node.
+        """
+        if subject is None:
+            return None
+        found: list[tuple[int, str]] = [
+            (attributes.index(name), value)
+            for record in self.of(subject)
+            for name, value in record.attributes
+            if name in attributes
+        ]
+        return min(found)[1] if found else None
+
+
 class Custody:
     """Custodians and places for one question; remembers the parties of places."""
 
-    def __init__(self, reader: LineageReader, readings: Readings, *, known_at: Height) -> None:
-        self._reader = reader
+    def __init__(self, masters: Masters, readings: Readings) -> None:
+        self._masters = masters
         self._readings = readings
-        self._known_at = known_at
         self._parties: dict[str, str | None] = {}
         self._read: dict[Digest, tuple[Movement, Holder]] = {}
         self._holders: dict[str, Holder] = {}
@@ -120,7 +152,9 @@ class Custody:
         return self._parties[place]
 
     def _read_party(self, place: str) -> str | None:
-        records = [row.record for row in self._reader.master_of(place) if row.ref.height <= self._known_at]
+        records = self._masters.of(place)
+        if not records:
+            return None
         for attribute in _PARTY_ATTRIBUTES:
             stated = {
                 identify(value).id for record in records for name, value in record.attributes if name == attribute

@@ -9,7 +9,7 @@ from typing import Final
 from consensus.types import Digest, Height
 from node.epcis.model import Goods
 from node.lineage.containment import Containment
-from node.lineage.custody import Custody
+from node.lineage.custody import Custody, Masters
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow
@@ -58,6 +58,7 @@ class Facts:
 
     reader: LineageReader
     readings: Readings
+    masters: Masters
     custody: Custody
     timelines: Timelines
     containment: Containment
@@ -67,9 +68,10 @@ class Facts:
 
 def open_facts(reader: LineageReader, readings: Readings, *, as_of_ms: int | None, known_at: Height) -> Facts:
     """Return readers that see no event after `as_of_ms` and no entry above `known_at`."""
-    custody = Custody(reader, readings, known_at=known_at)
+    masters = Masters(reader, known_at=known_at)
+    custody = Custody(masters, readings)
     timelines = Timelines(reader, custody, as_of_ms=as_of_ms, known_at=known_at)
-    return Facts(reader, readings, custody, timelines, Containment(timelines), Amounts(), known_at)
+    return Facts(reader, readings, masters, custody, timelines, Containment(timelines), Amounts(), known_at)
 
 
 def amount_in(goods: Iterable[Goods], item: str) -> Amount:

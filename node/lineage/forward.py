@@ -83,18 +83,17 @@ class ForwardWalk:
 
     def _reach(self, vertex: Vertex, taint: Taint) -> bool:
         """Note that the item can be tainted from then; return whether it is in the answer."""
+        old = self._taints.get(vertex)
+        if old is not None:
+            clock = old.clock if old.clock == taint.clock else None
+            joined = Taint(min(old.lo_ms, taint.lo_ms), clock, FOREVER_MS, old.siblings or taint.siblings)
+            if joined == old:
+                return True
+            taint = joined
         if self._graph.reach(vertex.item, taint.lo_ms, FOREVER_MS, carrier=False) is None:
             return False
-        old = self._taints.get(vertex)
-        if old is None:
-            self._taints[vertex] = taint
-            self._next[vertex] = None
-            return True
-        clock = old.clock if old.clock == taint.clock else None
-        joined = Taint(min(old.lo_ms, taint.lo_ms), clock, FOREVER_MS, old.siblings or taint.siblings)
-        if joined != old:
-            self._taints[vertex] = joined
-            self._next[vertex] = None
+        self._taints[vertex] = taint
+        self._next[vertex] = None
         return True
 
     def _is_before(self, row: EventRow, taint: Taint) -> bool:

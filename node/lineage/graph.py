@@ -132,9 +132,15 @@ class Graph:
 
     def link(self, source: str, target: str, kind: EdgeKind, edge: Edge) -> None:
         """Add an edge, or replace the one of an earlier, narrower look."""
-        self.edges[EdgeKey(source, target, kind, edge.row.event.event_digest)] = edge
-        self.touch(edge.row, source)
-        self.touch(edge.row, target)
+        row = edge.row
+        key = row.event.event_digest
+        self.edges[EdgeKey(source, target, kind, key)] = edge
+        items = self.touched.get(key)
+        if items is None:
+            self.touched[key] = {source: None, target: None}
+            self.events[key] = row
+        else:
+            items[source] = items[target] = None
         if edge.input_row is not None:
             self.touch(edge.input_row, source)
         if edge.until is not None:

@@ -60,6 +60,8 @@ class Stocks:
 
     def __iter__(self) -> Iterator[Stock]:
         """Yield all stock, by site, then by unit."""
+        if not self._count:
+            return
         for _site, units in sorted(self._sites.items()):
             for _unit, stock in sorted(units.items()):
                 yield stock

@@ -13,7 +13,8 @@ from consensus.types import Height
 from node.epcis.elements import parse_item
 from node.epcis.identifiers import describe
 from node.lineage.answer import Answer
-from node.lineage.assemble import PRODUCT_ATTRIBUTES, name_of
+from node.lineage.assemble import PRODUCT_ATTRIBUTES
+from node.lineage.custody import Masters
 from node.lineage.items import read_item
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
@@ -93,7 +94,7 @@ class QueryService:
                 id=item,
                 kind=facts.kind.value,
                 product=facts.product,
-                product_name=name_of(reader, facts.product, PRODUCT_ATTRIBUTES, known_at=reader.height),
+                product_name=Masters(reader, known_at=reader.height).name_of(facts.product, PRODUCT_ATTRIBUTES),
                 code=facts.code,
                 height=reader.height,
                 event_count=len(postings),

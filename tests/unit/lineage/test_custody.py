@@ -6,7 +6,7 @@ import pytest
 
 from consensus.types import Height
 from node.epcis.model import Action, EventType, MasterKind, MasterRecord
-from node.lineage.custody import NOBODY, Custody, Holder, ask_whom, build_holder
+from node.lineage.custody import NOBODY, Custody, Holder, Masters, ask_whom, build_holder
 from node.lineage.readings import Movement, Readings
 from tests.support.events import at, build_event, build_row, lot, party, place
 from tests.support.memory_index import MemoryIndex, build_master
@@ -21,7 +21,7 @@ def custody(*owners: tuple[str, int, str], known_at: int = 9) -> Custody:
         build_master(MasterRecord(MasterKind.LOCATION, site, (("owning_party", party(owner)),)), 5, member=member)
         for site, owner, member in owners
     ]
-    return Custody(MemoryIndex(masters=masters), READINGS, known_at=Height(known_at))
+    return Custody(Masters(MemoryIndex(masters=masters), known_at=Height(known_at)), READINGS)
 
 
 def holder(where: Custody, step: str | None = None, **fields: Any) -> Holder:
