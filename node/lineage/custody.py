@@ -52,8 +52,8 @@ class Masters:
         """Return what the members state of a product, place or party, by member."""
         records = self._records.get(subject)
         if records is None:
-            rows = self._reader.master_of(subject)
-            records = tuple([row.record for row in rows if row.ref.height <= self._known_at])
+            rows = self._reader.master_of(subject, known_at=self._known_at)
+            records = tuple([row.record for row in rows])
             self._records[subject] = records
         return records
 

@@ -35,8 +35,8 @@ class LineageReader(Protocol):
         """Return lots and serials of a product (canonical GTIN Digital Link), by id."""
         ...
 
-    def master_of(self, id: str) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
-        """Return master data entered for this canonical id, the newest of each member, by member."""
+    def master_of(self, id: str, *, known_at: Height | None = None) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
+        """Return master data entered for this canonical id by known_at, the newest of each member, by member."""
         ...
 
     def iterate_events(self) -> Iterator[EventRow]:

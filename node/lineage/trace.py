@@ -59,9 +59,10 @@ def trace(reader: LineageReader, question: Question, readings: Readings | None =
         lots = reader.items_of_product(question.item, limit=CLASS_LOTS_MAX + 1)
         if len(lots) > CLASS_LOTS_MAX:
             graph.warn("class_lots_left_out", question.item, None)
-        if lots:
+        # A lot that only later blocks name is not there yet.
+        items += [row.item for row in lots[:CLASS_LOTS_MAX] if facts.timelines.of_item(row.item).entries]
+        if len(items) > 1:
             graph.warn("class_without_lot", question.item, None)
-        items += [row.item for row in lots[:CLASS_LOTS_MAX] if row.item != question.item]
     if question.direction is Direction.BACK:
         BackwardWalk(facts, graph, depth_max=question.depth_max, history_max=question.history_max).run(items)
     else:

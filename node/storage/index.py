@@ -297,17 +297,30 @@ class IndexReader:
                     found.append(item)
         return [_item_row(item) for item in sorted(found)[:limit]]
 
-    def master_of(self, id: str) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
-        """Return master data entered for this canonical id, the newest of each member, by member."""
+    def master_of(self, id: str, *, known_at: Height | None = None) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
+        """Return master data entered for this canonical id by known_at, the newest of each member, by member."""
         prefix = keys.master_prefix(id)
         try:
             rows = [
                 _decode_master(MemberId(key[len(prefix) :].decode()), value)
                 for key, value in self._snapshot.list_rows(prefix)
             ]
+            if known_at is not None:
+                rows = [
+                    found
+                    for row in rows
+                    if (found := row if row.ref.height <= known_at else self._version_of(id, row.member, known_at))
+                ]
         except (MalformedError, ValueError) as error:
             raise self._store.damaged(error) from error
         return [row for row in rows if row.record.id == id]
+
+    def _version_of(self, id: str, member: MemberId, known_at: Height) -> MasterRow | None:  # noqa: A002 - as above
+        """Return what a member's master data were at a height below that of the newest."""
+        first = keys.master_version_key(id, member, EventRef(Height(0), 0, 0))
+        stop = keys.master_version_key(id, member, EventRef(Height(known_at + 1), 0, 0))
+        found = self._snapshot.last_row(first, stop=stop)
+        return None if found is None else _decode_master(member, found[1])
 
     def iterate_events(self) -> Iterator[EventRow]:
         """Yield every event in ledger order."""
@@ -371,7 +384,10 @@ class IndexStore:
         ]
         self._add_events(rows, write_set)
         new_items = self._add_items(rows, write_set.items)
-        rows.extend((keys.master_key(row.record.id, row.member), _encode_master(row)) for row in write_set.masters)
+        for master in write_set.masters:
+            encoded = _encode_master(master)
+            rows.append((keys.master_key(master.record.id, master.member), encoded))
+            rows.append((keys.master_version_key(master.record.id, master.member, master.ref), encoded))
         rows.extend((keys.feed_clock_key(feed), keys.u64(clock)) for feed, clock in write_set.feed_clocks)
         at = keys.u64(height)
         rows.extend((keys.executed_batch_key(tip.feed, tip.seq), tip.digest + at) for tip in covered)

@@ -30,6 +30,7 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `K` folded code 00 item         | nothing: items by the letters and digits of their code    |
 | `L` reversed folded code 00 item| nothing: the same from its end                            |
 | `M` short(id) member            | master data: `[ref, kind, id, attributes]`                |
+| `N` short(id) member 00 ref     | the same, every version: what stood at an earlier height  |
 | `P` short(product) item         | nothing: items by product, where no prefix of `I` does it |
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
@@ -64,6 +65,7 @@ ITEM: Final = b"I"
 CODE: Final = b"K"
 CODE_REVERSED: Final = b"L"
 MASTER: Final = b"M"
+MASTER_VERSION: Final = b"N"
 PRODUCT: Final = b"P"
 TRANSACTION: Final = b"T"
 POSTING: Final = b"U"
@@ -234,6 +236,11 @@ def master_key(id: str, member: MemberId) -> bytes:  # noqa: A002 - the field's 
 def master_prefix(id: str) -> bytes:  # noqa: A002 - the field's word
     """Return the beginning of the keys of all members' master data of `id`."""
     return MASTER + short(id)
+
+
+def master_version_key(id: str, member: MemberId, ref: EventRef) -> bytes:  # noqa: A002 - the field's word
+    """Return where a version of a member's master data of `id` stands, in ledger order."""
+    return MASTER_VERSION + short(id) + member.encode() + b"\0" + ref.encode()
 
 
 def transaction_key(transaction_id: Digest) -> bytes:

@@ -45,9 +45,9 @@ class Snapshot:
         """Yield (key, value) in the order of keys: those with `prefix`, or from start up to before stop."""
         return _iterate(self._raw, self._store, prefix=prefix, start=start, stop=stop)
 
-    def last_row(self, prefix: bytes) -> Row | None:
-        """Return the row with the highest key that has `prefix`, or None."""
-        return _last_row(self._raw, self._store, prefix)
+    def last_row(self, prefix: bytes, *, stop: bytes | None = None) -> Row | None:
+        """Return the row with the highest key that has `prefix`, and is below `stop` if given, or None."""
+        return _last_row(self._raw, self._store, prefix, stop)
 
     def list_rows(self, prefix: bytes) -> list[Row]:
         """Return all rows with `prefix`, in order; for short lists, where a generator would cost as much again."""
@@ -80,9 +80,10 @@ def _iterate(
         raise store.damaged(error) from error
 
 
-def _last_row(raw: Any, store: "Store", prefix: bytes) -> Row | None:
+def _last_row(raw: Any, store: "Store", prefix: bytes, stop: bytes | None) -> Row | None:
+    bounds = {"prefix": prefix} if stop is None else {"start": prefix, "stop": stop}
     try:
-        with raw.iterator(prefix=prefix, reverse=True, verify_checksums=True) as iterator:
+        with raw.iterator(**bounds, reverse=True, verify_checksums=True) as iterator:
             row: Row | None = next(iterator, None)
     except plyvel.Error as error:
         raise store.damaged(error) from error
@@ -117,7 +118,7 @@ class Store:
 
     def last_row(self, prefix: bytes) -> Row | None:
         """Return the row with the highest key that has `prefix`, or None."""
-        return _last_row(self._raw, self, prefix)
+        return _last_row(self._raw, self, prefix, None)
 
     def write(self, rows: Iterable[Row], *, sync: bool = True) -> None:
         """Write all rows or none. sync: on disk when this returns. Raises WriteFailedError: the process must end."""

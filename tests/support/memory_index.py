@@ -17,7 +17,7 @@ class MemoryIndex:
         self._rows: dict[EventRef, EventRow] = {}
         self._postings: dict[tuple[PostingKind, str], list[Posting]] = {}
         self._items: dict[str, ItemRow] = {}
-        self._masters: dict[str, dict[MemberId, MasterRow]] = {}
+        self._masters: dict[str, list[MasterRow]] = {}
         self._height = Height(0)
         self.reads = 0
         for row in rows:
@@ -26,7 +26,7 @@ class MemoryIndex:
             postings.sort(key=lambda posting: (posting.time_ms, posting.ref))
         for master in masters:
             self._height = max(self._height, master.ref.height)
-            self._masters.setdefault(master.record.id, {})[master.member] = master
+            self._masters.setdefault(master.record.id, []).append(master)
 
     def _add(self, row: EventRow) -> None:
         self._rows[row.ref] = row
@@ -62,8 +62,12 @@ class MemoryIndex:
         found = (row for row in self._items.values() if row.product == product and row.item != product)
         return sorted(found, key=lambda row: row.item)[:limit]
 
-    def master_of(self, id: str) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
-        return [row for _member, row in sorted(self._masters.get(id, {}).items())]
+    def master_of(self, id: str, *, known_at: Height | None = None) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
+        newest: dict[MemberId, MasterRow] = {}
+        for row in sorted(self._masters.get(id, ()), key=lambda row: row.ref):
+            if known_at is None or row.ref.height <= known_at:
+                newest[row.member] = row
+        return [row for _member, row in sorted(newest.items())]
 
     def iterate_events(self) -> Iterator[EventRow]:
         for ref in sorted(self._rows):

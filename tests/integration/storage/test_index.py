@@ -211,6 +211,17 @@ def test_master_data_of_each_member_stands_once(ledger: Ledger) -> None:
         assert reader.master_of("urn:nothing") == []
 
 
+def test_master_data_are_known_as_they_stood_at_a_height(ledger: Ledger) -> None:
+    """A later version does not change an answer at an earlier height."""
+    first = ledger.execute(object_event("A"), vocabulary=(ELEMENT,))
+    ledger.execute(object_event("B"))
+    second = ledger.execute(vocabulary=(ELEMENT.replace(b"Rye", b"Wheat"),))
+    with ledger.index.reader() as reader:
+        assert tuple(reader.master_of(PRODUCT, known_at=Height(2))) == first.masters
+        assert tuple(reader.master_of(PRODUCT, known_at=Height(3))) == second.masters
+        assert reader.master_of(PRODUCT, known_at=Height(0)) == []
+
+
 def test_a_reader_holds_at_its_height(ledger: Ledger) -> None:
     """What is executed meanwhile is not in its answers."""
     ledger.execute(object_event("A"))

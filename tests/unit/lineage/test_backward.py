@@ -227,6 +227,7 @@ def test_product_asked_about_is_any_lot_of_it() -> None:
     assert BREAD in goods_of(story.forward(product_class("1")))
     assert FLOUR in goods_of(story.back(product_class("3")))
     assert "class_without_lot" in codes_of(story.back(product_class("3")))
+    assert [item.id for item in story.back(product_class("3"), known_at=1).items] == [product_class("3")]
 
 
 def test_hub_is_read_no_further_than_its_making() -> None:

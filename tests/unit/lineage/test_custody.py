@@ -58,6 +58,16 @@ def test_later_master_data_are_not_known_yet() -> None:
     assert holder(known, location=place(1)).party is None
 
 
+def test_replaced_master_data_stand_at_the_height_that_they_stood_at() -> None:
+    """Same height, same answer: also after somebody corrected a place's party."""
+    record = MasterRecord(MasterKind.LOCATION, place(1), (("owning_party", party(7)),))
+    changed = MasterRecord(MasterKind.LOCATION, place(1), (("owning_party", party(8)),))
+    index = MemoryIndex(masters=[build_master(record, 2), build_master(changed, 6)])
+    for height, expected in ((1, None), (2, party(7)), (5, party(7)), (6, party(8))):
+        known = Custody(Masters(index, known_at=Height(height)), READINGS)
+        assert holder(known, location=place(1)).party == expected, height
+
+
 def test_submitting_member_holds_only_where_no_place_is_named() -> None:
     """Members submit for others."""
     assert holder(custody()) == build_holder("mill", None)
