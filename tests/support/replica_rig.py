@@ -1,0 +1,118 @@
+"""One replica driven by hand: what it says is looked at, what others would say is handed in."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from consensus.timing import Timing
+from consensus.types import Height, ValidatorIndex
+from node.feed.records import check_copy
+from node.ledger.batch import Batch
+from node.ledger.genesis import Genesis
+from node.replica import inputs
+from node.replica.effects import Broadcast, CheckBatch, Effect, Send
+from node.replica.recovered import Recovered, ReplicaSetup
+from node.replica.replica import Replica
+from node.wire.ids import FeedTip, MemberId
+from node.wire.messages import BatchData, Have, Message
+from tests.support.fake_keys import FakeSigner, FakeVerifier
+from tests.support.networks import CREATED_MS, build_genesis, build_key
+
+_Effect = TypeVar("_Effect")
+NONCE = b"n" * 16
+
+
+class RigSigner:
+    """Votes by a keyed hash, batches by the real key."""
+
+    def __init__(self, genesis: Genesis, member: MemberId) -> None:
+        index = genesis.validator_index(member)
+        self._fake = FakeSigner(ValidatorIndex(99) if index is None else index)
+        self._key = build_key(member)
+
+    def sign(self, message: bytes) -> bytes:
+        return self._fake.sign(message) if message.startswith(b"lotvine/vote") else self._key.sign(message)
+
+
+class ReplicaRig:
+    """A replica of one member, started; its clock stands still until it is moved."""
+
+    def __init__(
+        self,
+        member: str = "firm-0",
+        *,
+        genesis: Genesis | None = None,
+        recovered: Recovered | None = None,
+        peers: Iterable[str] = ("firm-1", "firm-2", "firm-3"),
+        starts: bool = True,
+    ) -> None:
+        self.genesis = genesis or build_genesis(members=1, observers=1)
+        self.now_ms = 1_000
+        self.skew_ms = 0
+        self.replica = Replica(
+            ReplicaSetup(self.genesis, MemberId(member), NONCE, Timing()),
+            recovered or Recovered(),
+            signer=RigSigner(self.genesis, MemberId(member)),
+            verifier=FakeVerifier(),
+            now_ms=self.now_ms,
+            wall_ms=self.wall_ms,
+        )
+        self.first: tuple[Effect, ...] = ()
+        if starts:
+            self.first = self.step(inputs.Started())
+            for peer in peers:
+                self.step(inputs.PeerUp(MemberId(peer)))
+
+    @property
+    def wall_ms(self) -> int:
+        return CREATED_MS + self.now_ms + self.skew_ms
+
+    def step(self, incoming: inputs.Input) -> tuple[Effect, ...]:
+        """One step at the present moment."""
+        return self.replica.step(incoming, self.now_ms, self.wall_ms)
+
+    def hear(self, member: str, message: Message) -> tuple[Effect, ...]:
+        """A message from a member."""
+        return self.step(inputs.MessageReceived(MemberId(member), message))
+
+    def wait(self, for_ms: int) -> list[Effect]:
+        """Let time pass, with every timer at its moment."""
+        end_ms = self.now_ms + for_ms
+        effects: list[Effect] = []
+        while True:
+            deadline = self.replica.deadline_ms
+            if deadline is None or deadline > end_ms:
+                self.now_ms = end_ms
+                return effects
+            self.now_ms = max(self.now_ms, deadline)
+            effects.extend(self.step(inputs.TimerDue()))
+
+    def check(self, effects: Iterable[Effect]) -> list[Effect]:
+        """Answer every check among the effects, as the driver does."""
+        result: list[Effect] = []
+        for check in of_type(CheckBatch, effects):
+            checked = check_copy(check.encoded, network_id=self.genesis.network_id, node_key=check.node_key)
+            result.extend(self.step(inputs.BatchChecked(check.digest, checked)))
+        return result
+
+    def give(self, member: str, batch: Batch) -> list[Effect]:
+        """A batch from a member, checked."""
+        effects = self.hear(member, BatchData(batch.encoded))
+        return [*effects, *self.check(effects)]
+
+    def tell(self, member: str, *tips: FeedTip, executed: int = 0) -> tuple[Effect, ...]:
+        """A member says what it holds."""
+        return self.hear(member, Have(Height(executed), tips))
+
+
+def of_type(kind: type[_Effect], effects: Iterable[object]) -> list[_Effect]:
+    """The effects of one type."""
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def sent(kind: type[_Effect], effects: Iterable[Effect]) -> list[_Effect]:
+    """The messages of one type that were sent or broadcast."""
+    return [
+        effect.message
+        for effect in effects
+        if isinstance(effect, Send | Broadcast) and isinstance(effect.message, kind)
+    ]
