@@ -34,7 +34,10 @@ class RigSigner:
 
 
 class ReplicaRig:
-    """A replica of one member, started; its clock stands still until it is moved."""
+    """A replica of one member, started, with sessions to all validators; its clock stands still until it is moved.
+
+    first: what it did at its start. others: the validators besides it.
+    """
 
     def __init__(
         self,
@@ -42,10 +45,9 @@ class ReplicaRig:
         *,
         genesis: Genesis | None = None,
         recovered: Recovered | None = None,
-        peers: Iterable[str] = ("firm-1", "firm-2", "firm-3"),
-        starts: bool = True,
     ) -> None:
         self.genesis = genesis or build_genesis(members=1, observers=1)
+        self.others = tuple(other for other in self.genesis.validators if other != member)
         self.now_ms = 1_000
         self.skew_ms = 0
         self.replica = Replica(
@@ -56,11 +58,9 @@ class ReplicaRig:
             now_ms=self.now_ms,
             wall_ms=self.wall_ms,
         )
-        self.first: tuple[Effect, ...] = ()
-        if starts:
-            self.first = self.step(inputs.Started())
-            for peer in peers:
-                self.step(inputs.PeerUp(MemberId(peer)))
+        self.first = self.step(inputs.Started())
+        for peer in self.others:
+            self.step(inputs.PeerUp(peer))
 
     @property
     def wall_ms(self) -> int:
