@@ -122,7 +122,8 @@ def test_one_firm_alone_is_a_network(tmp_path: Path) -> None:
             await submit(opened, firms, "firm-0")
             overview = opened[MemberId("firm-0")].engine.overview()
             assert overview.final_height >= 1
-            assert opened[MemberId("firm-0")].engine.unexecuted == 0
+            # The index is written before the loop hears of it.
+            await until(lambda: opened[MemberId("firm-0")].engine.unexecuted == 0)
 
     run(scenario)
 
