@@ -15,7 +15,10 @@ import msgspec
 from bench.index import measure_index
 from bench.network import (
     NODES,
+    Localnet,
+    cpu_seconds,
     hundred_event_payloads,
+    idle_share,
     latencies,
     run_localnet,
     single_event_payloads,
@@ -32,9 +35,25 @@ def _percentile(values: list[float], share: float) -> float:
     return values[min(len(values) - 1, int(len(values) * share))]
 
 
+class _Cpu:
+    """What each node took of the processors since this was made."""
+
+    def __init__(self, net: Localnet) -> None:
+        self._net = net
+        self._before = cpu_seconds(net)
+
+    def us_each(self, count: int) -> float:
+        """Return microseconds a node for each of `count` things, and print them."""
+        each = (cpu_seconds(self._net) - self._before) / NODES / count * 1e6
+        _line("    processor time for each, a node", f"{each:.0f} us")
+        return each
+
+
 async def _measure_network(submissions: int, transactions: int) -> dict[str, float]:
     figures: dict[str, float] = {}
     async with run_localnet() as net:
+        figures["idle_cpu_percent"] = await idle_share(net)
+        _line("processor time of an idle node", f"{figures['idle_cpu_percent']:.1f} %")
         idle = await latencies(net, rate=0, count=40)
         figures["idle_p50_ms"], figures["idle_p95_ms"] = _percentile(idle, 0.5), _percentile(idle, 0.95)
         _line(
@@ -42,6 +61,7 @@ async def _measure_network(submissions: int, transactions: int) -> dict[str, flo
             f"{figures['idle_p50_ms']:.0f} / {figures['idle_p95_ms']:.0f} ms",
         )
         share = submissions // NODES
+        cpu = _Cpu(net)
         figures["submissions_per_second"] = await throughput(
             net, [single_event_payloads(share, chain=800_000 + number) for number in range(NODES)]
         )
@@ -49,19 +69,24 @@ async def _measure_network(submissions: int, transactions: int) -> dict[str, flo
             "submissions of one event, each with an actor's signature, final on all 4",
             f"{figures['submissions_per_second']:.0f} /s",
         )
+        figures["submission_cpu_us"] = cpu.us_each(share * NODES)
         half = figures["submissions_per_second"] / 2
+        cpu = _Cpu(net)
         loaded = await latencies(net, rate=half, count=int(half * 6))
         figures["half_load_p50_ms"], figures["half_load_p95_ms"] = _percentile(loaded, 0.5), _percentile(loaded, 0.95)
         _line(
             f"final after submission at half load ({half:.0f} /s), p50 / p95",
             f"{figures['half_load_p50_ms']:.0f} / {figures['half_load_p95_ms']:.0f} ms",
         )
+        figures["half_load_cpu_us"] = cpu.us_each(len(loaded))
         share = transactions // NODES
+        cpu = _Cpu(net)
         rate = await throughput(
             net, [hundred_event_payloads(share, first_chain=100_000 * (number + 1)) for number in range(NODES)]
         )
         figures["events_per_second"] = rate * 100
         _line("events at 100 a transaction, executed on all 4", f"{rate * 100:.0f} /s")
+        figures["event_cpu_us"] = cpu.us_each(share * NODES * 100)
     return figures
 
 

@@ -29,6 +29,7 @@ from node.ledger.transaction import Capture, Kind, Transaction, sign_transaction
 from node.wire.ids import MemberId
 
 NODES: Final = 4
+_TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 PIPELINE_MAX: Final = 512
 
 
@@ -114,6 +115,26 @@ async def run_localnet(*, base_port: int = 23600) -> AsyncIterator[Localnet]:
                         process.wait(timeout=15)
                     except subprocess.TimeoutExpired:
                         process.kill()
+
+
+def cpu_seconds(net: Localnet) -> float:
+    """Return what all nodes together have taken of the processors so far, user and system time (proc(5), stat).
+
+    Unlike seconds on the wall, it hardly depends on what else the machine does.
+    """
+    ticks = 0
+    for process in net.processes:
+        # The second field is the command in parentheses, and may hold spaces.
+        fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS_PER_SECOND
+
+
+async def idle_share(net: Localnet, *, seconds: float = 5) -> float:
+    """Return the share of one core that a node without work takes, in per cent."""
+    before = cpu_seconds(net)
+    await asyncio.sleep(seconds)
+    return (cpu_seconds(net) - before) / NODES / seconds * 100
 
 
 def build_submissions(net: Localnet, firm: Firm, payloads: list[bytes]) -> list[str]:
