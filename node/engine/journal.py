@@ -6,6 +6,7 @@ Durability); a group carries out nothing before the groups ahead of it have.
 
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
 from consensus.messages import Certificate
 from consensus.types import View
@@ -13,6 +14,9 @@ from node.replica.effects import Effect, Finalized, LogBatch, Persist, StoreBatc
 from node.storage.chain import ChainStore, ChainWrite
 from node.storage.vote_log import VoteLog
 from node.storage.vote_records import Record
+
+WAITING_BYTES_MAX: Final = 1024 * 1024
+"""Batches of others that may wait in memory for what is said next; beyond it they are written by themselves."""
 
 
 @dataclass(slots=True)
@@ -51,6 +55,18 @@ class Group:
     def must_write(self) -> bool:
         """Whether there is anything for the disk."""
         return bool(self.records) or not self.write.is_empty()
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether nobody can miss it yet: it keeps some batches, and nothing is said that rests on them.
+
+        What says that they are held comes soon, and takes them along: one sync for all of them.
+        """
+        return (
+            bool(self.write.batches)
+            and not (self.after or self.records or self.write.blocks or self.write.finals)
+            and sum(len(batch.encoded) for batch in self.write.batches) < WAITING_BYTES_MAX
+        )
 
     @property
     def is_empty(self) -> bool:

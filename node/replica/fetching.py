@@ -157,7 +157,8 @@ class Fetcher:
             self._make_ready(digest, want)
         sends: list[tuple[MemberId, Request]] = []
         for queue in (self._urgent, self._ready):
-            self._assign(queue, now_ms, sends)
+            if queue:
+                self._assign(queue, now_ms, sends)
         return sends
 
     def _assign(self, queue: deque[Digest], now_ms: int, sends: list[tuple[MemberId, Request]]) -> None:

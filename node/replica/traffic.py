@@ -33,8 +33,8 @@ from node.wire.codec import MalformedError
 from node.wire.ids import FeedId, FeedTip, MemberId, Seq
 from node.wire.messages import HAVE_ENTRIES_MAX, BatchData, BatchRequest, Have
 
-HAVE_DELAY_MS: Final = 10
-"""Under load, what we have come to hold is said at most that often."""
+HAVE_DELAY_MS: Final = 25
+"""Under load, what we have come to hold is said that often, and with each batch of our own: as often as those."""
 
 CHASE_DELAY_MS: Final = 150
 """How long a batch that a peer holds is waited for, as it is probably on its way, before it is fetched."""
@@ -147,6 +147,8 @@ class FeedTraffic:
         out.extend(Accepted(token, batch.tip) for token in sealed.tokens)
         # Nobody can wait for a batch that has only now come to be.
         self._hold(record_of(batch))
+        # What else we hold is said along with it: one more frame in the same write.
+        self._said_ms = None
 
     def _want_own(self, tip: FeedTip) -> None:
         self._fetcher.want(

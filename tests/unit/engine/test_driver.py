@@ -9,7 +9,13 @@ import pytest
 
 from consensus.messages import Block, Certificate, VoteKind
 from consensus.types import Digest, Height
-from node.engine.driver import ANSWERS_WAITING_MAX, SUBMISSIONS_WAITING_MAX, SUBMITTED_BYTES_MAX, Engine
+from node.engine.driver import (
+    ANSWERS_WAITING_MAX,
+    CHECK_AT_ONCE_BYTES,
+    SUBMISSIONS_WAITING_MAX,
+    SUBMITTED_BYTES_MAX,
+    Engine,
+)
 from node.engine.errors import HaltedError
 from node.errors import RequestError
 from node.ledger.batch import Batch
@@ -50,6 +56,7 @@ VOTE = build_vote(1)
 NULLIFY = build_vote(1, VoteKind.NULLIFY)
 BLOCK = build_block(1, parent_digest=GENESIS.network_id, network_id=GENESIS.network_id)
 BATCH = build_batch(GENESIS, build_transaction(GENESIS))
+LARGE = build_batch(GENESIS, build_transaction(GENESIS, payload=bytes(CHECK_AT_ONCE_BYTES)))
 ASKING = BlockRequest(Digest(bytes(32)))
 
 Script = Callable[[inputs.Input], tuple[Effect, ...]]
@@ -347,6 +354,43 @@ def test_many_inputs_share_one_sync_and_nothing_overtakes() -> None:
     assert bench.names()[last_sync:].count("send") >= 2
 
 
+def test_batches_of_others_wait_for_what_is_said_of_them() -> None:
+    """Nobody misses them before: they and the word that they are held take one sync, in that order."""
+    answers: dict[int, tuple[Effect, ...]] = {
+        1: (StoreBatch(BATCH),),
+        2: (StoreBatch(LARGE),),
+        3: (Broadcast(ASKING),),
+    }
+
+    def script(incoming: inputs.Input) -> tuple[Effect, ...]:
+        match incoming:
+            case inputs.MessageReceived(_, BlockRequest(digest)):
+                return answers[digest[0]]
+            case _:
+                return ()
+
+    bench = Bench(script)
+
+    async def scenario() -> None:
+        for number in (1, 2):
+            bench.arrive(frame_of(number))
+            await until(lambda: not bench.transport.waiting)
+        assert bench.journal == []
+        bench.arrive(frame_of(3))
+        await until(lambda: "broadcast" in bench.names())
+
+    drive(bench, scenario)
+    assert bench.names() == ["commit", "mark", "flush", "broadcast"]
+    assert bench.chain.writes[0].batches == [BATCH, LARGE]
+
+
+def test_batches_that_still_wait_at_the_end_are_written() -> None:
+    """They are fetched again otherwise."""
+    bench = Bench(on_start(StoreBatch(BATCH)))
+    drive(bench, nothing)
+    assert bench.names() == ["commit", "mark", "flush"]
+
+
 def test_a_failed_write_ends_the_engine_before_anything_is_sent() -> None:
     """Never tried again: the process ends."""
     bench = Bench(on_start(Persist(VOTE), Broadcast(VOTE)))
@@ -469,9 +513,10 @@ def test_only_provable_faults_are_punished() -> None:
     assert bench.transport.penalised == [PEER]
 
 
-def test_a_batch_is_checked_in_a_thread_and_the_verdict_is_an_input() -> None:
-    """With the digest asked about."""
-    bench = Bench(on_start(CheckBatch(BATCH.digest, BATCH.encoded, build_key("firm-0").public_key)))
+@pytest.mark.parametrize("batch", [BATCH, LARGE], ids=["on the loop", "in a thread"])
+def test_a_batch_is_checked_and_the_verdict_is_an_input(batch: Batch) -> None:
+    """With the digest asked about; a small one on the loop, a large one in a thread."""
+    bench = Bench(on_start(CheckBatch(batch.digest, batch.encoded, build_key("firm-0").public_key)))
 
     async def scenario() -> None:
         await until(lambda: len(bench.replica.seen) == 2)
@@ -479,7 +524,22 @@ def test_a_batch_is_checked_in_a_thread_and_the_verdict_is_an_input() -> None:
     drive(bench, scenario)
     checked = bench.replica.seen[1]
     assert isinstance(checked, inputs.BatchChecked)
-    assert (checked.digest, checked.checked.batch) == (BATCH.digest, BATCH)
+    assert (checked.digest, checked.checked.batch) == (batch.digest, batch)
+
+
+def test_a_check_does_not_wait_for_the_disk() -> None:
+    """It tells nobody anything, so it is done while what stands before it is being written."""
+    check = CheckBatch(BATCH.digest, BATCH.encoded, build_key("firm-0").public_key)
+    bench = Bench(on_start(Persist(VOTE), check))
+
+    async def scenario() -> None:
+        bench.vote_log.gate.clear()
+        await until(lambda: len(bench.replica.seen) == 2)
+        assert "sync" not in bench.journal
+        bench.vote_log.gate.set()
+
+    drive(bench, scenario)
+    assert isinstance(bench.replica.seen[1], inputs.BatchChecked)
 
 
 def test_peers_are_answered_from_the_store() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from consensus.messages import VoteKind
-from node.engine.journal import Group
+from node.engine.journal import WAITING_BYTES_MAX, Group
 from node.replica.effects import Alarm, Effect, FinalBlock, Finalized, LogBatch, Persist, StoreBatch, StoreBlock
 from tests.support.networks import build_batch, build_genesis, build_transaction
 from tests.support.records import build_block, build_certificate, build_tip, build_vote
@@ -51,3 +51,27 @@ def test_an_empty_group_is_nothing_to_do() -> None:
     """Not even a thread."""
     assert Group().is_empty
     assert not Group().must_write
+
+
+@pytest.mark.parametrize(
+    ("effects", "may_wait"),
+    [
+        ((StoreBatch(BATCH),), True),
+        ((StoreBatch(BATCH), StoreBatch(BATCH)), True),
+        ((StoreBatch(BATCH), Alarm("x")), False),
+        ((StoreBatch(BATCH), StoreBlock(BLOCK)), False),
+        ((StoreBatch(BATCH), LogBatch(build_tip(0))), False),
+        ((Alarm("x"),), False),
+        ((), False),
+    ],
+)
+def test_only_batches_that_nothing_rests_on_may_wait(effects: tuple[Effect, ...], may_wait: bool) -> None:
+    """Whatever else is in the group is for now."""
+    assert group_of(*effects).may_wait == may_wait
+
+
+def test_only_so_many_bytes_may_wait() -> None:
+    """They are in memory."""
+    large = build_batch(GENESIS, build_transaction(GENESIS, payload=bytes(WAITING_BYTES_MAX // 4)))
+    assert group_of(*[StoreBatch(large)] * 3).may_wait
+    assert not group_of(*[StoreBatch(large)] * 4).may_wait
