@@ -111,6 +111,9 @@ class BackwardWalk:
         last_ms, slack_ms, clock = use.hi_ms, 2 * facts.readings.clock_tolerance_ms, use.clock
         for entry in timeline.entries:
             row, role = entry
+            # What is named only at a later unpacking was inside before it.
+            is_child = is_child or bool(role & ROLE_CHILD)
+            is_parent = is_parent or bool(role & ROLE_PARENT)
             # As `_is_after`, without a call for each event of each item.
             is_after = row.event.time.lo_ms > (last_ms if row.member == clock else last_ms + slack_ms)
             if role & (ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES):
@@ -119,10 +122,6 @@ class BackwardWalk:
                 continue
             elif not role & ROLE_INPUT or use == START:
                 graph.touch(row, item)
-            if role & ROLE_CHILD:
-                is_child = True
-            if role & ROLE_PARENT:
-                is_parent = True
         for note in timeline.notes:
             graph.warn(note.code, item, note.row)
             graph.touch(note.row, item)
@@ -240,7 +239,7 @@ class BackwardWalk:
             self._graph.warn(note.code, unit, note.row)
         for child, stays in sorted(contents.stays.items()):
             for stay in stays:
-                if self._is_after(stay.since, use) and not stay.inferred:
+                if self._begins_after(stay, use):
                     continue
                 if stay.until is not None and self._has_ended(stay, use):
                     continue
@@ -248,12 +247,15 @@ class BackwardWalk:
                 hi_ms = max(min(stay.hi_ms, use.hi_ms), lo_ms)
                 found = True
                 at = self._facts.custody.run_key(stay.since) if read_item(child).kind is ItemKind.CLASS else ""
-                if self._reach(Vertex(child, at), Use(lo_ms, hi_ms, stay.hi_ms, None)):
+                if self._reach(Vertex(child, at), Use(lo_ms, hi_ms, stay.hi_ms, _clock_of(stay, use))):
                     edge = Edge(stay.since, child, until=stay.until, amount=stay.amount, uom=stay.uom)
                     self._graph.link(child, unit, EdgeKind.PACKED, edge)
                     if stay.inferred:
                         self._graph.warn("contents_inferred", child, stay.since)
         return found
+
+    def _begins_after(self, stay: Stay, use: Use) -> bool:
+        return stay.lo_ms > use.hi_ms + self._facts.readings.slack_ms(stay.since.member, use.clock)
 
     def _has_ended(self, stay: Stay, use: Use) -> bool:
         until = stay.until
@@ -262,11 +264,16 @@ class BackwardWalk:
 
     def _to_carriers(self, item: str, timeline: Timeline, use: Use) -> None:
         """Show the units that brought the item, while it was in them: they tell where it was."""
-        pending = [(item, stay, use.hi_ms) for stay in self._facts.containment.stays_of(item, timeline)]
+        pending = [(item, stay, use) for stay in self._facts.containment.stays_of(item, timeline)]
         while pending:
-            child, stay, hi_ms = pending.pop()
-            window = Use(stay.lo_ms, min(stay.hi_ms, hi_ms), hi_ms, use.clock)
-            if self._is_after(stay.since, use) or window.lo_ms > window.hi_ms:
+            child, stay, around = pending.pop()
+            window = Use(
+                max(stay.lo_ms, around.lo_ms if around is not use else -FOREVER_MS),
+                min(stay.hi_ms, around.hi_ms),
+                around.first_ms,
+                _clock_of(stay, around),
+            )
+            if self._begins_after(stay, use) or window.lo_ms > window.hi_ms:
                 continue
             if self._graph.reach(stay.parent, window.lo_ms, window.hi_ms, carrier=True) is None:
                 continue
@@ -280,12 +287,13 @@ class BackwardWalk:
             self._carried.add(key)
             outer = self._facts.timelines.of_item(stay.parent)
             for row, _role in outer.entries:
-                if row.event.time.hi_ms >= window.lo_ms and not self._is_after(row, window):
+                slack_ms = self._facts.readings.slack_ms(row.member, window.clock)
+                if row.event.time.hi_ms >= window.lo_ms - slack_ms and not self._is_after(row, window):
                     self._graph.touch(row, stay.parent)
             pending += [
-                (stay.parent, around, window.hi_ms)
-                for around in self._facts.containment.stays_of(stay.parent, outer)
-                if around.hi_ms >= window.lo_ms
+                (stay.parent, beyond, window)
+                for beyond in self._facts.containment.stays_of(stay.parent, outer)
+                if beyond.hi_ms >= window.lo_ms
             ]
 
     def _expand_class(self, vertex: Vertex, use: Use) -> None:
@@ -340,6 +348,16 @@ class BackwardWalk:
         else:
             reason = "no_contents" if read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET) else "no_origin"
         self._graph.know_not(item, reason, ask, row)
+
+
+def _clock_of(stay: Stay, use: Use) -> str | None:
+    """Return by whose clock both a stay's and a use's bounds are, None if several. A use at all times has no bounds."""
+    clocks: set[str] = {stay.since.member}
+    if stay.until is not None:
+        clocks.add(stay.until.member)
+    if use.lo_ms > -FOREVER_MS or use.hi_ms < FOREVER_MS:
+        clocks.add(use.clock or "")
+    return clocks.pop() if len(clocks) == 1 else None
 
 
 def _each_once(goods: tuple[Goods, ...]) -> tuple[Goods, ...]:

@@ -23,12 +23,13 @@ FOREVER_MS: Final = 2**62
 class Stay(NamedTuple):
     """A child inside a parent. since: the packing, or what first told of it. until: what ended it, or None.
 
-    lo_ms … hi_ms: when it may have been inside; hi_ms is FOREVER_MS while nothing ended it.
+    last: the newest packing of it. lo_ms … hi_ms: when it may have been inside; FOREVER_MS while nothing ended it.
     """
 
     parent: str
     child: str
     since: EventRow
+    last: EventRow
     lo_ms: int
     until: EventRow | None
     hi_ms: int
@@ -50,6 +51,7 @@ class _Open:
     """A stay that has begun."""
 
     since: EventRow
+    last: EventRow
     lo_ms: int
     amount: Decimal | None
     uom: str | None
@@ -129,10 +131,11 @@ class _Reckoning:
             inside = self._inside.get((goods.item, event.type))
             if inside is None:
                 self._inside[goods.item, event.type] = _Open(
-                    row, event.time.lo_ms, goods.amount, goods.uom, inferred=False
+                    row, row, event.time.lo_ms, goods.amount, goods.uom, inferred=False
                 )
             else:
                 inside.amount = _sum(inside.amount, inside.uom, goods)
+                inside.last = row
 
     def _observe(self, row: EventRow) -> None:
         event = row.event
@@ -166,7 +169,7 @@ class _Reckoning:
 
     def _infer(self, row: EventRow, goods: Goods) -> None:
         self._inside[goods.item, row.event.type] = _Open(
-            row, min(self._empty_since_ms, row.event.time.lo_ms), goods.amount, goods.uom, inferred=True
+            row, row, min(self._empty_since_ms, row.event.time.lo_ms), goods.amount, goods.uom, inferred=True
         )
 
     def _close(self, child: str, kind: EventType, row: EventRow | None) -> None:
@@ -177,6 +180,7 @@ class _Reckoning:
                 self._parent,
                 child,
                 inside.since,
+                inside.last,
                 inside.lo_ms,
                 row,
                 hi_ms,

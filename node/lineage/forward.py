@@ -112,6 +112,9 @@ class ForwardWalk:
         is_class = read_item(item).kind is ItemKind.CLASS and vertex.at != ""
         is_child = is_parent = False
         for row, role in timeline.entries:
+            # A stay that began before the taint may last beyond it.
+            is_child = is_child or bool(role & ROLE_CHILD)
+            is_parent = is_parent or bool(role & ROLE_PARENT)
             if self._is_before(row, taint):
                 continue
             if is_class and facts.custody.run_key(row) != vertex.at:
@@ -123,10 +126,6 @@ class ForwardWalk:
             graph.touch(row, item)
             if role & ROLE_INPUT:
                 self._consume(item, row, taint)
-            if role & ROLE_CHILD:
-                is_child = True
-            if role & ROLE_PARENT:
-                is_parent = True
             if role & ROLE_INSTANCES and taint.siblings:
                 self._to_serials(item, row, taint)
             if is_class:
@@ -209,9 +208,12 @@ class ForwardWalk:
 
     def _to_carriers(self, item: str, timeline: Timeline, taint: Taint) -> None:
         """What happens to a unit happens to what is in it then."""
+        is_single = read_item(item).single
         for stay in self._facts.containment.stays_of(item, timeline):
             if stay.until is not None and self._is_before(stay.until, taint):
                 continue
+            if not is_single and self._is_before(stay.last, taint):
+                continue  # What was packed of a lot before it was tainted is clean; a piece may be tainted inside.
             lo_ms: int = max(stay.lo_ms, taint.lo_ms)
             # A bound that two clocks shared in is compared by the tolerance of both.
             clock = stay.since.member if stay.since.member == taint.clock or lo_ms == stay.lo_ms else None
@@ -233,15 +235,13 @@ class ForwardWalk:
     def _carry(self, unit: str, taint: Taint) -> None:
         """Follow a unit while it has the goods in it: moves, uses, and the unit around it."""
         timeline = self._facts.timelines.of_item(unit)
-        is_child = False
+        is_child = any(role & ROLE_CHILD for _row, role in timeline.entries)
         for row, role in timeline.entries:
             if self._is_before(row, taint) or self._is_after(row, taint):
                 continue
             self._graph.touch(row, unit)
             if role & ROLE_INPUT:
                 self._consume(unit, row, taint)
-            if role & ROLE_CHILD:
-                is_child = True
         if is_child:
             self._to_carriers(unit, timeline, taint)
         for note in self._facts.containment.contents_of(unit).notes:

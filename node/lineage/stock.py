@@ -169,11 +169,14 @@ class Transit:
 
     def addressed_to(self, holder: Holder) -> Iterator[Shipment]:
         """Yield what is meant for a holder, by site where both state it, else by party."""
-        for kind, value in (("site", holder.site), ("party", holder.party)):
-            if value is not None:
-                for shipment in self._by.get((kind, value), {}).values():
-                    if shipment.receiver is not None and is_same(shipment.receiver, holder):
-                        yield shipment
+        if holder.site is not None:
+            yield from self._by.get(("site", holder.site), {}).values()
+        if holder.party is not None:
+            for shipment in self._by.get(("party", holder.party), {}).values():
+                receiver = shipment.receiver
+                # Where both state a site, the site has decided.
+                if receiver is not None and (receiver.site is None or holder.site is None):
+                    yield shipment
 
     def with_document(self, document: str) -> Iterator[Shipment]:
         """Yield what bears a despatch document."""

@@ -1,7 +1,11 @@
 """node/lineage/backward: where an item came from, each item with the latest time of its use."""
 
+from dataclasses import replace
+from decimal import Decimal
+
+from node.epcis.model import EventType, Goods
 from tests.support.chronicle import Chronicle, carriers_of, codes_of, edges_of, goods_of, holders_of, reasons_of
-from tests.support.events import at, lot, party, place, product_class, serial, unit
+from tests.support.events import at, build_event, lot, party, place, product_class, serial, unit
 
 FLOUR, OTHER_FLOUR, DOUGH, BREAD, CAKE = lot("1", "F1"), lot("1", "F2"), lot("2", "D"), lot("3", "B"), lot("4", "C")
 
@@ -241,3 +245,58 @@ def test_hub_is_read_no_further_than_its_making() -> None:
     assert "history_left_out" in codes_of(answer)
     assert len(answer.events) == 2
     assert "history_left_out" not in codes_of(story.back(lot("3", "B7")))
+
+
+def test_several_lines_of_one_input_are_one_link_of_their_sum() -> None:
+    """Two sacks of one lot on one run; of two units, the amount is unknown."""
+    story = Chronicle()
+    event = build_event(EventType.TRANSFORMATION, at(1, "09:00"), inputs={FLOUR: 2}, outputs={BREAD: 5})
+    two = replace(event, inputs=(*event.inputs, Goods(FLOUR, Decimal(3), "KGM")))
+    story.add(two)
+    assert [edge.quantity for edge in story.back(BREAD).edges] == ["5"]
+    other = Chronicle()
+    other.add(replace(event, inputs=(*event.inputs, Goods(FLOUR, Decimal(3), "EA"))))
+    assert [edge.quantity for edge in other.back(BREAD).edges] == [None]
+
+
+def test_ingredient_without_lot_is_followed_to_its_sender() -> None:
+    """Received by GTIN alone: any lot of it that the sender had."""
+    story = Chronicle()
+    story.name_place(1, 1)
+    story.name_place(2, 2)
+    story.make({FLOUR: 5}, at(1, "08:00"), at=1)
+    story.ship([product_class("1")], at(1, "08:30"), at=1, to=2)
+    story.receive([product_class("1")], at(1, "09:00"), at=2, source=1)
+    story.run([product_class("1")], {BREAD: 5}, at(1, "10:00"), at=2)
+    assert story.back(BREAD).origins == (FLOUR,)
+
+
+def test_lot_made_by_its_serials_alone_has_them_as_its_making() -> None:
+    """Pieces commissioned under a lot code that nothing else tells of: an origin."""
+    story = Chronicle()
+    story.make([serial("5", "1")], at(1, "08:00"), lot_code="L")
+    assert story.back(lot("5", "L")).origins == (lot("5", "L"),)
+    assert story.back(serial("5", "1")).origins == (serial("5", "1"),)
+
+
+def test_void_and_counter_statements_are_shown_on_the_way_back() -> None:
+    """A note about an ingredient's event is part of the answer."""
+    story = Chronicle()
+    made = story.make({FLOUR: 5}, at(1, "08:00"), event_id="urn:uuid:1")
+    story.run({FLOUR: 5}, {BREAD: 5}, at(1, "09:00"))
+    story.void(made, at(2, "08:00"), member="rival")
+    answer = story.back(BREAD)
+    assert answer.origins == (FLOUR,)
+    assert "counter_statement" in codes_of(answer)
+
+
+def test_contents_of_a_used_unit_that_nobody_packed_are_inferred() -> None:
+    """Named only when the unit was unpacked later: they were inside at the use, a reading."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "07:00"))
+    story.see([unit(1)], at(1, "08:00"))
+    story.run([unit(1)], {BREAD: 5}, at(1, "09:00"))
+    story.unpack(unit(1), {FLOUR: 5}, at(1, "10:00"))
+    answer = story.back(BREAD)
+    assert answer.origins == (FLOUR,)
+    assert {"contents_inferred", "unpacked_without_packing"} <= codes_of(answer)

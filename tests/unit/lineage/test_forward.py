@@ -263,3 +263,35 @@ def test_chain_of_thousands_of_steps_needs_no_recursion() -> None:
         story.run({lot("2", f"D{number}"): 1}, {lot("2", f"D{number + 1}"): 1}, at(1, "08:00") + number * 1000)
     assert max(item.depth for item in story.forward(lot("2", "D0")).items) == 3_000
     assert len(story.back(lot("2", "D3000")).items) == 3_001
+
+
+def test_what_was_packed_of_a_lot_before_its_taint_is_clean() -> None:
+    """The pallet left with dough of the morning; the bad flour went into the same lot code at ten."""
+    story = Chronicle()
+    story.make({DOUGH: 10}, at(1, "08:00"))
+    story.pack(unit(1), {DOUGH: 5}, at(1, "09:00"))
+    story.run({FLOUR: 5}, {DOUGH: 5}, at(1, "10:00"))
+    story.pack(unit(2), {DOUGH: 5}, at(1, "11:00"))
+    story.ship([unit(1)], at(1, "12:00"), to=2)
+    assert carriers_of(story.forward(FLOUR)) == {unit(2)}
+    story.pack(unit(1), {DOUGH: 1}, at(1, "11:30"))
+    assert carriers_of(story.forward(FLOUR)) == {unit(1), unit(2)}
+
+
+def test_piece_that_is_tainted_inside_a_product_taints_the_product() -> None:
+    """Oil is filled into a pump that sits in a machine."""
+    story = Chronicle()
+    pump, machine, oil = serial("5", "P"), serial("6", "M"), lot("7", "OIL")
+    story.add(build_event(EventType.ASSOCIATION, at(1, "08:00"), action=Action.ADD, goods=[pump], parent=machine))
+    story.run([pump, oil], [pump], at(1, "09:00"))
+    story.ship([machine], at(1, "10:00"), to=2)
+    assert carriers_of(story.forward(oil)) == {machine}
+
+
+def test_unit_unpacked_after_its_taint_passes_on_what_it_held_before() -> None:
+    """A product that a run put out, with parts that were inside all along."""
+    story = Chronicle()
+    part, machine = serial("5", "P"), serial("6", "M")
+    story.add(build_event(EventType.ASSOCIATION, at(1, "08:00"), action=Action.ADD, goods=[part], parent=machine))
+    story.run([lot("7", "OIL"), machine], [machine], at(1, "09:00"))
+    assert part in goods_of(story.forward(lot("7", "OIL")))

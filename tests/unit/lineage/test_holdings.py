@@ -1,7 +1,8 @@
 """node/lineage/holdings: who holds an item at last, and what did not add up."""
 
+from node.epcis.model import Action, EventType
 from tests.support.chronicle import Chronicle, codes_of, goods_of, holders_of, reasons_of
-from tests.support.events import at, lot, party, place, serial, unit
+from tests.support.events import at, build_event, lot, party, place, serial, unit
 
 FLOUR, BREAD, CAKE = lot("1", "F1"), lot("3", "B"), lot("4", "C")
 
@@ -215,3 +216,70 @@ def test_possessing_party_holds_before_the_party_of_the_place() -> None:
     story.receive({FLOUR: 5}, at(1, "12:00"))
     assert [one.party for one in story.forward(FLOUR).holders] == [party(99)]
     assert [one.place_name for one in story.forward(FLOUR).holders] == ["Site 2"]
+
+
+def test_receiver_named_by_a_later_report_of_one_shipment_is_taken() -> None:
+    """Loading names nobody; departing names the receiver, who is then asked."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.ship({FLOUR: 5}, at(1, "09:00"), step="loading")
+    story.ship({FLOUR: 5}, at(1, "10:00"), step="departing", to=2)
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(2), "in_transit")]
+
+
+def test_steps_far_apart_are_two_shipments() -> None:
+    """A hand-over lasts no longer than 72 hours."""
+    story = Chronicle()
+    story.make({FLOUR: 80}, at(1, "08:00"))
+    story.ship({FLOUR: 40}, at(1, "09:00"), step="loading", to=2)
+    story.ship({FLOUR: 40}, at(9, "09:00"), step="departing", to=2)
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(2), "in_transit")] * 2
+
+
+def test_piece_on_its_way_to_nobody_named_that_turns_up_has_arrived() -> None:
+    """Seen elsewhere while in transit: it moved there without a receipt."""
+    story = Chronicle()
+    pump = serial("5", "P")
+    story.make([pump], at(1, "08:00"))
+    story.ship([pump], at(1, "09:00"))
+    story.see([pump], at(2, "09:00"), at=4)
+    answer = story.forward(pump)
+    assert holders_of(answer, pump) == [(place(4), "held")]
+    assert codes_of(answer) == {"moved_without_record"}
+
+
+def test_shortfall_larger_than_the_only_holding_has_no_known_source() -> None:
+    """5 were made and 8 received elsewhere: nobody had so much."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.receive({FLOUR: 8}, at(1, "12:00"))
+    answer = story.forward(FLOUR)
+    assert "overdrawn" in codes_of(answer)
+    assert holders_of(answer, FLOUR) == [(place(1), "held"), (place(2), "held")]
+
+
+def test_amounts_in_two_units_are_never_subtracted() -> None:
+    """500 pieces made, 200 kg shipped: how many are left is unknown, so the maker stays a holder."""
+    story = Chronicle()
+    story.add(build_event(EventType.OBJECT, at(1, "08:00"), action=Action.ADD, goods=[FLOUR], location=place(1)))
+    story.ship({FLOUR: 200}, at(1, "09:00"), to=2)
+    story.receive({FLOUR: 200}, at(1, "12:00"))
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(1), "held"), (place(2), "held")]
+
+
+def test_unit_that_a_run_used_leaves_nothing_of_its_contents() -> None:
+    """The run took the unit whole."""
+    story = Chronicle()
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.pack(unit(1), {FLOUR: 5}, at(1, "09:00"))
+    story.run([unit(1)], {BREAD: 5}, at(1, "10:00"))
+    assert holders_of(story.forward(FLOUR), FLOUR) == []
+
+
+def test_contents_first_named_at_unpacking_are_held_from_then() -> None:
+    """Nobody packed them; the unpacker has them."""
+    story = Chronicle()
+    story.unpack(unit(1), {FLOUR: 5}, at(1, "10:00"), at=2)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(2), "held")]
+    assert "no_source" in codes_of(answer)
