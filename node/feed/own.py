@@ -18,6 +18,12 @@ from node.wire.ids import FeedId, Seq
 
 SUBMISSION_TRANSACTIONS_MAX: Final = BATCH_TRANSACTIONS_MAX
 
+_ENTRY_BYTES: Final = 8
+"""What the encoding of a batch adds to each transaction at most: heads of an array and of two byte strings.
+
+Thousands of small transactions would else make a batch larger than a message may be.
+"""
+
 
 class Refusal(Enum):
     """Why a submission is not taken; the value is the stable code."""
@@ -121,7 +127,8 @@ class OwnFeed:
         return Sealed(batch, tokens)
 
     def _has_full_batch(self) -> bool:
-        return len(self._waiting) >= BATCH_TRANSACTIONS_MAX or self._waiting_bytes >= BATCH_BODY_BYTES_MAX
+        count = len(self._waiting)
+        return count >= BATCH_TRANSACTIONS_MAX or self._waiting_bytes + count * _ENTRY_BYTES >= BATCH_BODY_BYTES_MAX
 
     def _take(self) -> tuple[tuple[SignedTransaction, ...], tuple[int, ...]]:
         transactions: list[SignedTransaction] = []
@@ -129,12 +136,12 @@ class OwnFeed:
         size = 0
         while self._waiting and len(transactions) < BATCH_TRANSACTIONS_MAX:
             token, transaction = self._waiting[0]
-            if size + transaction.size_bytes > BATCH_BODY_BYTES_MAX:
+            size += transaction.size_bytes + _ENTRY_BYTES
+            if size > BATCH_BODY_BYTES_MAX:
                 break
             self._waiting.popleft()
-            size += transaction.size_bytes
+            self._waiting_bytes -= transaction.size_bytes
             transactions.append(transaction)
             if token is not None:
                 tokens.append(token)
-        self._waiting_bytes -= size
         return tuple(transactions), tuple(tokens)

@@ -94,8 +94,13 @@ class Bodies:
                 self._pursue_parent(node, is_urgent=is_urgent)
         return settled
 
+    def give_up(self, digest: Digest) -> None:
+        """Pursue a block no longer, unless the core wants it; a complete one stays, the core may build on it."""
+        if not self._tree.is_complete(digest):
+            self.drop(digest)
+
     def drop(self, digest: Digest) -> None:
-        """Give a block up, unless the core wants it."""
+        """Forget a block, unless the core wants it."""
         if digest not in self.wanted:
             self._stop_waiting(digest)
             self._tree.drop(digest)

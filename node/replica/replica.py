@@ -451,7 +451,7 @@ class Replica:
                 self._judge(digest)
             case core_effects.DropJudgement(digest):
                 if self._judging.pop(digest, None) is not None:
-                    self._bodies.drop(digest)
+                    self._bodies.give_up(digest)
             case core_effects.TipChanged(digest):
                 self._is_dirty = True
                 if self._proposing is not None:
@@ -546,7 +546,7 @@ class Replica:
         for digest, request in tuple(self._judging.items()):
             if request.proposal.view < view:
                 del self._judging[digest]
-                self._bodies.drop(digest)
+                self._bodies.give_up(digest)
 
     # Finality.
 

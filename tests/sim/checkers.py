@@ -96,6 +96,17 @@ class Checker:
         ):
             self._fail(f"{member} nullifies and finalizes view {subject.view}")
 
+    def on_final_stored(self, member: MemberId, certificate: Certificate) -> None:
+        """A node has made a finalization durable, perhaps with its own vote in it, and before that vote's record.
+
+        That is no less safe: it never votes again in a view that is final on its disk.
+        """
+        subject = certificate.subject
+        if any(self.validators[signer] == member for signer, _ in certificate.signatures):
+            known = self.votes.setdefault((member, subject.kind, subject.view), subject.digest)
+            if known != subject.digest:
+                self._fail(f"{member} stores a certificate against its own vote in view {subject.view}")
+
     def _on_certificate(self, certificate: Certificate) -> None:
         subject = certificate.subject
         signers = [signer for signer, _ in certificate.signatures]

@@ -138,6 +138,7 @@ class SimNode:
         self.disk.write_chain(writes)
         for write in writes:
             if isinstance(write, Finalized):
+                self.world.checker.on_final_stored(self.member, write.certificate)
                 for final in write.blocks:
                     self.world.checker.on_final(self.member, self.incarnation, final)
 

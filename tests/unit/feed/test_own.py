@@ -5,8 +5,9 @@ import pytest
 from consensus.types import ZERO_DIGEST
 from node.feed.branches import WINDOW_BYTES
 from node.feed.own import OwnFeed, Refusal
-from node.ledger.batch import BATCH_BODY_BYTES_MAX, BATCH_TRANSACTIONS_MAX, SEAL_DELAY_MS
+from node.ledger.batch import BATCH_BODY_BYTES_MAX, BATCH_TRANSACTIONS_MAX, SEAL_DELAY_MS, decode_batch
 from node.ledger.transaction import SignedTransaction
+from node.wire.messages import BATCH_BYTES_MAX
 from tests.support.feeds import build_feed_id
 from tests.support.networks import build_genesis, build_key, build_transaction
 
@@ -87,6 +88,20 @@ def test_a_full_batch_is_sealed_at_once_and_the_rest_waits(
     second = own.seal(now_ms=1 + SEAL_DELAY_MS, wall_ms=0)
     assert second is not None
     assert second.tokens == (len(transactions) - 1,)
+
+
+def test_many_small_transactions_never_make_a_batch_larger_than_a_message() -> None:
+    """The heads of thousands of entries count too (found by seed 1027 of the simulation)."""
+    own = build_own()
+    bare = build_transaction(GENESIS, payload=bytes(100)).size_bytes - 100
+    small = build_transaction(GENESIS, payload=bytes(255 - bare))
+    assert small.size_bytes * BATCH_TRANSACTIONS_MAX <= BATCH_BODY_BYTES_MAX
+    submit(own, 1, *[small] * BATCH_TRANSACTIONS_MAX)
+    sealed = own.seal(now_ms=0, wall_ms=0)
+    assert sealed is not None
+    assert len(sealed.batch.transactions) > 3_900
+    assert len(sealed.batch.encoded) <= BATCH_BYTES_MAX
+    assert decode_batch(sealed.batch.encoded, GENESIS.network_id) == sealed.batch
 
 
 def test_a_request_may_span_batches_and_is_done_with_its_last_transaction() -> None:

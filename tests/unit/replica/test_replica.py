@@ -448,6 +448,27 @@ def test_a_judgement_waits_for_execution() -> None:
     assert votes(effects) == [VoteKind.NOTARIZE]
 
 
+def test_a_complete_block_stays_though_its_verdict_is_no_longer_awaited() -> None:
+    """The core has its body by the certificate and may build on it (found by seed 1088 of the simulation)."""
+    chain = long_chain(3)
+    rig = rig_of((leader_of(4) + 1) % 4)
+    reveal(rig, chain)
+    rig.hear(rig.others[0], BlockData(chain.blocks[1]))
+    rig.hear(rig.others[0], BlockData(chain.blocks[0]))
+    block = chain.take(
+        chain.build(proposer=ValidatorIndex(leader_of(4)), executed_height=Height(2), state_digest=build_digest("2"))
+    )
+    proposal = dataclasses.replace(
+        build_proposal(block, parent=chain.finalization(3)), executed_certificate=chain.finalization(3)
+    )
+    rig.hear(VALIDATORS[leader_of(4)], proposal)
+    for view, digest in ((4, chain.digests[3]), (5, Digest(bytes(32))), (6, Digest(bytes(32)))):
+        kind = VoteKind.NOTARIZE if view == 4 else VoteKind.NULLIFY
+        rig.hear(rig.others[0], FinalChain(GENESIS).certify(digest, view, kind=kind))
+    assert rig.replica._tree.is_complete(chain.digests[3])
+    assert [len(final.blocks) for final in of_type(Finalized, rig.hear(rig.others[0], chain.finalization(4)))] == [1]
+
+
 def test_the_overview_tells_where_a_node_stands() -> None:
     """For people: view, heights, feeds, peers, and how many hold a batch."""
     rig = rig_of()
@@ -459,3 +480,50 @@ def test_the_overview_tells_where_a_node_stands() -> None:
     assert [(view.final_seq, view.held_seq) for view in overview.feeds] == [(-1, 0)]
     assert overview.uncut_batches == 1
     assert rig.replica.holders(BATCH.header.feed, 0) >= 1
+
+
+def test_what_finality_overtakes_is_no_longer_waited_for() -> None:
+    """A rival of the final block: being judged without its batch, or asked for and late, it is dropped."""
+    rig = follower()
+    rival = first_block(BATCH)
+    propose(rig, rival)
+    late = FinalChain(GENESIS).build(proposer=ValidatorIndex(leader_of(1)), timestamp_ms=GENESIS.created_ms + 77)
+    rig.hear(rig.others[0], FinalChain(GENESIS).certify(late.header.digest(), 1, kind=VoteKind.NOTARIZE))
+    chain = FinalChain(GENESIS)
+    final = chain.take(chain.build(view=View(2), proposer=ValidatorIndex(leader_of(2))))
+    rig.hear(rig.others[0], chain.certify(chain.digests[0], 2))
+    assert of_type(Finalized, rig.hear(rig.others[0], BlockData(final)))
+    assert rig.hear(rig.others[0], BlockData(late)) == ()
+    rig.wait(400)
+    assert not sent(BatchRequest, rig.wait(3_000))
+    assert not rig.replica.is_halted
+
+
+def test_a_block_on_another_branch_than_the_final_one_is_not_pursued() -> None:
+    """Its parent is gone for good: it is neither fetched nor an error."""
+    rig = rig_of()
+    chain = FinalChain(GENESIS)
+    final = chain.take(chain.build(timestamp_ms=GENESIS.created_ms + 5))
+    rig.hear(rig.others[0], chain.finalization(1))
+    rig.hear(rig.others[0], BlockData(final))
+    other = long_chain(2)
+    digest = other.digests[1]
+    rig.replica._bodies.want_body(digest, ())
+    rig.wait(10)
+    effects = rig.hear(rig.others[0], BlockData(other.blocks[1]))
+    assert not sent(BlockRequest, effects)
+    assert digest not in rig.replica._bodies.wanted
+
+
+def test_what_was_left_to_chain_sync_is_taken_up_when_it_is_over() -> None:
+    """A notarized block above the range: its parents are fetched once the range is final."""
+    chain = long_chain(12)
+    rig = rig_of()
+    (request,) = [send for send in of_type(Send, reveal(rig, chain)) if isinstance(send.message, ChainRequest)]
+    first, second = chain.extend(), chain.extend()
+    rig.hear(rig.others[0], chain.certify(chain.digests[13], 14, kind=VoteKind.NOTARIZE))
+    assert not sent(BlockRequest, rig.hear(rig.others[0], BlockData(second)))
+    effects = rig.hear(request.member, ChainData(Height(1), tuple(chain.blocks[:12]), chain.finalization(12)))
+    assert sent(BlockRequest, effects) == [BlockRequest(chain.digests[12])]
+    rig.hear(rig.others[0], BlockData(first))
+    assert [len(final.blocks) for final in of_type(Finalized, rig.hear(rig.others[0], chain.finalization(14)))] == [2]
