@@ -64,6 +64,7 @@ from node.replica.tree import BlockTree, Node
 from node.wire.ids import FeedId, MemberId
 from node.wire.messages import (
     CHAIN_BLOCKS_MAX,
+    HAVE_ENTRIES_MAX,
     BatchData,
     BatchRequest,
     BlockData,
@@ -363,7 +364,7 @@ class Replica:
 
     def _on_status(self, member: MemberId, report: StatusReport) -> None:
         moment = self._moment
-        self._traffic.on_have(member, report.executed_height, report.have)
+        self._traffic.on_have(member, report.executed_height, report.have, is_full=len(report.have) < HAVE_ENTRIES_MAX)
         index = self._membership.index_of(member)
         self._to_core.append(core_inputs.MessageReceived(index, report.status))
         if index is not None:

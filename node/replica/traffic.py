@@ -21,6 +21,7 @@ from node.replica.effects import (
     Refused,
     ReportEvidence,
     ReportFault,
+    ServeBatch,
     StoreBatch,
 )
 from node.replica.executed import ExecutedHeights
@@ -41,6 +42,17 @@ CHASE_DELAY_MS: Final = 150
 
 CHASE_MS_MAX: Final = 10_000
 """How long a batch that nothing but a have-vector names is tried for. If it exists, the next status names it again."""
+
+REPEAT_GAP: Final = 64
+"""A member that lacks more of our own batches than this is given them again: fewer may be on their way."""
+
+REPEAT_WINDOW: Final = 48
+"""So many at once: below what a node checks of one feed at a time, so that none is turned away."""
+
+REPEAT_BYTES: Final = 2 * 1024 * 1024
+
+REPEAT_AGAIN_MS: Final = 1_500
+"""How long the member may take over one window before it is sent again."""
 
 _REFUSALS: Final = {
     Refusal.FEED_FULL: "more is waiting to become final than the network lets one member hold back: try again later",
@@ -76,6 +88,7 @@ class FeedTraffic:
         self._fetcher = fetcher
         self._bodies = bodies
         self._unsaid: dict[FeedId, None] = {}
+        self._repeated: dict[MemberId, tuple[int, int]] = {}
         self._said_executed = executed.height
         self._said_ms: int | None = None
         self._is_stopping = False
@@ -254,9 +267,13 @@ class FeedTraffic:
 
     # What is held where.
 
-    def on_have(self, member: MemberId, executed: Height, have: tuple[FeedTip, ...]) -> None:
-        """Take what a member says to hold and to have executed."""
+    def on_have(self, member: MemberId, executed: Height, have: tuple[FeedTip, ...], *, is_full: bool = False) -> None:
+        """Take what a member says to hold and to have executed. is_full: of a feed not named it holds nothing."""
         self._executed.report(member, executed)
+        if self._own is not None:
+            own = tuple(tip for tip in have if tip.feed == self._own.feed)
+            if own or is_full:
+                self._repeat_own(member, own)
         for feed, group in itertools.groupby(have, key=lambda tip: tip.feed):
             if self._membership.find_feed_key(feed) is None:
                 continue
@@ -269,6 +286,31 @@ class FeedTraffic:
                     missing = branches.walk(tip, branches.final).missing
                     if missing is not None:
                         self._chase(missing, hints=(member,), after_ms=CHASE_DELAY_MS)
+
+    def _repeat_own(self, member: MemberId, tips: tuple[FeedTip, ...]) -> None:
+        """Send a member the next batches of our own feed, if it lacks so many that they cannot be on their way.
+
+        What was sealed while it was away came to it once or never, and links name batches from the top down only: a
+        long stretch is given from below, a window at a time, by the one node that is sure to have it.
+        """
+        assert self._own is not None
+        branches = self._feeds.branches(self._own.feed)
+        reached = max((tip.seq for tip in tips if branches.is_connected(tip.digest)), default=-1)
+        # Below our final cut it lacks blocks, and gets the batches with them.
+        if branches.is_forked or reached < branches.final_seq or branches.limit_seq - reached <= REPEAT_GAP:
+            return
+        now_ms = self._moment.now_ms
+        repeated_to, repeated_ms = self._repeated.get(member, (-1, 0))
+        if reached < repeated_to and now_ms < repeated_ms + REPEAT_AGAIN_MS:
+            return
+        sent_bytes = 0
+        for seq in range(reached + 1, min(branches.limit_seq, reached + REPEAT_WINDOW) + 1):
+            record = branches.at(seq)
+            self._moment.out.append(ServeBatch(member, record.tip))
+            self._repeated[member] = (seq, now_ms)
+            sent_bytes += record.size_bytes
+            if sent_bytes >= REPEAT_BYTES:
+                return
 
     def say_all(self) -> tuple[FeedTip, ...]:
         """Return the full have-vector, for a status."""

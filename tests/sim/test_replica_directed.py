@@ -282,6 +282,42 @@ def test_a_batch_known_to_its_author_alone_is_fetched_and_becomes_final() -> Non
     assert lost == 3
 
 
+@pytest.mark.parametrize("submissions", [300, 900])
+def test_a_long_stretch_of_batches_known_to_their_author_alone_becomes_final(submissions: int) -> None:
+    """Cut off, a member goes on accepting: more batches than others would fetch on the word of a have-vector."""
+    world = build_world()
+    world.isolate(3)
+    for _ in range(submissions):
+        world.node(3).submit(1)
+        world.run(30)
+    replica = world.node(3).replica
+    assert replica is not None
+    assert replica.overview().uncut_batches == submissions
+    world.heal()
+    world.settle(within_ms=20_000)
+
+
+def test_what_an_author_sends_again_is_sent_again_if_it_is_lost() -> None:
+    """The author repeats what nobody has come to hold."""
+    world = build_world()
+    world.isolate(3)
+    for _ in range(400):
+        world.node(3).submit(1)
+        world.run(30)
+    lost = 0
+
+    def lose(source: MemberId, target: MemberId, message: Message) -> bool:
+        nonlocal lost
+        is_lost = isinstance(message, BatchData) and lost < 200
+        lost += is_lost
+        return not is_lost
+
+    world.message_filter = lose
+    world.heal()
+    world.settle(within_ms=30_000)
+    assert lost == 200
+
+
 def test_lost_votes_and_blocks_are_repaired_by_status() -> None:
     """T-28: whatever was lost once comes with a status or is asked for."""
     world = build_world()

@@ -1,11 +1,12 @@
 """Batches in and out of one replica: sealing, taking, asking, telling."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from consensus.messages import Status
 from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, View
 from node.feed.records import CheckedCopy, CopyVerdict, record_of
-from node.ledger.batch import Batch
+from node.ledger.batch import SEAL_DELAY_MS, Batch
 from node.replica import inputs
 from node.replica.effects import (
     Accepted,
@@ -18,10 +19,18 @@ from node.replica.effects import (
     ReportEvidence,
     ReportFault,
     Send,
+    ServeBatch,
     StoreBatch,
 )
 from node.replica.recovered import Recovered
-from node.replica.traffic import CHASE_DELAY_MS, CHASE_MS_MAX, HAVE_DELAY_MS
+from node.replica.traffic import (
+    CHASE_DELAY_MS,
+    CHASE_MS_MAX,
+    HAVE_DELAY_MS,
+    REPEAT_AGAIN_MS,
+    REPEAT_GAP,
+    REPEAT_WINDOW,
+)
 from node.wire.ids import FeedTip
 from node.wire.messages import BatchData, BatchRequest, Have, StatusReport
 from tests.support.feeds import build_tip
@@ -140,6 +149,37 @@ def test_a_gap_is_not_taken_but_chased_from_what_others_hold() -> None:
     assert requested(rig.give("firm-2", batches[1])) == [batches[0].tip]
     effects = [*rig.give("firm-2", batches[0]), *rig.wait(HAVE_DELAY_MS)]
     assert sent(Have, effects) == [Have(Height(0), (batches[2].tip,))]
+
+
+def repeated(effects: Iterable[Effect]) -> list[tuple[str, int]]:
+    """To whom which of our own batches are sent again."""
+    return [(serve.member, serve.tip.seq) for serve in of_type(ServeBatch, effects)]
+
+
+def test_a_member_that_lacks_a_long_stretch_of_our_feed_is_given_it_from_below() -> None:
+    """It would not fetch what is far above its tip, and links lead down only; a window at a time, and not twice."""
+    rig = ReplicaRig()
+    tips = []
+    for number in range(REPEAT_GAP + REPEAT_WINDOW + 2):
+        (stored,) = of_type(
+            StoreBatch,
+            [
+                *rig.step(inputs.Submitted(number, (build_transaction(GENESIS, nonce=number),))),
+                *rig.wait(SEAL_DELAY_MS),
+            ],
+        )
+        tips.append(stored.batch.tip)
+    first = [("firm-2", seq) for seq in range(REPEAT_WINDOW)]
+    report = StatusReport(Status(Epoch(0), View(1), View(0), Height(0), View(0)), Height(0), (), NONCE, rig.wall_ms)
+    assert repeated(rig.hear("firm-2", report)) == first, "it holds nothing of ours, as its status says"
+    assert repeated(rig.tell("firm-2", tips[5])) == [], "the window is still on its way"
+    second = [("firm-2", seq) for seq in range(REPEAT_WINDOW, 2 * REPEAT_WINDOW)]
+    assert repeated(rig.tell("firm-2", tips[REPEAT_WINDOW - 1])) == second[: len(tips)]
+    rig.wait(REPEAT_AGAIN_MS)
+    assert repeated(rig.tell("firm-2", tips[5]))[0] == ("firm-2", 6), "the window was lost"
+    near = tips[-1 - REPEAT_GAP]
+    assert repeated(rig.tell("firm-2", near)) == [], "so many may be on their way"
+    assert repeated(rig.tell("firm-2")) == [], "a have-vector that does not name our feed says nothing of it"
 
 
 def test_what_nobody_has_after_all_is_given_up_until_it_is_named_again() -> None:
