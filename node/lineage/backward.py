@@ -279,7 +279,7 @@ class BackwardWalk:
                 continue
             edge = Edge(stay.since, stay.parent, until=stay.until, amount=stay.amount, uom=stay.uom)
             if edge.until is not None and self._is_after(edge.until, use):
-                edge.until = None
+                edge = edge._replace(until=None)
             self._graph.link(child, stay.parent, EdgeKind.PACKED, edge)
             key = (stay.parent, window.lo_ms, window.hi_ms, child)
             if key in self._carried:

@@ -39,9 +39,8 @@ class EdgeKey(NamedTuple):
     event: Digest
 
 
-@dataclass(slots=True)
-class Edge:
-    """event: what makes the edge. input_event: where the run took the source in, if that is another event.
+class Edge(NamedTuple):
+    """row: what makes the edge. input_event: where the run took the source in, if that is another event.
 
     until: what ended a stay in a unit. found: the end (source or target) that the walk reached by this edge.
     """

@@ -127,13 +127,26 @@ class Timelines:
         rows = self._rows
         read = self._reader.get_event
         entries: list[Entry] = []
+        seen: set[Digest] = set()
+        last_ms: int | None = None
+        is_plain = is_sorted = True
         for posting in postings:
             row = rows.get(posting.ref)
             if row is None:
                 row = rows[posting.ref] = read(posting.ref)
             entries.append(Entry(row, posting.role))
-        if len(entries) > 1:
+            event = row.event
+            # Postings come by time: only those of one instant are yet to be put in the order of their content.
+            if event.time.lo_ms == last_ms:
+                is_sorted = False
+            last_ms = event.time.lo_ms
+            if event.declaration is not None or event.content_digest in seen:
+                is_plain = False
+            seen.add(event.content_digest)
+        if not is_sorted:
             entries.sort(key=_order)
+        if is_plain:
+            return Timeline(tuple(entries), (), (), complete)
         return settle(entries, complete=complete)
 
 
@@ -147,9 +160,6 @@ def settle(entries: Sequence[Entry], *, complete: bool = True) -> Timeline:
 
     entries: in order of time, then content, then digest, then place on the ledger.
     """
-    contents = {entry.row.event.content_digest for entry in entries}
-    if len(contents) == len(entries) and not any(entry.row.event.declaration for entry in entries):
-        return Timeline(tuple(entries), (), (), complete)
     declarations = [entry.row for entry in entries if entry.row.event.declaration is not None]
     originals = [entry for entry in entries if entry.row.event.declaration is None]
     void_by = {_original_key(row) for row in declarations if row.event.event_id is not None}
