@@ -35,6 +35,19 @@ class Acknowledged:
         """Return how many other validators are known to hold the feed up to `seq`, at most `limit_seq`."""
         return sum(self._reach(tips, branches) >= seq for tips in self._tips.values())
 
+    def find_holders(self, tip: FeedTip) -> tuple[MemberId, ...]:
+        """Return whom to ask for a batch: those who have told of it or a newer one of its feed, then its author.
+
+        By turn, so that a feed's batches are not all asked of the same one.
+        """
+        holders = [
+            member
+            for member, known in self._tips.items()
+            if member != tip.feed.member and any(told.seq >= tip.seq for told in known.get(tip.feed, ()))
+        ]
+        turn = tip.seq % len(holders) if holders else 0
+        return (*holders[turn:], *holders[:turn], tip.feed.member)
+
     def safe_seq(self, branches: FeedBranches, needed: int) -> int:
         """Return the newest seq, at most `limit_seq`, that at least `needed` other validators are known to hold."""
         if needed == 0:

@@ -9,6 +9,7 @@ from typing import Final
 
 from consensus.messages import Block
 from consensus.types import Digest, Height
+from node.feed.acknowledged import Acknowledged
 from node.feed.feeds import Feeds
 from node.replica.fetching import Fetcher
 from node.replica.moment import Moment
@@ -27,9 +28,10 @@ class Bodies:
     fetcher: for whatever else is to be fetched, too.
     """
 
-    def __init__(self, moment: Moment, *, feeds: Feeds, tree: BlockTree) -> None:
+    def __init__(self, moment: Moment, *, feeds: Feeds, acknowledged: Acknowledged, tree: BlockTree) -> None:
         self._moment = moment
         self._feeds = feeds
+        self._acknowledged = acknowledged
         self._tree = tree
         self.fetcher = Fetcher(is_needed=self.is_needed)
         self._waiters: dict[Digest, dict[Digest, None]] = {}
@@ -150,7 +152,7 @@ class Bodies:
                     tip.digest,
                     BatchRequest(tip),
                     now_ms=self._moment.now_ms,
-                    hints=(tip.feed.member,),
+                    hints=self._acknowledged.find_holders(tip),
                     is_urgent=is_urgent,
                 )
 

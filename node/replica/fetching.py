@@ -21,8 +21,11 @@ OPEN_AGAIN_MAX: Final = OPEN_MAX // 2
 
 ASK_AGAIN_MS: Final = 300
 ASK_AGAIN_MS_MAX: Final = 5_000
-OPEN_MS_MAX: Final = 6_000
-"""A request that is not answered by then has failed, and its place is free again."""
+OPEN_MS_MAX: Final = 2_000
+"""A request that is not answered by then counts as failed, and its place is free again.
+
+Who does not have what is asked for stays silent. An answer that comes later is taken all the same, while it is wanted.
+"""
 
 Request = BatchRequest | BlockRequest
 

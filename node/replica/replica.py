@@ -121,7 +121,7 @@ class Replica:
             digest=genesis.anchor_digest if recovered.final_digest is None else recovered.final_digest,
             frontier=first_frontier(genesis) if recovered.frontier is None else recovered.frontier,
         )
-        self._bodies = Bodies(moment, feeds=feeds, tree=tree)
+        self._bodies = Bodies(moment, feeds=feeds, acknowledged=self._acknowledged, tree=tree)
         self._fetcher = self._bodies.fetcher
         own_feed = membership.own_feed
         self._traffic = FeedTraffic(

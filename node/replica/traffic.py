@@ -218,7 +218,7 @@ class FeedTraffic:
                 if tip.seq > branches.final_seq:
                     out.append(StoreBatch(batch))
                     self._hold(record_of(batch))
-                self._chase_below(branches, FeedTip(tip.feed, Seq(tip.seq - 1), check.previous))
+                self._chase_below(branches, FeedTip(tip.feed, Seq(tip.seq - 1), check.previous), check.sender)
         self._fetcher.drop(tip.digest)
         return self._bodies.batch_settled(tip.digest)
 
@@ -248,10 +248,10 @@ class FeedTraffic:
                 Alarm("others hold batches of our own feed that are not ours: the store was rolled back, or copied")
             )
 
-    def _chase_below(self, branches: FeedBranches, tip: FeedTip) -> None:
-        """Fetch the link below a batch that floats."""
+    def _chase_below(self, branches: FeedBranches, tip: FeedTip, sender: MemberId) -> None:
+        """Fetch the link below a batch that floats, first of all from who had the batch."""
         if tip.seq > branches.final_seq and not branches.is_connected(tip.digest):
-            self._chase(tip, hints=(), after_ms=0)
+            self._chase(tip, hints=(sender, tip.feed.member), after_ms=0)
 
     def _chase(self, tip: FeedTip, *, hints: tuple[MemberId, ...], after_ms: int) -> None:
         if self._feeds.is_worth_chasing(tip):

@@ -70,3 +70,15 @@ def test_both_tips_of_a_fork_show_that_what_is_below_it_is_held() -> None:
     acknowledged.learn(OTHERS[0], branches.feed, (build_tip(2, "rival"),))
     acknowledged.learn(OTHERS[1], branches.feed, (build_tip(2, "2"), build_tip(2, "rival"), build_tip(2, "third")))
     assert acknowledged.safe_seq(branches, 2) == 1
+
+
+def test_who_has_told_of_a_batch_is_asked_before_its_author_and_by_turn() -> None:
+    """Who does not have it would stay silent, and cost a wait."""
+    acknowledged, branches = Acknowledged(OTHERS), build_branches(1)
+    for member, seq in zip(OTHERS, (4, 2, 0), strict=True):
+        acknowledged.learn(member, branches.feed, (build_tip(seq, f"{seq}"),))
+    author = branches.feed.member
+    assert acknowledged.find_holders(build_tip(9, "x")) == (author,)
+    assert acknowledged.find_holders(build_tip(2, "2")) == (OTHERS[0], OTHERS[1], author)
+    assert acknowledged.find_holders(build_tip(1, "1")) == (OTHERS[1], OTHERS[0], author)
+    assert acknowledged.find_holders(build_tip(0, "z", member="firm-1")) == (OTHERS[0],)
