@@ -80,7 +80,7 @@ class Custody:
         self._masters = masters
         self._readings = readings
         self._parties: dict[str, str | None] = {}
-        self._read: dict[Digest, tuple[Movement, Holder]] = {}
+        self._read: dict[tuple[Digest, str], tuple[Movement, Holder]] = {}
         self._holders: dict[str, Holder] = {}
         self._named: dict[tuple[tuple[str, str], ...], Holder | None] = {}
 
@@ -90,10 +90,12 @@ class Custody:
 
     def read(self, row: EventRow) -> tuple[Movement, Holder]:
         """Return how the event moves its goods, and who held them."""
-        found = self._read.get(row.event.event_digest)
+        # The member is part of what is read: it holds the goods where no place is named.
+        key = (row.event.event_digest, row.member)
+        found = self._read.get(key)
         if found is None:
             movement = self._readings.movement_of(row.event)
-            found = self._read[row.event.event_digest] = (movement, self._read_holder(row, movement))
+            found = self._read[key] = (movement, self._read_holder(row, movement))
         return found
 
     def _read_holder(self, row: EventRow, movement: Movement) -> Holder:

@@ -150,15 +150,16 @@ class Timelines:
         return settle(entries, complete=complete)
 
 
-def _order(entry: Entry) -> tuple[int, Digest, Digest, EventRef]:
-    event = entry.row.event
-    return event.time.lo_ms, event.content_digest, event.event_digest, entry.row.ref
+def _order(entry: Entry) -> tuple[int, Digest, Digest, str, EventRef]:
+    row, event = entry.row, entry.row.event
+    # Of one event that two members entered alike, whose comes first is settled by name, never by arrival.
+    return event.time.lo_ms, event.content_digest, event.event_digest, row.member, row.ref
 
 
 def settle(entries: Sequence[Entry], *, complete: bool = True) -> Timeline:
     """Return what stands of `entries`: void originals out, witnesses and copies of one event as one.
 
-    entries: in order of time, then content, then digest, then place on the ledger.
+    entries: in order of time, then content, then digest, then member, then place on the ledger.
     """
     declarations = [entry.row for entry in entries if entry.row.event.declaration is not None]
     originals = [entry for entry in entries if entry.row.event.declaration is None]
@@ -202,7 +203,7 @@ def _unique(entries: Iterable[Entry], key: Callable[[Entry], object]) -> list[En
 def _notes_of_declarations(declarations: Sequence[EventRow], originals: Sequence[Entry]) -> Iterable[Note]:
     own = {_original_key(entry.row) for entry in originals}
     others = {_original_key(entry.row)[1:] for entry in originals}
-    for row in {row.event.event_digest: row for row in reversed(declarations)}.values():
+    for row in {(row.event.event_digest, row.member): row for row in reversed(declarations)}.values():
         if _original_key(row) in own and row.event.event_id is not None:
             continue
         # Another member's declaration undoes nothing; both statements are shown.
@@ -229,5 +230,5 @@ def _merge_reports(group: Sequence[Entry]) -> tuple[list[Entry], Note | None]:
     kept: list[Entry] = []
     for number in range(1 if single else counts):
         reports = [entries[number] for entries in by_member.values() if len(entries) > number]
-        kept.append(min(reports, key=lambda entry: (entry.row.event.event_digest, entry.row.ref)))
+        kept.append(min(reports, key=lambda entry: (entry.row.event.event_digest, entry.row.member)))
     return kept, (Note("told_twice", kept[0].row) if counts > 1 else None)
