@@ -20,7 +20,6 @@ from node.lineage.answer import (
     AnswerWarning,
     seal,
 )
-from node.lineage.containment import FOREVER_MS
 from node.lineage.custody import ask_whom
 from node.lineage.facts import Facts, Side
 from node.lineage.graph import EdgeKind, Graph, Reached
@@ -28,7 +27,7 @@ from node.lineage.holdings import Reckoner, Step
 from node.lineage.items import ItemKind, read_item
 from node.lineage.readings import RULES_VERSION, Movement
 from node.lineage.records import ROLE_CHILD, ROLE_ENDED, ROLE_INPUT, ROLE_MADE, ROLE_OUTPUT, ROLE_SEEN, EventRow
-from node.lineage.timeline import Timeline
+from node.lineage.timeline import FOREVER_MS, Timeline
 from node.lineage.warnings import MESSAGES
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from consensus.types import Digest
 from node.epcis.model import EventType, Goods
-from node.lineage.containment import FOREVER_MS, Stay
+from node.lineage.containment import Stay
 from node.lineage.custody import NOBODY, Holder, build_holder
 from node.lineage.facts import Facts, Side, amount_in
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph, Reached
@@ -18,7 +18,7 @@ from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_CHILD, ROLE_INPUT, ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, ROLE_PARENT, EventRow
-from node.lineage.timeline import Entry, Timeline
+from node.lineage.timeline import FOREVER_MS, Entry, Timeline
 
 CLASS_LOTS_MAX = 1_000
 """Lots of one product that goods named without lot may be of; more are counted in a warning."""

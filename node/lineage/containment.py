@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from node.epcis.model import Action, EventType, Goods
 from node.lineage.items import ItemKind, read_item
 from node.lineage.records import ROLE_CHILD, ROLE_ENDED, ROLE_MADE, ROLE_PARENT, EventRow
-from node.lineage.timeline import Entry, Note, Timeline, Timelines
-
-FOREVER_MS: Final = 2**62
+from node.lineage.timeline import FOREVER_MS, Entry, Note, Timeline, Timelines
 
 
 class Stay(NamedTuple):

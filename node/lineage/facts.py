@@ -70,7 +70,7 @@ def open_facts(reader: LineageReader, readings: Readings, *, as_of_ms: int | Non
     """Return readers that see no event after `as_of_ms` and no entry above `known_at`."""
     masters = Masters(reader, known_at=known_at)
     custody = Custody(masters, readings)
-    timelines = Timelines(reader, custody, as_of_ms=as_of_ms, known_at=known_at)
+    timelines = Timelines(reader, custody, readings, as_of_ms=as_of_ms, known_at=known_at)
     return Facts(reader, readings, masters, custody, timelines, Containment(timelines), Amounts(), known_at)
 
 

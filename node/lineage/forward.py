@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from consensus.types import Digest
 from node.epcis.model import EventType
-from node.lineage.containment import FOREVER_MS, Stay
+from node.lineage.containment import Stay
 from node.lineage.facts import Facts, Side
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph
 from node.lineage.indexing import lot_of_serial
@@ -25,7 +25,7 @@ from node.lineage.records import (
     ROLE_PARENT,
     EventRow,
 )
-from node.lineage.timeline import Timeline
+from node.lineage.timeline import FOREVER_MS, Timeline
 
 
 class Taint(NamedTuple):

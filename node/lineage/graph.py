@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from consensus.types import Digest
-from node.lineage.containment import FOREVER_MS
 from node.lineage.custody import Holder
 from node.lineage.records import EventRow
+from node.lineage.timeline import FOREVER_MS
 
 
 class EdgeKind(StrEnum):

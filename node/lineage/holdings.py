@@ -12,7 +12,6 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from node.epcis.model import Action, Event, EventType
-from node.lineage.containment import FOREVER_MS
 from node.lineage.custody import NOBODY, Holder
 from node.lineage.facts import Amount, Facts, Side
 from node.lineage.items import read_item
@@ -28,7 +27,7 @@ from node.lineage.records import (
     EventRow,
 )
 from node.lineage.stock import Shipment, Stock, Stocks, Transit, despatch_documents, is_same
-from node.lineage.timeline import Entry
+from node.lineage.timeline import FOREVER_MS, Entry
 
 _ONE: Final = Decimal(1)
 _GONE: Final = frozenset({"destroyed", "disposed", "retail_sold", "dispensed"})

@@ -5,13 +5,15 @@ that holds one holds the other. Arrival order never matters: ties are settled by
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from consensus.types import Digest, Height
+from node.epcis.model import Interval
 from node.lineage.custody import Custody
 from node.lineage.items import ItemKind, read_item
 from node.lineage.reader import LineageReader
+from node.lineage.readings import Readings
 from node.lineage.records import (
     ROLE_CHILD,
     ROLE_INSTANCES,
@@ -24,7 +26,9 @@ from node.lineage.records import (
     PostingKind,
 )
 
-ALL_ROLES: Final = 255
+FOREVER_MS: Final = 2**62
+ANY_TIME: Final = Interval(-FOREVER_MS, FOREVER_MS)
+"""The time of an event that says it happened well after the block that holds it: it excludes nothing."""
 ROLES_OF_ORIGIN: Final = ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES | ROLE_CHILD | ROLE_PARENT
 
 
@@ -59,8 +63,11 @@ class Timelines:
     known_at: entries of later blocks are left out.
     """
 
-    def __init__(self, reader: LineageReader, custody: Custody, *, as_of_ms: int | None, known_at: Height) -> None:
+    def __init__(
+        self, reader: LineageReader, custody: Custody, readings: Readings, *, as_of_ms: int | None, known_at: Height
+    ) -> None:
         self._reader = reader
+        self._tolerance_ms = readings.clock_tolerance_ms
         self._custody = custody
         self._as_of_ms = as_of_ms
         self._known_at = known_at
@@ -133,21 +140,25 @@ class Timelines:
         for posting in postings:
             row = rows.get(posting.ref)
             if row is None:
-                row = rows[posting.ref] = read(posting.ref)
+                row = read(posting.ref)
+                if row.event.time.lo_ms > row.ledger_time_ms + self._tolerance_ms:
+                    row = replace(row, event=replace(row.event, time=ANY_TIME))
+                rows[posting.ref] = row
             entries.append(Entry(row, posting.role))
             event = row.event
+            lo_ms = event.time.lo_ms
             # Postings come by time: only those of one instant are yet to be put in the order of their content.
-            if event.time.lo_ms == last_ms:
+            if last_ms is not None and lo_ms <= last_ms:
                 is_sorted = False
-            last_ms = event.time.lo_ms
+            last_ms = lo_ms
             if event.declaration is not None or event.content_digest in seen:
                 is_plain = False
             seen.add(event.content_digest)
         if not is_sorted:
             entries.sort(key=_order)
-        if is_plain:
-            return Timeline(tuple(entries), (), (), complete)
-        return settle(entries, complete=complete)
+        timeline = Timeline(tuple(entries), (), (), complete) if is_plain else settle(entries, complete=complete)
+        late = [Note("time_in_future", row) for row, _role in timeline.entries if row.event.time is ANY_TIME]
+        return replace(timeline, notes=(*timeline.notes, *late)) if late else timeline
 
 
 def _order(entry: Entry) -> tuple[int, Digest, Digest, str, EventRef]:

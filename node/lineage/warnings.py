@@ -18,6 +18,7 @@ MESSAGES: Final[dict[str, str]] = {
     "receipt_without_shipment": "Goods were received that no recorded shipment sent there.",
     "run_links_left_out": "A run has very many links: its items are all here, but not every link between them.",
     "serial_in_lot_stock": "A piece is part of its lot's stock: what was drawn by the lot's code may have been it.",
+    "time_in_future": "An event says that it happened after the block that holds it: its time excludes nothing.",
     "told_twice": "One member reported the same event more than once: each counts, unless pieces or papers are equal.",
     "unpacked_without_packing": "Something was taken out of a unit that was never recorded to be put in.",
     "used_before_made": "The item was used before the time of its making: the times are not relied on.",

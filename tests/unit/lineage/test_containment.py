@@ -1,9 +1,10 @@
 """node/lineage/containment: what was in a unit, from when until when."""
 
 from node.epcis.model import Action, EventType, Interval
-from node.lineage.containment import FOREVER_MS, Contents, Stay
+from node.lineage.containment import Contents, Stay
 from node.lineage.facts import open_facts
 from node.lineage.readings import Readings
+from node.lineage.timeline import FOREVER_MS
 from tests.support.chronicle import Chronicle, carriers_of, codes_of
 from tests.support.events import at, build_event, lot, place, serial, unit
 

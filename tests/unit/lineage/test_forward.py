@@ -1,5 +1,7 @@
 """node/lineage/forward: where an item went, each item with the earliest time of its taint."""
 
+from dataclasses import replace
+
 from node.epcis.model import Action, EventType, Interval
 from tests.support.chronicle import Chronicle, carriers_of, codes_of, edges_of, goods_of, holders_of, reasons_of
 from tests.support.events import DAY_MS, at, build_event, lot, place, product_class, serial, unit
@@ -38,6 +40,18 @@ def test_clocks_of_two_members_tell_nothing_apart_within_their_tolerance() -> No
     assert lot("2", "O1") in goods_of(vessel(at(1, "09:10"), member="haulier").forward(OTHER_FLOUR))
     assert lot("2", "O1") not in goods_of(vessel(at(1, "09:10")).forward(OTHER_FLOUR))
     assert lot("2", "O1") not in goods_of(vessel(at(1, "09:40"), member="haulier").forward(OTHER_FLOUR))
+
+
+def test_time_after_its_own_block_excludes_nothing() -> None:
+    """Whoever writes tomorrow's date today cannot be believed: the event may have been at any time."""
+    story = vessel()
+    late = story.rows[2]
+    story.rows[2] = replace(late, ledger_time_ms=at(1, "10:00") - 20 * 60_000)
+    answer = story.forward(OTHER_FLOUR)
+    assert lot("2", "O1") in goods_of(answer)
+    assert "time_in_future" in codes_of(answer)
+    story.rows[2] = replace(late, ledger_time_ms=at(1, "10:00") - 10 * 60_000)
+    assert lot("2", "O1") not in goods_of(story.forward(OTHER_FLOUR))
 
 
 def test_use_before_the_taint_is_excluded_along_the_chain() -> None:
