@@ -1,0 +1,34 @@
+"""ARCHITECTURE.md and the decisions are held against the tree: a map that is wrong is worse than none."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MAP = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+DECISIONS = ROOT / "docs" / "adr"
+
+
+def test_every_file_that_the_map_names_is_there() -> None:
+    """Paths in full; bare file names stand in the folder of the path before them."""
+    named = re.findall(r"`((?:node|consensus|docs|tests)/[\w/.]+)`", MAP)
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_drawing_has_every_package() -> None:
+    """A newcomer finds each folder of node/ in it."""
+    drawing = MAP.split("```")[1]
+    # The left column names the floor, the middle one the packages, the right one what they own.
+    middle = " ".join(line[10:41] for line in drawing.splitlines())
+    drawn = set(re.findall(r"[a-z0-9]+", middle))
+    packages = {path.parent.name for path in (ROOT / "node").glob("*/__init__.py")}
+    assert packages <= drawn
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """By its file and its own title's number."""
+    index = (DECISIONS / "README.md").read_text(encoding="utf-8")
+    files = sorted(path.name for path in DECISIONS.glob("0*.md"))
+    assert sorted(set(re.findall(r"\((0[\w-]+\.md)\)", index))) == files
+    for name in files:
+        assert (DECISIONS / name).read_text(encoding="utf-8").startswith(f"# {name[:4]}: "), name
