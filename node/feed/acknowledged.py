@@ -32,7 +32,10 @@ class Acknowledged:
             known[tip.feed] = (tip,)
 
     def holders(self, branches: FeedBranches, seq: int) -> int:
-        """Return how many other validators are known to hold the feed up to `seq`, at most `limit_seq`."""
+        """Return how many other validators have told that they hold the feed up to `seq`, at most `limit_seq`."""
+        if seq <= branches.final_seq:
+            told = (known.get(branches.feed, ()) for known in self._tips.values())
+            return sum(any(tip.seq >= seq for tip in tips) for tips in told)
         return sum(self._reach(tips, branches) >= seq for tips in self._tips.values())
 
     def find_holders(self, tip: FeedTip) -> tuple[MemberId, ...]:

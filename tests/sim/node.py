@@ -97,8 +97,8 @@ class SimNode:
     # Life.
 
     def start(self) -> None:
-        """Start from what is on disk, unless it runs already."""
-        if self.replica is not None:
+        """Start from what is on disk, unless it runs already or never does."""
+        if self.replica is not None or self.member in self.world.absent:
             return
         world = self.world
         self.incarnation += 1

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from consensus.timing import Timing
+from consensus.types import ZERO_DIGEST, Digest, Height
+from node.ledger.batch import Batch
+from node.ledger.genesis import Role
+from node.replica import inputs
+from node.wire.ids import FeedTip, MemberId, Seq
+from node.wire.messages import BatchData, Have
 from tests.sim.world import World
+from tests.support.networks import CREATED_MS, build_batch, build_transaction
 
 SAFETY_MS = (8_000, 20_000)
 SETTLE_MS = 90_000
@@ -24,6 +31,37 @@ class Outcome:
     reached: dict[str, int]
 
 
+class HostileMember:
+    """A member whose node never runs: somebody else has its key, forks its feed and tells of what does not exist."""
+
+    def __init__(self, world: World, member: MemberId) -> None:
+        self.world = world
+        self.member = member
+        self.batches: list[Batch] = []
+
+    def act(self) -> None:
+        """Show some nodes the next batch of some branch; sometimes tell of one that there is not."""
+        world, chance = self.world, self.world.random
+        below = chance.choice(self.batches[-6:]) if self.batches and chance.random() < 0.9 else None
+        transaction = build_transaction(world.genesis, member=self.member, nonce=world.next_number())
+        batch = build_batch(
+            world.genesis,
+            transaction,
+            member=self.member,
+            seq=0 if below is None else below.header.seq + 1,
+            previous=ZERO_DIGEST if below is None else below.digest,
+            time_ms=CREATED_MS + world.now_ms,
+        )
+        self.batches.append(batch)
+        for node in world.up:
+            if chance.random() < 0.5:
+                node.later((1, 30), inputs.MessageReceived(self.member, BatchData(batch.encoded)))
+            if chance.random() < 0.1:
+                feed = chance.choice(list(world.genesis.members.values())).feed
+                bogus = FeedTip(feed, Seq(chance.randrange(60)), Digest(chance.randbytes(32)))
+                node.later((1, 30), inputs.MessageReceived(self.member, Have(Height(2**40), (bogus,))))
+
+
 class RandomRun:
     """The swarm: which faults there are, and how often, is itself drawn from the seed."""
 
@@ -33,7 +71,7 @@ class RandomRun:
         self.world = World(
             seed,
             validators=chance.choice((1, 2, 4, 4, 4, 4, 5, 7)),
-            members=chance.choice((0, 0, 1)),
+            members=chance.choice((0, 1)),
             observers=chance.choice((0, 0, 1)),
             timing=Timing(heartbeat_ms=chance.choice((3_000, 30_000))),
         )
@@ -45,6 +83,11 @@ class RandomRun:
         self.delay_ms = chance.choice(((1, 3), (1, 3), (2, 40), (50, 350)))
         self.twice = chance.choice((0, 0, 20))
         self.load_ms = chance.choice((20, 100, 100, 700))
+        hostile = [member for member in world.genesis.members.values() if member.role is Role.MEMBER]
+        self.hostile = None
+        if hostile and chance.random() < 0.5:
+            self.hostile = HostileMember(world, hostile[0].id)
+            world.absent[hostile[0].id] = None
         faults: tuple[Callable[[], None], ...] = (
             self.crash,
             self.crash_at_effect,
@@ -70,6 +113,8 @@ class RandomRun:
         end_ms = chance.randint(*SAFETY_MS)
         self._every(self.load_ms, self.submit, end_ms)
         self._every(self.fault_ms, self.fail, end_ms)
+        if self.hostile is not None:
+            self._every(200, self.hostile.act, end_ms)
         world.run(end_ms)
         self.mend()
         world.run(2_000)

@@ -172,6 +172,19 @@ def test_what_was_accepted_survives_the_crash_of_its_node_at_that_very_moment() 
         assert len(world.checker.accepted) >= 1
 
 
+def test_a_crash_after_any_effect_costs_nothing_but_time() -> None:
+    """T-20 in whole replicas: each node in turn dies after each number of effects around one submission."""
+    for effects in range(36):
+        world = build_world()
+        victim = world.node(effects % 4)
+        victim.effects_left = effects // 4 * 2 + effects % 2
+        world.node(0).submit(1)
+        world.run(300)
+        victim.crash()
+        victim.start()
+        world.settle(within_ms=10_000)
+
+
 def test_all_nodes_crash_again_and_again_and_what_was_accepted_becomes_final() -> None:
     """T-21: kill all, repeatedly, under load."""
     world = build_world()

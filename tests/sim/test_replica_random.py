@@ -37,9 +37,3 @@ def test_one_seed_always_gives_one_trace_whatever_the_order_of_hashes() -> None:
     ]
     assert traces[0] == traces[1]
     assert len(traces[0].strip()) == 64
-
-
-@pytest.mark.parametrize("seed", [1027, 1088])
-def test_seeds_that_once_failed_pass(seed: int) -> None:
-    """1027: thousands of small transactions in one batch. 1088: a block given up that the core had taken for local."""
-    RandomRun(seed).run()

@@ -54,6 +54,7 @@ class World:
         self._count = 0
         self._cut: set[tuple[MemberId, MemberId]] = set()
         self._sessions: dict[tuple[MemberId, MemberId], bool] = {}
+        self.absent: dict[MemberId, None] = {}
         self._told_ms: dict[MemberId, int] = {}
         self._trace = hashlib.sha256()
         self.message_filter: Callable[[MemberId, MemberId, Message], bool] | None = None

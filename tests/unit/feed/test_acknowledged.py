@@ -32,6 +32,9 @@ def test_the_safe_seq_is_what_the_needed_number_of_others_holds() -> None:
     acknowledged.learn(MemberId("firm-9"), branches.feed, (build_tip(4, "4"),))
     assert [acknowledged.safe_seq(branches, needed) for needed in (0, 1, 2, 3)] == [4, 4, 2, 0]
     assert [acknowledged.holders(branches, seq) for seq in (0, 1, 3)] == [3, 2, 1]
+    # Also of what is final, only those count that have said so.
+    branches.finalize(build_tip(3, "3"))
+    assert [acknowledged.holders(branches, seq) for seq in (0, 1, 3, 4)] == [3, 2, 1, 1]
 
 
 def test_a_peer_ahead_of_us_holds_what_we_hold_unless_the_feed_forks() -> None:

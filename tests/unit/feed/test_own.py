@@ -91,7 +91,7 @@ def test_a_full_batch_is_sealed_at_once_and_the_rest_waits(
 
 
 def test_many_small_transactions_never_make_a_batch_larger_than_a_message() -> None:
-    """The heads of thousands of entries count too (found by seed 1027 of the simulation)."""
+    """The heads of thousands of entries count too (found by simulation)."""
     own = build_own()
     bare = build_transaction(GENESIS, payload=bytes(100)).size_bytes - 100
     small = build_transaction(GENESIS, payload=bytes(255 - bare))

@@ -449,7 +449,7 @@ def test_a_judgement_waits_for_execution() -> None:
 
 
 def test_a_complete_block_stays_though_its_verdict_is_no_longer_awaited() -> None:
-    """The core has its body by the certificate and may build on it (found by seed 1088 of the simulation)."""
+    """The core has its body by the certificate and may build on it (found by simulation)."""
     chain = long_chain(3)
     rig = rig_of((leader_of(4) + 1) % 4)
     reveal(rig, chain)
