@@ -70,6 +70,10 @@ class Proposing:
 
     def work_changed(self) -> bool | None:
         """Return whether work is due, if that is news to the core; else None."""
+        if self._is_due and self._asked is None:
+            # Under load most is heard while work is due already; it is looked at again when a block is asked for.
+            self._ages_ms = None
+            return None
         is_due = self._candidate is not None and self._tree.is_complete(self._candidate) and self._find_work()
         if is_due == self._is_due:
             return None
