@@ -71,6 +71,8 @@ from node.wire.messages import Message, decode, encode
 TURN_INPUTS_MAX: Final = 256
 TURN_MS: Final = 5
 """A turn ends after either: what it has gathered goes to disk, and the sockets get their turn."""
+GATHER_MS: Final = 3
+"""A submission soon after others waits so long for more: a batch waits longer for its time, and each turn costs."""
 DRAIN_PASSES_MAX: Final = 8
 SUBMISSIONS_WAITING_MAX: Final = 8192
 SUBMITTED_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -103,6 +105,8 @@ class Engine:
         self._results: deque[Input] = deque()
         self._submissions: deque[Submitted] = deque()
         self._submitted_bytes = 0
+        self._submitted_ms = clock.monotonic_ms() - GATHER_MS
+        self._is_gathering = False
         self._accepting: dict[int, asyncio.Future[FeedTip]] = {}
         self._tokens = 0
         self._open = Group()
@@ -152,8 +156,22 @@ class Engine:
             self._accepting[self._tokens] = accepted
             self._submissions.append(Submitted(self._tokens, transactions))
             self._submitted_bytes += sum(transaction.size_bytes for transaction in transactions)
-            self._wake.set()
+            self._gather()
         return accepted
+
+    def _gather(self) -> None:
+        """Have submissions taken: at once after a quiet while, else together with those of the next moment."""
+        if self._is_gathering:
+            return
+        if self._clock.monotonic_ms() - self._submitted_ms >= GATHER_MS:
+            self._wake.set()
+        else:
+            self._is_gathering = True
+            asyncio.get_running_loop().call_later(GATHER_MS / 1000, self._end_gathering)
+
+    def _end_gathering(self) -> None:
+        self._is_gathering = False
+        self._wake.set()
 
     def stop(self) -> None:
         """Have `run` give up the view, finish what is being written and executed, and return."""
@@ -236,6 +254,8 @@ class Engine:
             for arrival in arrivals:
                 self._take(arrival)
             submissions = min(len(self._submissions), 64)
+            if submissions:
+                self._submitted_ms = self._clock.monotonic_ms()
             for _ in range(submissions):
                 submitted = self._submissions.popleft()
                 self._submitted_bytes -= sum(transaction.size_bytes for transaction in submitted.transactions)

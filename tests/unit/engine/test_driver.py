@@ -9,6 +9,7 @@ import pytest
 
 from consensus.messages import Block, Certificate, VoteKind
 from consensus.types import Digest, Height
+from node.engine import driver
 from node.engine.driver import (
     ANSWERS_WAITING_MAX,
     CHECK_AT_ONCE_BYTES,
@@ -154,12 +155,14 @@ class RecordingTransport:
         self.waiting: list[Arrival] = []
         self.wake: Callable[[], None] = lambda: None
         self.penalised: list[MemberId] = []
+        self.on_take: Callable[[], None] = lambda: None
 
     @property
     def inbox(self) -> "RecordingTransport":
         return self
 
     def take(self, count_max: int = 256) -> list[Arrival]:
+        self.on_take()
         taken, self.waiting = self.waiting[:count_max], self.waiting[count_max:]
         return taken
 
@@ -574,6 +577,31 @@ def test_a_refusal_is_an_error_of_the_request() -> None:
         assert bench.engine.count_holders(BATCH.tip) == 3
 
     drive(bench, scenario)
+
+
+def test_submissions_of_one_moment_take_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first after a quiet while is taken at once; the next ones wait a moment for one another, and no longer."""
+    monkeypatch.setattr(driver, "GATHER_MS", 40)
+    turns: list[int] = []
+    bench = Bench(lambda _: ())
+    bench.transport.on_take = lambda: turns.append(len(bench.replica.seen))
+
+    async def scenario() -> None:
+        bench.clock.now_ms += 1_000
+        futures = [bench.engine.submit(BATCH.transactions)]
+        await until(lambda: len(bench.replica.seen) == 2)
+        for _ in range(2):
+            futures.append(bench.engine.submit(BATCH.transactions))
+            # Passes of the loop in which a turn would have come.
+            for _ in range(3):
+                await asyncio.sleep(0)
+        assert len(bench.replica.seen) == 2
+        await until(lambda: len(bench.replica.seen) == 4)
+        for future in futures:
+            future.cancel()
+
+    drive(bench, scenario)
+    assert 3 not in turns
 
 
 def test_a_caller_that_went_away_is_no_harm() -> None:
