@@ -66,7 +66,7 @@ from node.replica.replica import Replica
 from node.storage.stores import Stores
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedTip, MemberId
-from node.wire.messages import Message, decode, encode
+from node.wire.messages import BatchRequest, BlockRequest, ChainRequest, Message, decode, encode
 
 TURN_INPUTS_MAX: Final = 256
 TURN_MS: Final = 5
@@ -297,6 +297,10 @@ class Engine:
             if isinstance(effect, CheckBatch):
                 # It tells nobody anything, so it need not wait for the disk like what stands around it.
                 self._check(effect)
+            elif isinstance(effect, Send) and isinstance(effect.message, BatchRequest | BlockRequest | ChainRequest):
+                # Nor does a question rest on what is being written: catching up would pay a sync for each.
+                assert self._transport is not None
+                self._transport.send(effect.member, encode(effect.message))
             else:
                 group.add(effect)
         if isinstance(incoming, Shutdown):

@@ -4,7 +4,8 @@ What follows a StoreBatch, StoreBlock, LogBatch, Persist or Finalized happens on
 carry out the effects of many steps as one group: first all writes to the chain store (StoreBatch, StoreBlock,
 Finalized) in one synced write batch, then all records of the vote log (LogBatch, Persist) with one sync, then the rest
 in order. Effects of a later step are never carried out before those of an earlier one, with the exception of the
-writes, which a group may bring forward.
+writes, which a group may bring forward, and of CheckBatch and the sending of requests, which tell nobody what this
+node holds or promises and so may be carried out at once.
 """
 
 from dataclasses import dataclass

@@ -46,7 +46,7 @@ from node.storage.errors import WriteFailedError
 from node.storage.stores import Stores
 from node.storage.vote_records import START_POSITION, LogPosition, Record
 from node.wire.ids import FeedTip, MemberId
-from node.wire.messages import BlockRequest, encode
+from node.wire.messages import BlockRequest, Have, encode
 from node.wire.tags import Tag
 from tests.support.networks import build_batch, build_genesis, build_key, build_transaction
 from tests.support.records import build_block, build_certificate, build_tip, build_vote
@@ -59,6 +59,7 @@ BLOCK = build_block(1, parent_digest=GENESIS.network_id, network_id=GENESIS.netw
 BATCH = build_batch(GENESIS, build_transaction(GENESIS))
 LARGE = build_batch(GENESIS, build_transaction(GENESIS, payload=bytes(CHECK_AT_ONCE_BYTES)))
 ASKING = BlockRequest(Digest(bytes(32)))
+SAYING = Have(Height(0), ())
 
 Script = Callable[[inputs.Input], tuple[Effect, ...]]
 
@@ -267,7 +268,7 @@ def on_start(*effects: Effect) -> Script:
 
 def test_a_vote_is_on_disk_before_it_is_sent() -> None:
     """Block, then record, then sync, then the send (docs/protocol.md, Durability)."""
-    bench = Bench(on_start(StoreBatch(BATCH), StoreBlock(BLOCK), Persist(VOTE), Broadcast(VOTE), Send(PEER, ASKING)))
+    bench = Bench(on_start(StoreBatch(BATCH), StoreBlock(BLOCK), Persist(VOTE), Broadcast(VOTE), Send(PEER, SAYING)))
     drive(bench, nothing)
     assert bench.journal == [
         "commit",
@@ -275,7 +276,7 @@ def test_a_vote_is_on_disk_before_it_is_sent() -> None:
         ("append", VOTE),
         "sync",
         ("broadcast", encode(VOTE)),
-        ("send", PEER, encode(ASKING)),
+        ("send", PEER, encode(SAYING)),
     ]
     assert (bench.chain.writes[0].batches, bench.chain.writes[0].blocks) == ([BATCH], [BLOCK])
     assert bench.observer.written == [3]
@@ -323,10 +324,10 @@ def test_what_needs_no_disk_is_sent_at_once() -> None:
 def test_many_inputs_share_one_sync_and_nothing_overtakes() -> None:
     """While one group is written the next gathers; what is sent keeps the order of its steps."""
     answers: dict[int, tuple[Effect, ...]] = {
-        1: (Persist(VOTE), Send(PEER, BlockRequest(Digest(bytes([1]) * 32)))),
-        2: (Send(PEER, BlockRequest(Digest(bytes([2]) * 32))),),
-        3: (Persist(NULLIFY), Send(PEER, BlockRequest(Digest(bytes([3]) * 32)))),
-        4: (StoreBatch(BATCH), Send(PEER, BlockRequest(Digest(bytes([4]) * 32)))),
+        1: (Persist(VOTE), Send(PEER, Have(Height(1), ()))),
+        2: (Send(PEER, Have(Height(2), ())),),
+        3: (Persist(NULLIFY), Send(PEER, Have(Height(3), ()))),
+        4: (StoreBatch(BATCH), Send(PEER, Have(Height(4), ()))),
     }
 
     def script(incoming: inputs.Input) -> tuple[Effect, ...]:
@@ -352,9 +353,33 @@ def test_many_inputs_share_one_sync_and_nothing_overtakes() -> None:
     assert bench.names().count("sync") == 2
     assert bench.names().count("commit") == 1
     sent = [entry[2] for entry in bench.journal if isinstance(entry, tuple) and entry[0] == "send"]
-    assert sent == [frame_of(number).frame for number in (1, 2, 3, 4)]
+    assert sent == [encode(Have(Height(number), ())) for number in (1, 2, 3, 4)]
     last_sync = len(bench.names()) - 1 - bench.names()[::-1].index("sync")
     assert bench.names()[last_sync:].count("send") >= 2
+
+
+def test_a_question_is_asked_while_the_disk_is_busy() -> None:
+    """It tells nobody what is held or promised, and catching up would pay a sync for each."""
+    bench = Bench(
+        lambda incoming: (
+            (Persist(VOTE),)
+            if isinstance(incoming, inputs.Started)
+            else (Send(PEER, ASKING), Send(PEER, SAYING))
+            if isinstance(incoming, inputs.MessageReceived)
+            else ()
+        )
+    )
+
+    async def scenario() -> None:
+        bench.vote_log.gate.clear()
+        await until(lambda: ("append", VOTE) in bench.journal)
+        bench.arrive(frame_of(1))
+        await until(lambda: ("send", PEER, encode(ASKING)) in bench.journal)
+        assert ("send", PEER, encode(SAYING)) not in bench.journal
+        bench.vote_log.gate.set()
+        await until(lambda: ("send", PEER, encode(SAYING)) in bench.journal)
+
+    drive(bench, scenario)
 
 
 def test_batches_of_others_wait_for_what_is_said_of_them() -> None:
