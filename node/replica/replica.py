@@ -25,7 +25,7 @@ from consensus.messages import (
     payload_digest,
 )
 from consensus.scheme import Signer, Verifier
-from consensus.types import Digest, Height, View
+from consensus.types import Digest, Height
 from node.feed.acknowledged import Acknowledged
 from node.feed.feeds import Feeds
 from node.feed.own import OwnFeed
@@ -44,26 +44,22 @@ from node.replica.effects import (
     ReportEvidence,
     ReportFault,
     Send,
-    ServeBatch,
-    ServeBlock,
-    ServeChain,
     StoreBlock,
 )
 from node.replica.executed import ExecutedHeights
-from node.replica.judge import Invalid, NeedsExecution, judge_block
+from node.replica.judging import Judging
 from node.replica.membership import Membership, ValidatorKeys
 from node.replica.moment import Moment, earliest
 from node.replica.overview import FeedView, Overview
 from node.replica.proposing import Proposing
 from node.replica.recovered import Recovered, ReplicaSetup
-from node.replica.serving import CHAIN_BUDGET, DATA_BUDGET, HELP_BUDGET, Allowance
+from node.replica.serving import Serving
 from node.replica.start import core_recovered, core_setup, first_frontier
 from node.replica.timers import CoreTimers
 from node.replica.traffic import FeedTraffic
 from node.replica.tree import BlockTree, Node
 from node.wire.ids import FeedId, MemberId
 from node.wire.messages import (
-    CHAIN_BLOCKS_MAX,
     HAVE_ENTRIES_MAX,
     BatchData,
     BatchRequest,
@@ -163,10 +159,10 @@ class Replica:
         self._sync = ChainSync(tree, notary, genesis.epoch)
         self._timers = CoreTimers()
         self._clocks = Clocks(skew_ms=setup.timing.clock_skew_ms)
-        self._data_allowance = Allowance(DATA_BUDGET)
-        self._chain_allowance = Allowance(CHAIN_BUDGET)
-        self._help_allowance = Allowance(HELP_BUDGET)
-        self._judging: dict[Digest, core_effects.RequestJudgement] = {}
+        self._serving = Serving(moment)
+        self._judging = Judging(
+            moment, parameters=genesis.parameters, executed=self._executed, tree=tree, bodies=self._bodies
+        )
         self._to_core: deque[core_inputs.Input] = deque()
         self._up: dict[MemberId, None] = {}
         self._sender: MemberId | None = None
@@ -314,7 +310,7 @@ class Replica:
     def _on_executed(self, height: Height, state_digest: Digest) -> None:
         self._executed.note(height, state_digest)
         self._to_core.append(core_inputs.Executed(height, state_digest))
-        for digest in tuple(self._judging):
+        for digest in self._judging.pending():
             self._judge(digest)
         self._is_dirty = True
 
@@ -355,8 +351,10 @@ class Replica:
                 self._on_block(member, block)
             case ChainData():
                 self._on_chain(member, message)
-            case BatchRequest() | BlockRequest() | ChainRequest():
-                self._serve(member, message)
+            case BatchRequest() | BlockRequest():
+                self._serving.serve_data(member, message)
+            case ChainRequest():
+                self._serving.serve_chain(member, message, self._tree.final_height)
             case Hello():
                 self._moment.out.append(ReportFault(member, "hello inside a session", provable=True))
             case _:
@@ -371,15 +369,8 @@ class Replica:
             alarm = self._clocks.note(member, report.clock_ms, wall_ms=moment.wall_ms, now_ms=moment.now_ms)
             if alarm is not None:
                 moment.out.append(Alarm(alarm))
-            return
-        # The core answers validators alone; a node that follows is told what is final, and fetches the rest.
-        certificate = self._final_certificate
-        if (
-            certificate is not None
-            and report.status.final_view < certificate.subject.view
-            and self._help_allowance.take(member, moment.now_ms)
-        ):
-            moment.out.append(Send(member, certificate))
+        else:
+            self._serving.help_follower(member, report.status, self._final_certificate)
 
     def _on_block(self, member: MemberId, block: Block) -> None:
         digest = block.header.digest()
@@ -398,23 +389,6 @@ class Replica:
         fault = self._sync.take(member, data, self._moment.now_ms)
         if fault is not None:
             self._moment.out.append(ReportFault(member, f"bad chain: {fault}", provable=True))
-
-    def _serve(self, member: MemberId, request: BatchRequest | BlockRequest | ChainRequest) -> None:
-        out, now_ms = self._moment.out, self._moment.now_ms
-        if isinstance(request, ChainRequest):
-            if not request.first <= request.last < request.first + CHAIN_BLOCKS_MAX:
-                out.append(ReportFault(member, "asks for too much of the chain", provable=True))
-            elif not self._chain_allowance.take(member, now_ms):
-                return
-            elif request.first > self._tree.final_height:
-                out.append(Send(member, ChainData(request.first, (), None)))
-            else:
-                out.append(ServeChain(member, request.first, request.last))
-        elif self._data_allowance.take(member, now_ms):
-            if isinstance(request, BatchRequest):
-                out.append(ServeBatch(member, request.tip))
-            else:
-                out.append(ServeBlock(member, request.digest))
 
     # What the core asks for.
 
@@ -440,19 +414,18 @@ class Replica:
                 self._timers.set(timer, view, at_ms)
             case core_effects.CancelTimers(view):
                 self._timers.cancel(view)
-                self._abandon(view)
+                self._judging.abandon(view)
             case core_effects.FetchBody(digest, hints):
                 members = tuple(self._membership.member_at(hint) for hint in hints)
                 self._on_settled(self._bodies.want_body(digest, members))
             case core_effects.RequestJudgement(proposal):
                 digest = proposal.leader_vote.subject.digest
-                self._judging[digest] = effect
+                self._judging.ask(digest, effect)
                 self._tree.add(proposal.block, digest)
                 self._on_settled(self._bodies.advance(digest))
                 self._judge(digest)
             case core_effects.DropJudgement(digest):
-                if self._judging.pop(digest, None) is not None:
-                    self._bodies.give_up(digest)
+                self._judging.drop(digest)
             case core_effects.TipChanged(digest):
                 self._is_dirty = True
                 if self._proposing is not None:
@@ -510,44 +483,9 @@ class Replica:
             self._to_core.append(core_inputs.BodyAvailable(node.block))
 
     def _judge(self, digest: Digest) -> None:
-        """Give the verdict on a block, if it is asked for and nothing is missing."""
-        request, node = self._judging.get(digest), self._tree.find(digest)
-        if request is None or node is None:
-            return
-        why = node.broken
-        if why is None:
-            if node.covered is None:
-                return
-            header = node.block.header
-            frontier = self._tree.frontier_of(node.parent)
-            assert frontier is not None
-            verdict = judge_block(
-                header,
-                request.parent.header,
-                node.covered,
-                parameters=self._setup.genesis.parameters,
-                history_root=frontier.root(),
-                state_digest=self._executed.find(header.executed_height),
-            )
-            if isinstance(verdict, NeedsExecution):
-                return
-            why = verdict.why if isinstance(verdict, Invalid) else None
-        del self._judging[digest]
-        if why is not None:
-            self._moment.out.append(Alarm(f"block {digest.hex()} is invalid: {why}"))
-            self._bodies.drop(digest)
-        self._to_core.append(core_inputs.Judged(digest, why is None))
-
-    def _abandon(self, view: View) -> None:
-        """Stop judging what was proposed before `view`, which we have just left ourselves.
-
-        Else a leader that names batches that do not exist would have us ask for them for ever. What of it gets
-        certified all the same, the core asks for by name.
-        """
-        for digest, request in tuple(self._judging.items()):
-            if request.proposal.view < view:
-                del self._judging[digest]
-                self._bodies.give_up(digest)
+        judged = self._judging.look(digest)
+        if judged is not None:
+            self._to_core.append(judged)
 
     # Finality.
 

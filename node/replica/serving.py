@@ -1,4 +1,4 @@
-"""How much a peer may ask of us: a budget for each kind of request, filled up as time passes.
+"""What a peer may ask of us, and how much: a budget for each kind of request, filled up as time passes.
 
 A request beyond the budget is dropped; a correct peer asks elsewhere, or again later.
 """
@@ -6,7 +6,12 @@ A request beyond the budget is dropped; a correct peer asks elsewhere, or again 
 from dataclasses import dataclass
 from typing import Final
 
+from consensus.messages import Certificate, Status
+from consensus.types import Height
+from node.replica.effects import ReportFault, Send, ServeBatch, ServeBlock, ServeChain
+from node.replica.moment import Moment
 from node.wire.ids import MemberId
+from node.wire.messages import CHAIN_BLOCKS_MAX, BatchRequest, BlockRequest, ChainData, ChainRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +44,41 @@ class Allowance:
             return False
         self._left[member] = (left - 1000, now_ms)
         return True
+
+
+class Serving:
+    """Answers to peers. What is on disk the driver reads: this machine keeps no bodies."""
+
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+        self._data = Allowance(DATA_BUDGET)
+        self._chain = Allowance(CHAIN_BUDGET)
+        self._help = Allowance(HELP_BUDGET)
+
+    def serve_data(self, member: MemberId, request: BatchRequest | BlockRequest) -> None:
+        """Have a batch or a block sent."""
+        if not self._data.take(member, self._moment.now_ms):
+            return
+        if isinstance(request, BatchRequest):
+            self._moment.out.append(ServeBatch(member, request.tip))
+        else:
+            self._moment.out.append(ServeBlock(member, request.digest))
+
+    def serve_chain(self, member: MemberId, request: ChainRequest, final_height: Height) -> None:
+        """Have a range of final blocks sent; say at once that there is none above `final_height`."""
+        out = self._moment.out
+        if not request.first <= request.last < request.first + CHAIN_BLOCKS_MAX:
+            out.append(ReportFault(member, "asks for too much of the chain", provable=True))
+        elif not self._chain.take(member, self._moment.now_ms):
+            return
+        elif request.first > final_height:
+            out.append(Send(member, ChainData(request.first, (), None)))
+        else:
+            out.append(ServeChain(member, request.first, request.last))
+
+    def help_follower(self, member: MemberId, status: Status, certificate: Certificate | None) -> None:
+        """Tell a node without a vote what is final: the core answers validators alone. It fetches the rest."""
+        if certificate is None or status.final_view >= certificate.subject.view:
+            return
+        if self._help.take(member, self._moment.now_ms):
+            self._moment.out.append(Send(member, certificate))
