@@ -11,7 +11,7 @@ from typing import NamedTuple
 from consensus.types import Digest
 from node.epcis.model import EventType, Goods
 from node.lineage.containment import Stay
-from node.lineage.custody import NOBODY, Holder, build_holder
+from node.lineage.custody import NOBODY, Custodian, Holder, build_holder
 from node.lineage.facts import Facts, Side, amount_in
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph, Reached
 from node.lineage.indexing import lot_of_serial
@@ -19,6 +19,7 @@ from node.lineage.items import ItemKind, read_item
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_CHILD, ROLE_INPUT, ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, ROLE_PARENT, EventRow
 from node.lineage.timeline import FOREVER_MS, Entry, Timeline
+from node.lineage.whereabouts import NOWHERE
 
 CLASS_LOTS_MAX = 1_000
 """Lots of one product that goods named without lot may be of; more are counted in a warning."""
@@ -57,7 +58,7 @@ class BackwardWalk:
         self._uses: dict[Vertex, Use] = {}
         self._next: dict[Vertex, None] = {}
         self._carried: set[tuple[str, int, int, str | None]] = set()
-        self._runs: dict[tuple[str | Digest, str, str, str | None], tuple[int, int, int]] = {}
+        self._runs: dict[tuple[str | Digest, Custodian | None, str, str | None], tuple[int, int, int]] = {}
 
     def run(self, items: Iterable[str]) -> None:
         """Walk from `items` until nothing new is reached, or a limit."""
@@ -195,13 +196,16 @@ class BackwardWalk:
         return links
 
     def _to_input(self, item: str, goods: Goods, taken: EventRow, row: EventRow, use: Use) -> None:
-        at = ""
-        if read_item(goods.item).kind is ItemKind.CLASS:
-            at = self._facts.custody.run_key(taken)
-        if self._reach(Vertex(goods.item, at), use):
+        if self._reach_at(goods.item, taken, use):
             input_row = None if taken is row else taken
             edge = Edge(row, goods.item, input_row=input_row, amount=goods.amount, uom=goods.uom)
             self._graph.link(goods.item, item, EdgeKind.MADE, edge)
+
+    def _reach_at(self, item: str, row: EventRow, use: Use) -> bool:
+        """Reach an item that `row` names: goods named by product alone, as those that its custodian had."""
+        if read_item(item).kind is not ItemKind.CLASS:
+            return self._reach(Vertex(item, ""), use)
+        return all(self._reach(Vertex(item, at), use) for at in sorted(self._facts.whereabouts.here(row)))
 
     def _to_lot(self, item: str, lot: str, row: EventRow, use: Use) -> bool:
         """A serial comes from where its lot comes from, if anything but its serials tells of the lot's making."""
@@ -246,8 +250,7 @@ class BackwardWalk:
                 lo_ms = max(stay.lo_ms, use.lo_ms)
                 hi_ms = max(min(stay.hi_ms, use.hi_ms), lo_ms)
                 found = True
-                at = self._facts.custody.run_key(stay.since) if read_item(child).kind is ItemKind.CLASS else ""
-                if self._reach(Vertex(child, at), Use(lo_ms, hi_ms, stay.hi_ms, _clock_of(stay, use))):
+                if self._reach_at(child, stay.since, Use(lo_ms, hi_ms, stay.hi_ms, _clock_of(stay, use))):
                     edge = Edge(stay.since, child, until=stay.until, amount=stay.amount, uom=stay.uom)
                     self._graph.link(child, unit, EdgeKind.PACKED, edge)
                     if stay.inferred:
@@ -307,22 +310,12 @@ class BackwardWalk:
         for item_row in rows[:CLASS_LOTS_MAX]:
             if item_row.item == product:
                 continue
-            entries = facts.timelines.of_item(item_row.item, length_max=self._history_max).entries
-            there = [
-                row
-                for row, role in entries
-                if role & ~ROLE_INSTANCES and not self._is_after(row, use) and facts.custody.run_key(row) == at
-            ]
-            if there and self._reach(Vertex(item_row.item, ""), use):
+            timeline = facts.timelines.of_item(item_row.item, length_max=self._history_max)
+            there = self._first_at(at, facts.whereabouts.rows_of(item_row.item, timeline), use)
+            if there is not None and self._reach(Vertex(item_row.item, ""), use):
                 found = True
-                graph.link(item_row.item, product, EdgeKind.CLASS, Edge(there[0], item_row.item))
-        for row, _role in facts.timelines.of_item(product, length_max=self._history_max).entries:
-            if facts.custody.run_key(row) == at and not self._is_after(row, use):
-                graph.touch(row, product)
-                if facts.custody.read(row)[0] is Movement.INBOUND:
-                    sender = facts.custody.sender_of(row.event)
-                    if sender is not None:
-                        self._reach(Vertex(product, sender.party or sender.site or ""), use)
+                graph.link(item_row.item, product, EdgeKind.CLASS, Edge(there, item_row.item))
+        found = self._to_class_before(product, at, use) or found
         graph.warn("class_without_lot", product, None)
         if not found:
             graph.know_not(
@@ -331,6 +324,39 @@ class BackwardWalk:
                 Holder(None, at, at, at) if read_item(at).kind is ItemKind.PLACE else build_holder(at, None),
                 None,
             )
+
+    def _first_at(self, at: str, rows: Iterable[EventRow], use: Use) -> EventRow | None:
+        """Return the first of the events that tells of goods at a custodian, or sent there, not after the use."""
+        all_of = self._facts.whereabouts.all_of
+        return next((row for row in rows if not self._is_after(row, use) and at in all_of(row)), None)
+
+    def _to_class_before(self, product: str, at: str, use: Use) -> bool:
+        """Follow goods named by product alone to their making, and to who had them before; return whether any was."""
+        facts, where = self._facts, self._facts.whereabouts
+        timeline = facts.timelines.of_item(product, length_max=self._history_max)
+        entries = [entry for entry in timeline.entries if not self._is_after(entry.row, use)]
+        here = [entry for entry in entries if at in where.here(entry.row)]
+        senders: set[str] = set()
+        is_untold = False
+        for row, _role in here:
+            self._graph.touch(row, product)
+            named = where.had_from(row)
+            is_untold = is_untold or named == NOWHERE
+            senders |= named or NOWHERE
+        for row, _role in entries:
+            receivers = where.sent_to(row)
+            if receivers is not None and (at in receivers or (is_untold and not receivers)):
+                senders |= where.here(row)
+        for stay in facts.containment.stays_of(product, timeline):
+            if self._first_at(at, where.rows_around([stay]), use) is not None:
+                senders |= where.here(stay.since)
+        senders.discard(at)
+        for sender in sorted(senders):
+            self._reach(Vertex(product, sender), use)
+        makings = [entry for entry in here if entry.role & (ROLE_MADE | ROLE_OUTPUT)]
+        for entry in makings:
+            self._to_inputs(product, entry, makings, use, self._graph.items[product])
+        return bool(makings or senders)
 
     def _know_no_origin(self, item: str, timeline: Timeline, use: Use) -> None:
         """Nobody recorded the making: whoever sent it first, or had it first, can say."""

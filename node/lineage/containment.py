@@ -87,7 +87,9 @@ class Containment:
         if read_item(child).single:
             for place, (stay, later) in enumerate(pairwise(stays)):
                 moved_ms = later.since.event.time.hi_ms
-                if later.parent != stay.parent and not later.inferred and moved_ms < stay.hi_ms:
+                # A tracker or tray that it is associated with is no second unit.
+                is_moved = later.parent != stay.parent and later.since.event.type is stay.since.event.type
+                if is_moved and not later.inferred and moved_ms < stay.hi_ms:
                     stays[place] = stay._replace(until=later.since, hi_ms=moved_ms)
         return stays
 

@@ -31,6 +31,20 @@ class Holder(NamedTuple):
     key: str
 
 
+class Custodian(NamedTuple):
+    """Whose run an event is: the party if known, the site if stated, and who entered it."""
+
+    party: str | None
+    site: str | None
+    member: str
+
+    def may_be(self, other: "Custodian") -> bool:
+        """Return whether nothing tells the two apart: of one member, only parties that are known and differ do."""
+        if self.party is not None and other.party is not None:
+            return self.party == other.party
+        return self.member == other.member or (self.site is not None and self.site == other.site)
+
+
 NOBODY: Final = Holder(None, None, None, "")
 
 
@@ -138,6 +152,11 @@ class Custody:
         holder = None if place is None and party is None else build_holder(party, place)
         self._named[pairs] = holder
         return holder
+
+    def custodian_of(self, row: EventRow) -> Custodian:
+        """Return what is known of whose run an event is."""
+        holder = self.holder_of(row)
+        return Custodian(None if holder.place is None else holder.party, holder.site, row.member)
 
     def run_key(self, row: EventRow) -> str:
         """Return whose runs an event's transformationID counts among."""

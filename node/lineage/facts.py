@@ -14,6 +14,7 @@ from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow
 from node.lineage.timeline import Timelines
+from node.lineage.whereabouts import Whereabouts
 
 _SHORT_LIST: Final = 8
 """Lists up to this length are looked through; longer ones are read into a table once."""
@@ -63,6 +64,7 @@ class Facts:
     timelines: Timelines
     containment: Containment
     amounts: Amounts
+    whereabouts: Whereabouts
     known_at: Height
 
 
@@ -71,7 +73,9 @@ def open_facts(reader: LineageReader, readings: Readings, *, as_of_ms: int | Non
     masters = Masters(reader, known_at=known_at)
     custody = Custody(masters, readings)
     timelines = Timelines(reader, custody, readings, as_of_ms=as_of_ms, known_at=known_at)
-    return Facts(reader, readings, masters, custody, timelines, Containment(timelines), Amounts(), known_at)
+    containment = Containment(timelines)
+    whereabouts = Whereabouts(custody, timelines, containment)
+    return Facts(reader, readings, masters, custody, timelines, containment, Amounts(), whereabouts, known_at)
 
 
 def amount_in(goods: Iterable[Goods], item: str) -> Amount:

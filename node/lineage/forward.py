@@ -11,11 +11,11 @@ from typing import NamedTuple
 from consensus.types import Digest
 from node.epcis.model import EventType
 from node.lineage.containment import Stay
+from node.lineage.custody import Custodian
 from node.lineage.facts import Facts, Side
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
-from node.lineage.readings import Movement
 from node.lineage.records import (
     ROLE_CHILD,
     ROLE_INPUT,
@@ -26,6 +26,7 @@ from node.lineage.records import (
     EventRow,
 )
 from node.lineage.timeline import FOREVER_MS, Timeline
+from node.lineage.whereabouts import NOWHERE
 
 
 class Taint(NamedTuple):
@@ -60,7 +61,7 @@ class ForwardWalk:
         self._next: dict[Vertex, None] = {}
         self._carried: set[tuple[str, int, int, str | None]] = set()
         self._carriers: dict[tuple[str, int, int, str | None], None] = {}
-        self._runs: dict[tuple[str | Digest, str, str | None], tuple[int, int]] = {}
+        self._runs: dict[tuple[str | Digest, Custodian | None, str | None], tuple[int, int]] = {}
         self._class_rows: dict[str, dict[str, list[EventRow]]] = {}
 
     def run(self, items: Iterable[str]) -> None:
@@ -109,6 +110,7 @@ class ForwardWalk:
         item = vertex.item
         facts, graph = self._facts, self._graph
         timeline = facts.timelines.of_item(item)
+        where = facts.whereabouts
         is_class = read_item(item).kind is ItemKind.CLASS and vertex.at != ""
         is_child = is_parent = False
         for row, role in timeline.entries:
@@ -117,7 +119,7 @@ class ForwardWalk:
             is_parent = is_parent or bool(role & ROLE_PARENT)
             if self._is_before(row, taint):
                 continue
-            if is_class and facts.custody.run_key(row) != vertex.at:
+            if is_class and vertex.at not in where.here(row) | (where.had_from(row) or NOWHERE):
                 continue
             if role & ROLE_INSTANCES and not role & ~ROLE_INSTANCES:
                 if taint.siblings:
@@ -135,7 +137,7 @@ class ForwardWalk:
             graph.touch(note.row, item)
         self._see_voided(item, timeline, taint)
         if is_child:
-            self._to_carriers(item, timeline, taint)
+            self._to_carriers(item, timeline, taint, vertex.at)
         if is_parent:
             self._to_contents(item, taint)
         if not is_class:
@@ -206,14 +208,21 @@ class ForwardWalk:
                 self._graph.link(item, lot, EdgeKind.INSTANCE, Edge(made, lot))
                 self._graph.warn("serial_in_lot_stock", item, draw)
 
-    def _to_carriers(self, item: str, timeline: Timeline, taint: Taint) -> None:
-        """What happens to a unit happens to what is in it then."""
+    def _to_carriers(self, item: str, timeline: Timeline, taint: Taint, at: str = "") -> None:
+        """What happens to a unit happens to what is in it then. at: of goods named by product alone, at whom."""
+        where = self._facts.whereabouts
         is_single = read_item(item).single
         for stay in self._facts.containment.stays_of(item, timeline):
             if stay.until is not None and self._is_before(stay.until, taint):
                 continue
             if not is_single and self._is_before(stay.last, taint):
                 continue  # What was packed of a lot before it was tainted is clean; a piece may be tainted inside.
+            if at:
+                if at not in where.here(stay.since):
+                    continue
+                for row in where.rows_around([stay]):
+                    if not self._is_before(row, taint):
+                        self._reach_class(item, where.all_of(row), row, taint)
             lo_ms: int = max(stay.lo_ms, taint.lo_ms)
             # A bound that two clocks shared in is compared by the tolerance of both.
             clock = stay.since.member if stay.since.member == taint.clock or lo_ms == stay.lo_ms else None
@@ -270,35 +279,59 @@ class ForwardWalk:
         named = self._rows_of_class(facts.product)
         if not named:
             return
-        run_key = self._facts.custody.run_key
-        for at in sorted({run_key(row) for row, _role in timeline.entries if not self._is_before(row, taint)}):
-            row = next((row for row in named.get(at, ()) if not self._is_before(row, taint)), None)
-            if row is None:
-                continue
-            lo_ms, clock = self._later(row, taint)
-            if self._reach(Vertex(facts.product, carrier=False, at=at), Taint(lo_ms, clock, FOREVER_MS, siblings=True)):
-                self._graph.link(item, facts.product, EdgeKind.CLASS, Edge(row, facts.product))
-                self._graph.warn("class_without_lot", facts.product, row)
+        where = self._facts.whereabouts
+        # Since when the item was at whom: by each member's clock, for two do not compare.
+        since: dict[str, dict[str, int]] = {}
+        for row in where.rows_of(item, timeline):
+            if not self._is_before(row, taint):
+                for at in where.all_of(row) & named.keys():
+                    by_clock = since.setdefault(at, {})
+                    by_clock[row.member] = min(row.event.time.lo_ms, by_clock.get(row.member, FOREVER_MS))
+        for at, by_clock in sorted(since.items()):
+            starts = [Taint(lo_ms, clock, FOREVER_MS, siblings=True) for clock, lo_ms in by_clock.items()]
+            for row in named[at]:
+                if not self._is_before(row, taint) and not all(self._is_before(row, start) for start in starts):
+                    if self._reach_class(facts.product, [at], row, taint):
+                        self._graph.link(item, facts.product, EdgeKind.CLASS, Edge(row, facts.product))
+                        self._graph.warn("class_without_lot", facts.product, row)
+                    break
+
+    def _reach_class(self, product: str, names: Iterable[str], row: EventRow, taint: Taint) -> bool:
+        """Reach goods named by product alone at whom `row` brings them to; return whether they are in the answer."""
+        lo_ms, clock = self._later(row, taint)
+        later = Taint(lo_ms, clock, FOREVER_MS, siblings=True)
+        return all(self._reach(Vertex(product, carrier=False, at=at), later) for at in sorted(names))
 
     def _rows_of_class(self, product: str) -> dict[str, list[EventRow]]:
-        """Return the events that name a product without lot, but those that make it, by custodian, in order of time."""
+        """Return the events that name a product without lot, but those that make it, in order of time.
+
+        By the names of who had the goods, or sent them.
+        """
         rows = self._class_rows.get(product)
         if rows is None:
+            where = self._facts.whereabouts
             rows = self._class_rows[product] = {}
             for row, role in self._facts.timelines.of_item(product).entries:
                 if not role & (ROLE_OUTPUT | ROLE_MADE):
-                    rows.setdefault(self._facts.custody.run_key(row), []).append(row)
+                    for name in where.here(row) | (where.had_from(row) or NOWHERE):
+                        rows.setdefault(name, []).append(row)
         return rows
 
     def _follow_class(self, vertex: Vertex, row: EventRow, taint: Taint) -> None:
-        """Follow goods named by product alone to whom they were sent."""
-        if self._facts.custody.read(row)[0] is not Movement.OUTBOUND:
+        """Follow goods named by product alone to whom they were sent; where that is not said, to whoever got some."""
+        where = self._facts.whereabouts
+        product = vertex.item
+        receivers = where.sent_to(row)
+        if receivers is None:
+            # Of a sender, the receipt tells who got them.
+            self._reach_class(product, where.here(row), row, taint)
             return
-        receiver = self._facts.custody.receiver_of(row.event)
-        if receiver is not None and (receiver.party or receiver.site):
-            lo_ms, clock = self._later(row, taint)
-            at = receiver.party or receiver.site or ""
-            self._reach(Vertex(vertex.item, carrier=False, at=at), Taint(lo_ms, clock, FOREVER_MS, siblings=True))
+        self._reach_class(product, receivers, row, taint)
+        if receivers:
+            return
+        for other, _role in self._facts.timelines.of_item(product).entries:
+            if where.had_from(other) == NOWHERE and not self._is_before(other, taint):
+                self._reach_class(product, where.here(other), other, taint)
 
     def _see_voided(self, item: str, timeline: Timeline, taint: Taint) -> None:
         """What a voided run put out never vanishes: if it exists by other events, where it came from is unknown."""

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from consensus.types import Digest, Height
 from node.epcis.model import Interval
-from node.lineage.custody import Custody
+from node.lineage.custody import Custodian, Custody
 from node.lineage.items import ItemKind, read_item
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
@@ -74,7 +74,8 @@ class Timelines:
         self._whole = as_of_ms is None and known_at >= reader.height
         self._rows: dict[EventRef, EventRow] = {}
         self._timelines: dict[tuple[str, bool], Timeline] = {}
-        self._runs: dict[tuple[PostingKind, str], dict[str, list[EventRow]]] = {}
+        self._named: dict[tuple[PostingKind, str], list[EventRow]] = {}
+        self._runs: dict[tuple[PostingKind, str, Custodian], list[EventRow]] = {}
 
     def of_item(self, item: str, *, length_max: int | None = None) -> Timeline:
         """Return the timeline of an item.
@@ -106,18 +107,22 @@ class Timelines:
         run = row.event.transformation_id
         if run is None:
             return (row,)
-        runs = self._runs.get((kind, run))
-        if runs is None:
+        mine = self._custody.custodian_of(row)
+        found = self._runs.get((kind, run, mine))
+        if found is None:
+            rows = self._named.get((kind, run))
+            if rows is None:
+                entries = self._settle(self._filed(kind, run), complete=True).entries
+                rows = self._named[kind, run] = [entry.row for entry in entries]
             # One name may serve several firms: events with one (transformationID, custodian) are one run.
-            runs = self._runs[kind, run] = {}
-            for entry in self._settle(self._filed(kind, run), complete=True).entries:
-                runs.setdefault(self._custody.run_key(entry.row), []).append(entry.row)
-        return runs.get(self._custody.run_key(row), ())
+            found = [other for other in rows if self._custody.custodian_of(other).may_be(mine)]
+            self._runs[kind, run, mine] = found
+        return found
 
-    def run_of(self, row: EventRow) -> tuple[str | Digest, str]:
+    def run_of(self, row: EventRow) -> tuple[str | Digest, Custodian | None]:
         """Return what tells the run of an event from all others."""
         run = row.event.transformation_id
-        return (row.event.event_digest, "") if run is None else (run, self._custody.run_key(row))
+        return (row.event.event_digest, None) if run is None else (run, self._custody.custodian_of(row))
 
     def _filed(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         postings = self._reader.postings_of(kind, key)

@@ -97,10 +97,35 @@ def test_run_that_lists_no_inputs_is_an_unknown() -> None:
 def test_runs_of_two_custodians_under_one_name_are_two_runs() -> None:
     """Events with one (transformationID, custodian) are one run."""
     story = Chronicle()
+    story.name_place(1, 1)
+    story.name_place(2, 2)
     story.run({FLOUR: 5}, (), at(1, "08:00"), at=1, name="run-1")
     story.run({OTHER_FLOUR: 5}, (), at(1, "08:00"), at=2, name="run-1")
     story.run((), {BREAD: 5}, at(1, "09:00"), at=1, name="run-1")
     assert goods_of(story.back(BREAD)) == {FLOUR}
+
+
+def test_run_of_one_member_at_places_of_unknown_parties_is_one_run() -> None:
+    """What no record tells apart may be one custodian's: a missing party never hides an ingredient."""
+    story = Chronicle()
+    story.run({FLOUR: 5}, (), at(1, "08:00"), at=1, name="run-1")
+    story.add(build_event(EventType.TRANSFORMATION, at(1, "08:30"), inputs={OTHER_FLOUR: 5}, run="run-1"))
+    story.run((), {BREAD: 5}, at(1, "09:00"), at=2, name="run-1")
+    story.run({lot("8", "X"): 5}, (), at(1, "08:00"), at=3, name="run-1", member="another")
+    assert goods_of(story.back(BREAD)) == {FLOUR, OTHER_FLOUR}
+    assert goods_of(story.forward(OTHER_FLOUR)) == {BREAD}
+
+
+def test_goods_without_lot_made_by_a_run_come_from_its_inputs() -> None:
+    """A run may put out goods named by GTIN alone; what uses them there may hold all that went in."""
+    story = Chronicle()
+    dough = product_class("7")
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.run({FLOUR: 5}, {dough: 5}, at(1, "09:00"))
+    story.run({dough: 5}, {BREAD: 5}, at(1, "10:00"))
+    assert goods_of(story.back(BREAD)) == {dough, FLOUR}
+    assert story.back(BREAD).origins == (FLOUR,)
+    assert goods_of(story.forward(FLOUR)) == {dough, BREAD}
 
 
 def test_commissioning_after_a_run_is_no_origin() -> None:

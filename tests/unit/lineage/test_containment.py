@@ -5,7 +5,7 @@ from node.lineage.containment import Contents, Stay
 from node.lineage.facts import open_facts
 from node.lineage.readings import Readings
 from node.lineage.timeline import FOREVER_MS
-from tests.support.chronicle import Chronicle, carriers_of, codes_of
+from tests.support.chronicle import Chronicle, carriers_of, codes_of, goods_of
 from tests.support.events import at, build_event, lot, place, serial, unit
 
 FLOUR, CAKE, PIECE, OTHER = lot("1", "F1"), lot("4", "C"), serial("5", "1"), serial("5", "2")
@@ -113,6 +113,18 @@ def test_unpacking_does_not_end_an_association() -> None:
     found = contents(story).stays
     assert times(found[OTHER]) == [(at(1, "07:00"), FOREVER_MS)]
     assert times(found[PIECE]) == [(at(1, "08:00"), at(1, "09:00"))]
+
+
+def test_piece_put_on_a_tracked_tray_stays_in_its_unit() -> None:
+    """An association is no second unit: the piece rides on both."""
+    story = Chronicle()
+    story.make([PIECE], at(1, "07:00"))
+    story.pack(unit(1), [PIECE], at(1, "08:00"))
+    tray = serial("7", "tray")
+    story.add(build_event(EventType.ASSOCIATION, at(1, "09:00"), action=Action.ADD, goods=[PIECE], parent=tray))
+    story.run([unit(1)], {CAKE: 5}, at(2, "08:00"))
+    assert times(contents(story).stays[PIECE]) == [(at(1, "08:00"), FOREVER_MS)]
+    assert CAKE in goods_of(story.forward(PIECE))
 
 
 def test_piece_packed_into_a_second_unit_has_left_the_first() -> None:
