@@ -74,6 +74,8 @@ class Proposing:
             # Under load most is heard while work is due already; it is looked at again when a block is asked for.
             self._ages_ms = None
             return None
+        # Else a time that has passed would be due for ever while the candidate is not here.
+        self._ages_ms = None
         is_due = self._candidate is not None and self._tree.is_complete(self._candidate) and self._find_work()
         if is_due == self._is_due:
             return None
@@ -83,7 +85,6 @@ class Proposing:
     def _find_work(self) -> bool:
         """Look for a batch beyond the candidate's cut that enough hold, or that has waited long enough."""
         assert self._candidate is not None
-        self._ages_ms = None
         for feed in self._feeds.uncut():
             branches = self._feeds.branches(feed)
             after = self._after_seq(self._candidate, branches)

@@ -35,6 +35,7 @@ from node.replica.recovered import ReplicaSetup
 from node.replica.replica import Replica
 from node.wire.ids import MemberId
 from node.wire.messages import BatchData, BlockData, Message
+from tests.sim.checkers import BrokenRuleError
 from tests.sim.disk import ChainWrite, Disk, LogWrite
 from tests.support.fake_keys import FakeSigner, FakeVerifier
 from tests.support.networks import CREATED_MS, build_key
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 WALL_START_MS = CREATED_MS + 1_000
+ALARMS_MAX = 50
+"""So often at most may a replica be due within one millisecond: a deadline that stays would spin for ever."""
 
 
 class VoteSigner:
@@ -88,6 +91,7 @@ class SimNode:
         self._executing: deque[Height] = deque()
         self._wake_ms: int | None = None
         self._mailbox: deque[Input] = deque()
+        self._alarms_now = self._alarmed_ms = 0
         self._tokens: dict[int, tuple[Digest, ...]] = {}
 
     @property
@@ -210,6 +214,10 @@ class SimNode:
             return
         deadline = self.replica.deadline_ms
         if deadline is not None and deadline <= self.world.now_ms:
+            self._alarms_now = self._alarms_now + 1 if self._alarmed_ms == self.world.now_ms else 1
+            self._alarmed_ms = self.world.now_ms
+            if self._alarms_now > ALARMS_MAX:
+                raise BrokenRuleError(f"at {self.world.now_ms} ms {self.member} has a deadline that never passes")
             self.take(inputs.TimerDue())
         else:
             self._set_alarm()

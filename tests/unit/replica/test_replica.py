@@ -191,6 +191,21 @@ def test_what_waits_too_long_is_work_though_few_hold_it() -> None:
     assert VoteKind.NULLIFY in votes(rig.wait(2 * 2_000 + 1_100))
 
 
+def test_a_time_that_has_passed_is_not_due_for_ever() -> None:
+    """While the block that we would extend is not here, no work can be found, and nothing is waited for (found by
+    simulation: a process that spins)."""
+    rig = follower()
+    rig.give("firm-4", BATCH)
+    unknown = build_digest("a block that is not here")
+    rig.hear(rig.others[0], FinalChain(GENESIS).certify(unknown, 1, kind=VoteKind.NOTARIZE))
+    for _ in range(200):
+        deadline = rig.replica.deadline_ms
+        assert deadline is not None
+        rig.now_ms = max(rig.now_ms, deadline)
+        rig.step(inputs.TimerDue())
+    assert rig.now_ms > 10_000
+
+
 # Serving.
 
 
