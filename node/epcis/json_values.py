@@ -6,6 +6,7 @@ a key that stands twice in an object, the last counts; at the door such a docume
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -53,7 +54,8 @@ def _read_number(text: str) -> int | Decimal:
     return Decimal(f"{'-' if sign else ''}{stripped}E{exponent}")
 
 
-_DECODER: Final = msgspec.json.Decoder(float_hook=_read_number)
+# The same few amounts come again and again. A thousand of the longest texts are 4 MB.
+_DECODER: Final = msgspec.json.Decoder(float_hook=lru_cache(maxsize=1024)(_read_number))
 _ENCODER: Final = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 

@@ -12,6 +12,7 @@ intervals (`times`), numbers exact (`json_values`).
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, cast
 
 from consensus.types import Digest
@@ -24,6 +25,9 @@ from node.epcis.times import read_instant, read_interval
 from node.epcis.vocabulary import DISPOSITIONS, DOCUMENT_TYPES, ERROR_REASONS, PARTY_TYPES, STEPS
 
 RULES_VERSION: Final = 1
+
+_TEXTS_CACHED: Final = 1 << 13
+"""Some 8 MB of the longest texts, which the cache of identifiers holds as well."""
 
 ATTRIBUTES_MAX: Final = 256
 ATTRIBUTE_LENGTH_MAX: Final = 4096
@@ -198,8 +202,20 @@ def _read_id(fields: JsonObject, name: str, path: str) -> str | None:
     return None if value is None else identify(_checked_text(value, path)).id
 
 
+@lru_cache(maxsize=_TEXTS_CACHED)
+def _find_id(text: str) -> str | None:
+    """Return the canonical id in a text that may stand for one, None if it may not."""
+    try:
+        return identify(_checked_text(text, "")).id
+    except UnreadableEventError:
+        return None
+
+
 def _required_id(fields: JsonObject, name: str, path: str) -> str:
-    return identify(_checked_text(fields.get(name), f"{path}.{name}")).id
+    text = fields.get(name)
+    # Places and parties come again and again: neither their rules nor the path of an error are looked at twice.
+    found = _find_id(text) if type(text) is str else None
+    return identify(_checked_text(text, f"{path}.{name}")).id if found is None else found
 
 
 def _read_list(fields: JsonObject, name: str) -> list[JsonValue]:

@@ -3,6 +3,8 @@
 Runs for every event of the ledger, so it does no more than that: custody, containment and time are read when asked.
 """
 
+from functools import lru_cache
+
 from node.epcis.model import Action, Event, EventType, Goods
 from node.lineage.items import ItemKind, lot_of, read_item
 from node.lineage.records import (
@@ -97,6 +99,7 @@ def _lots_of_serials(event: Event, made: tuple[Goods, ...]) -> tuple[str, ...]:
     return tuple(lots)
 
 
+@lru_cache(maxsize=1 << 13)
 def _item_row(item: str) -> ItemRow:
     facts = read_item(item)
     return ItemRow(item, facts.product, facts.code)
