@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,7 @@ class NodeProcess:
     starts: int = 0
     prefix: tuple[str, ...] = ()
     program: tuple[str, ...] = LOTVINE
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def p2p_port(self) -> int:
@@ -122,6 +123,7 @@ class NodeProcess:
         self.process = subprocess.Popen(
             [*self.prefix, *self.program, "start", "--home", str(self.home)],
             cwd=REPOSITORY,
+            env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
