@@ -4,9 +4,10 @@ from typing import Protocol
 
 import structlog
 
+from consensus.messages import Vote
 from node.ledger.state import WriteSet
 from node.replica.effects import ReportEvidence
-from node.wire.ids import MemberId
+from node.wire.ids import FeedTip, MemberId
 
 _log = structlog.get_logger()
 
@@ -50,8 +51,18 @@ class LogObserver:
 
     def on_evidence(self, evidence: ReportEvidence) -> None:
         """A warning, with both."""
-        _log.warning("evidence", peer=evidence.member, first=repr(evidence.first), second=repr(evidence.second))
+        _log.warning(
+            "evidence", peer=evidence.member, first=_in_words(evidence.first), second=_in_words(evidence.second)
+        )
 
     def on_alarm(self, why: str) -> None:
         """An error: the operator must act."""
         _log.error("alarm", why=why)
+
+
+def _in_words(signed: Vote | FeedTip) -> str:
+    """Return what was signed twice, as an operator can compare it: digests in hex, no signature."""
+    if isinstance(signed, FeedTip):
+        return f"batch {signed.seq} of feed {signed.feed.number}: {signed.digest.hex()}"
+    subject = signed.subject
+    return f"{subject.kind.name.lower()} in view {subject.view} of epoch {subject.epoch}: {subject.digest.hex()}"
