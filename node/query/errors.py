@@ -9,3 +9,12 @@ class UnknownItemError(RequestError):
     def __init__(self, message: str, *, near: tuple[str, ...], hint: str | None) -> None:
         super().__init__("not_found", message, field="params.item", hint=hint)
         self.near = near
+
+
+class UnknownHeightError(RequestError):
+    """The height asked for is not executed here: an answer "as of" it would change once it is."""
+
+    def __init__(self, height: int, newest: int) -> None:
+        super().__init__(
+            "not_found", f"no executed block at height {height}; the newest is {newest}", field="params.height"
+        )

@@ -20,7 +20,7 @@ from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
 from node.lineage.trace import ITEMS_MAX, Direction, Question, trace
-from node.query.errors import UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError
 
 NEAR_MAX: Final = 5
 ITEM_EVENTS_MAX: Final = 1_000
@@ -74,9 +74,13 @@ class QueryService:
     ) -> Answer:
         """Return where an item came from or went. text: the item in any spelling.
 
-        Raises IdentifierError for what names no item, and UnknownItemError for an item that no event names.
+        Raises IdentifierError for what names no item, UnknownItemError for an item that no event names, and
+        UnknownHeightError for a height that is not executed yet.
         """
         with self._open_reader() as reader:
+            if known_at is not None and known_at > reader.height:
+                # Answering from less than was asked for would give two answers, and digests, to one question.
+                raise UnknownHeightError(known_at, reader.height)
             item = _find_item(reader, text)
             question = Question(
                 item, direction, as_of_ms=as_of_ms, known_at=known_at, depth_max=depth_max, items_max=items_max

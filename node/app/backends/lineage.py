@@ -10,7 +10,7 @@ from node.api.errors import NotFoundError
 from node.api.schema.items import ItemEvent, ItemResult
 from node.api.schema.traces import TraceResult
 from node.lineage.trace import Direction
-from node.query.errors import UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.service import QueryService
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class LineageQueries:
         height: int | None = None,
         depth: int | None = None,
     ) -> TraceResult:
-        """Return the trace of an item. Raises NotFoundError with near matches."""
+        """Return the trace of an item. Raises NotFoundError, with near matches for an unknown item."""
         known_at = None if height is None else Height(height)
 
         def answer() -> TraceResult:
@@ -65,3 +65,5 @@ class LineageQueries:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except UnknownItemError as error:
             raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
+        except UnknownHeightError as error:
+            raise NotFoundError(error.message, field=error.field) from error

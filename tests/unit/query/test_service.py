@@ -5,10 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from consensus.types import Height
 from node.epcis.errors import IdentifierError
 from node.lineage.reader import LineageReader
 from node.lineage.trace import Direction
-from node.query.errors import UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.service import ITEM_EVENTS_MAX, QueryService
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, lot, place, unit
@@ -118,3 +119,14 @@ def test_event_id_may_find_several_events() -> None:
     ]
     assert len(service.events_called("urn:uuid:1", limit=1)) == 1
     assert service.events_called("urn:uuid:none", limit=9) == ()
+
+
+def test_a_height_that_is_not_executed_is_refused() -> None:
+    """An answer as of a block that does not exist yet would change once it does."""
+    opened = Opened(bakery())
+    service = QueryService(opened.reader)
+    newest = opened.index.height
+    assert service.trace(FLOUR, Direction.FORWARD, known_at=newest).items
+    with pytest.raises(UnknownHeightError, match=f"the newest is {newest}"):
+        service.trace(FLOUR, Direction.FORWARD, known_at=Height(newest + 1))
+    assert opened.open == 0
