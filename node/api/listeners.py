@@ -8,6 +8,7 @@ type that is not JSON.
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,7 @@ from typing import Final
 
 import msgspec
 from aiohttp import WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from node.api.dispatch import Dispatcher, encode_refusal
 from node.api.errors import BusyError
@@ -30,6 +32,20 @@ RPC_PATH: Final = "/rpc"
 STOP_SECONDS: Final = 3.0
 HEARTBEAT_SECONDS: Final = 30.0
 _JSON: Final = "application/json"
+
+
+_http_log = logging.getLogger("aiohttp.server.rpc")
+
+
+def _lower_client_faults(record: logging.LogRecord) -> bool:
+    """Log bytes that are no HTTP at debug: aiohttp calls them errors, and an error is for the operator to act on."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        record.exc_info = None
+    return record.levelno >= _http_log.getEffectiveLevel()
+
+
+_http_log.addFilter(_lower_client_faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,9 @@ class RpcListener:
         except web.HTTPRequestEntityTooLarge:
             words = f"the body is larger than {self._limits.body_bytes_max} bytes"
             return _refuse(413, RequestError("too_large", words, hint="send it in parts, or raise rpc.body_bytes_max"))
+        except (web.RequestPayloadError, HttpProcessingError) as error:
+            # A Content-Encoding or chunk that does not decode: the client's fault, not ours.
+            return _refuse(400, RequestError("invalid_request", f"the body cannot be read: {type(error).__name__}"))
         answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as tasks:
             self._dispatcher.dispatch(body, tasks, answer.set_result)
@@ -229,7 +248,9 @@ async def listen_http(
     """
     if not is_loopback(address):
         raise ConfigError([f"{key} = {address} can be reached from other machines: use 127.0.0.1 or [::1]"])
-    runner = web.AppRunner(build_app(), access_log=None, shutdown_timeout=STOP_SECONDS, handle_signals=False)
+    runner = web.AppRunner(
+        build_app(), access_log=None, shutdown_timeout=STOP_SECONDS, handle_signals=False, logger=_http_log
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, address.host, address.port)

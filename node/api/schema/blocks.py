@@ -8,7 +8,7 @@ import msgspec
 class BlockParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """height: which block; none for the newest that is executed here."""
 
-    height: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    height: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
 
 class CutEntry(msgspec.Struct, frozen=True):

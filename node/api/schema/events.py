@@ -35,7 +35,7 @@ class EventParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Either a transaction with the event's index (none: all of its events), or an eventID."""
 
     transaction: TransactionId | None = None
-    index: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    index: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)] | None = None
 
 

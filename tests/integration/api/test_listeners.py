@@ -111,6 +111,9 @@ def test_a_question_by_post_is_answered_typed() -> None:
         (json.dumps(request("tx.get", {"id": "AB" * 32})).encode(), -32602, "invalid_params", "params.id"),
         (json.dumps(request("tx.get", {})).encode(), -32602, "invalid_params", "params"),
         (json.dumps(request("tx.get", ["x"])).encode(), -32602, "invalid_params", "params"),
+        (json.dumps(request("block.get", {"height": 2**64})).encode(), -32602, "invalid_params", "params.height"),
+        (json.dumps(request("trace.back", {"item": "x", "as_of": "2026-03-01T00:00:00"})).encode(),
+         -32602, "invalid_params", "params.as_of"),
         (json.dumps(request("network.status", {"more": 1})).encode(), -32602, "invalid_params", "params"),
         (json.dumps(request("event.get", {})).encode(), -32602, "invalid_params", "params"),
         (json.dumps(request("tx.submit", {"signed": "!!"})).encode(), -32602, "invalid_params", "params.signed"),
@@ -133,6 +136,35 @@ def test_what_is_wrong_gets_its_number_code_and_field(body: bytes, number: int, 
             assert "bug of ours" not in json.dumps(error)
 
     asyncio.run(scenario())
+
+
+def test_a_body_that_does_not_decode_is_the_clients_fault() -> None:
+    """What claims to be gzip and is not gets 400 and a reason; nothing is handed on as a failure of ours."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            status, answer = await post(served.url, b"\x1f\x8bnot gzip", Content_Encoding="gzip")
+            assert status == 400
+            assert isinstance(answer, dict)
+            assert answer["error"]["data"]["code"] == "invalid_request"
+            assert not served.failures
+
+    asyncio.run(scenario())
+
+
+def test_what_is_no_http_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """An error in the log is for the operator to act on; garbage on the port is not."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            await post(served.url, json.dumps(request("tx.get", {})).encode())
+            reader, writer = await asyncio.open_connection(served.address.host, served.address.port)
+            writer.write(b"FOO /rpc HTTP/1.1\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+            writer.close()
+
+    asyncio.run(scenario())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_an_unknown_item_comes_with_near_matches() -> None:
