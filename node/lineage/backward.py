@@ -362,6 +362,11 @@ class BackwardWalk:
         """Nobody recorded the making: whoever sent it first, or had it first, can say."""
         custody = self._facts.custody
         entries = [entry for entry in timeline.entries if not self._is_after(entry.row, use)] or timeline.entries
+        if not entries and timeline.voided:
+            # All that told of it was declared void.
+            row = timeline.voided[0].row
+            self._graph.know_not(item, "making_voided", custody.holder_of(row), row)
+            return
         if not entries:
             self._graph.know_not(item, "never_seen", NOBODY, None)
             return

@@ -8,7 +8,7 @@ Balances here only tell holders apart: they bound nothing and are in no answer.
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from node.epcis.model import Action, Event, EventType
@@ -26,7 +26,7 @@ from node.lineage.records import (
     ROLE_PARENT,
     EventRow,
 )
-from node.lineage.stock import Shipment, Stock, Stocks, Transit, despatch_documents, is_same
+from node.lineage.stock import REPORTS_MAX, Shipment, Stock, Stocks, Transit, despatch_documents, is_same, may_be
 from node.lineage.timeline import FOREVER_MS, Entry
 
 _ONE: Final = Decimal(1)
@@ -139,7 +139,7 @@ class Reckoner:
         if role & ROLE_MADE:
             self._make(row, holder, amount, uom)
         elif role & ROLE_CHILD and event.parent is not None and event.action is not Action.OBSERVE:
-            self._repack(event, row, holder, amount, uom)
+            self._move_and_repack(event, row, holder, amount, uom)
         elif not role & ROLE_CHILD:
             self._move(row, holder, amount, uom, "")
 
@@ -147,23 +147,32 @@ class Reckoner:
         """The unit's event happens to what is in it then, whole."""
         row, unit = step.row, step.unit
         holder = self._custody.holder_of(row)
-        inside = self._stocks.inside(unit)
         if step.role & ROLE_INPUT:
-            for stock in inside:
+            self._arrive(row, holder, unit)
+            for stock in self._stocks.inside(unit):
                 self._stocks.remove(stock)
             return
         emptied = step.role & ROLE_PARENT and row.event.action is Action.DELETE and not row.event.goods
         ended = step.role & ROLE_ENDED and row.event.disposition not in _GONE
         if emptied or (ended and row.event.step not in self._readings.ending_steps):
-            self._loosen(inside, row, holder)
+            self._arrive(row, holder, unit)
+            self._loosen(self._stocks.inside(unit), row, holder)
             return
-        open_ones = self._transit.inside(unit)
+        inside, open_ones = self._stocks.inside(unit), self._transit.inside(unit)
         if not inside and not open_ones:
             return
         known = [*[stock.amount for stock in inside], *[shipment.amount for shipment in open_ones]]
         amounts = [amount for amount in known if amount is not None]
         amount = sum(amounts, Decimal(0)) if len(amounts) == len(known) else None
         self._move(row, holder, amount, inside[0].uom if inside else open_ones[0].uom, unit)
+
+    def _arrive(self, row: EventRow, holder: Holder, unit: str) -> None:
+        """Close what was on its way in a unit that is opened or used: it is here, whoever failed to record that."""
+        for shipment in self._transit.inside(unit) if holder.key else ():
+            if shipment.receiver is not None and not may_be(shipment.receiver, holder):
+                self.findings.append(Finding("moved_without_record", row, holder, shipment.row))
+            self._transit.remove(shipment)
+            self._credit(row, holder, shipment.amount, shipment.uom, unit)
 
     def _loosen(self, inside: list[Stock], row: EventRow, holder: Holder) -> None:
         """Take all out of a unit, where it is emptied."""
@@ -190,10 +199,31 @@ class Reckoner:
             self._stocks = Stocks()
         self._credit(row, holder, amount, uom, "")
 
+    def _move_and_repack(
+        self, event: Event, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None
+    ) -> None:
+        """Pack or unpack, and move by the step of the same event: packed to leave, opened as it comes."""
+        movement, unit = self._custody.read(row)[0], event.parent or ""
+        packs = event.action is Action.ADD
+        arrives = movement is Movement.INBOUND and bool(self._transit.inside(unit))
+        if arrives:
+            self._on_unit(Step(row, 0, unit))
+        elif movement is Movement.INBOUND and packs:
+            self._move(row, holder, amount, uom, "")
+        if not (arrives and packs):
+            self._repack(event, row, holder, amount, uom)
+        if movement is Movement.OUTBOUND:
+            if packs:
+                self._on_unit(Step(row, 0, unit))
+            else:
+                self._move(row, holder, amount, uom, "")
+
     def _repack(self, event: Event, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
         """Pack loose stock into a unit, or take it out again, where it is."""
         unit = event.parent or ""
         source, target = ("", unit) if event.action is Action.ADD else (unit, "")
+        if source:
+            self._arrive(row, holder, unit)
         here = self._stocks.find(holder, source)
         since = here.since if here is not None else row
         if here is None and source:
@@ -289,11 +319,26 @@ class Reckoner:
         unaddressed = (
             shipment for shipment in transit.unaddressed() if sender is None or is_same(sender, shipment.sender)
         )
-        for shipment in chain(*named, transit.addressed_to(holder), unaddressed):
+        if self._single or unit:
+            # The same piece or unit: whoever the shipment was meant for, this is it.
+            named = [iter(transit if self._single else transit.inside(unit))]
+        for shipment in chain(*named, transit.addressed_to(holder), unaddressed, self._fits_perhaps(holder, sender)):
             if shipment.number not in seen and (not unit or shipment.unit == unit):
                 seen.add(shipment.number)
                 if shipment.sender.key != holder.key:
                     yield shipment
+
+    def _fits_perhaps(self, holder: Holder, sender: Holder | None) -> Iterator[Shipment]:
+        """Yield the one open shipment to a party of whose places nobody told, if the party of this place is untold."""
+        if holder.party is not None:
+            return
+        found = [
+            shipment
+            for shipment in islice(self._transit.unplaced(), REPORTS_MAX)
+            if sender is None or is_same(sender, shipment.sender)
+        ]
+        if len(found) == 1:
+            yield found[0]
 
     def _take_from_shipments(
         self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None, unit: str

@@ -186,6 +186,17 @@ class Transit:
         """Yield what states no receiver."""
         return iter(self._by.get(("unaddressed", ""), {}).values())
 
+    def unplaced(self) -> Iterator[Shipment]:
+        """Yield what states a receiver, but no place of it."""
+        return iter(self._by.get(("unplaced", ""), {}).values())
+
+
+def may_be(one: Holder, other: Holder) -> bool:
+    """Return whether nothing tells two names apart: two sites do, else two parties."""
+    if one.site is not None and other.site is not None:
+        return one.site == other.site
+    return one.party is None or other.party is None or one.party == other.party
+
 
 def despatch_documents(event: Event) -> frozenset[str]:
     """Return the despatch advices and bills of lading; orders and invoices are no key of a shipment."""
@@ -214,7 +225,7 @@ def _keys_of(shipment: Shipment) -> list[tuple[str, str]]:
         if receiver.party is not None:
             keys.append(("party", receiver.party))
     elif receiver.party is not None:
-        keys.append(("party", receiver.party))
+        keys += [("party", receiver.party), ("unplaced", "")]
     return keys
 
 

@@ -1,8 +1,10 @@
 """node/lineage/holdings: who holds an item at last, and what did not add up."""
 
+import pytest
+
 from node.epcis.model import Action, EventType
 from tests.support.chronicle import Chronicle, codes_of, goods_of, holders_of, reasons_of
-from tests.support.events import at, build_event, lot, party, place, serial, unit
+from tests.support.events import Amounts, at, build_event, lot, party, place, serial, unit
 
 FLOUR, BREAD, CAKE = lot("1", "F1"), lot("3", "B"), lot("4", "C")
 
@@ -283,3 +285,121 @@ def test_contents_first_named_at_unpacking_are_held_from_then() -> None:
     answer = story.forward(FLOUR)
     assert holders_of(answer, FLOUR) == [(place(2), "held")]
     assert "no_source" in codes_of(answer)
+
+
+def to_party(number: int) -> tuple[tuple[str, str], ...]:
+    return (("possessing_party", party(number)),)
+
+
+@pytest.mark.parametrize("goods", [[serial("5", "1")], {FLOUR: 9}])
+def test_receipt_where_nobody_told_whose_place_it_is_fits_the_one_shipment_to_a_party(goods: Amounts) -> None:
+    """The same piece is a fact; of a lot nothing tells the party from the one at that place."""
+    story = Chronicle()
+    item = next(iter(goods))
+    story.make(goods, at(1, "08:00"))
+    story.add(
+        build_event(
+            EventType.OBJECT,
+            at(1, "09:00"),
+            action=Action.OBSERVE,
+            goods=goods,
+            step="shipping",
+            location=place(1),
+            destinations=to_party(2),
+        )
+    )
+    story.receive(goods, at(2, "08:00"), at=2)
+    answer = story.forward(item)
+    assert holders_of(answer, item) == [(place(2), "held")]
+    assert not answer.warnings
+    assert not answer.unknowns
+
+
+def test_receipt_that_shipments_to_two_parties_fit_closes_neither() -> None:
+    """Which of them is the party at that place nobody told: both may be on their way still."""
+    story = Chronicle()
+    story.make({FLOUR: 9}, at(1, "08:00"))
+    for number in (2, 3):
+        story.add(
+            build_event(
+                EventType.OBJECT,
+                at(1, "09:00"),
+                action=Action.OBSERVE,
+                goods={FLOUR: 4},
+                step="shipping",
+                location=place(1),
+                destinations=to_party(number),
+            )
+        )
+    story.receive({FLOUR: 4}, at(2, "08:00"), at=2)
+    assert [status for _place, status in holders_of(story.forward(FLOUR), FLOUR)] == ["held", "held"] + 2 * [
+        "in_transit"
+    ]
+
+
+@pytest.mark.parametrize("children", [{FLOUR: 40}, ()])
+def test_unit_opened_without_a_receipt_has_come(children: Amounts) -> None:
+    """A unit is one thing: what was on its way in it is where it is opened."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.pack(unit(1), {FLOUR: 40}, at(1, "09:00"))
+    story.ship([unit(1)], at(1, "10:00"), to=2)
+    story.unpack(unit(1), children, at(2, "08:00"), at=2)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(1), "held"), (place(2), "held")]
+    assert not answer.unknowns
+
+
+def test_unit_used_without_a_receipt_has_come() -> None:
+    """Nothing of it is on its way any more."""
+    story = Chronicle()
+    story.make({FLOUR: 40}, at(1, "08:00"))
+    story.pack(unit(1), {FLOUR: 40}, at(1, "09:00"))
+    story.ship([unit(1)], at(1, "10:00"), to=2)
+    story.run([unit(1)], {BREAD: 1}, at(2, "08:00"), at=2)
+    assert holders_of(story.forward(FLOUR), FLOUR) == []
+
+
+def test_unit_opened_elsewhere_than_it_was_sent_came_unrecorded() -> None:
+    """It is there all the same, flagged."""
+    story = Chronicle()
+    story.make({FLOUR: 40}, at(1, "08:00"))
+    story.pack(unit(1), {FLOUR: 40}, at(1, "09:00"))
+    story.ship([unit(1)], at(1, "10:00"), to=2)
+    story.unpack(unit(1), (), at(2, "08:00"), at=3)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(3), "held")]
+    assert codes_of(answer) == {"moved_without_record"}
+
+
+def test_unit_packed_to_leave_leaves_and_opened_as_it_comes_comes() -> None:
+    """Aggregations with an outbound or inbound step move the unit and the goods listed, too."""
+    story = Chronicle()
+    story.make({FLOUR: 40}, at(1, "08:00"))
+    packing = build_event(
+        EventType.AGGREGATION,
+        at(1, "09:00"),
+        action=Action.ADD,
+        goods={FLOUR: 40},
+        parent=unit(1),
+        step="shipping",
+        location=place(1),
+        destinations=(("location", place(2)),),
+    )
+    story.add(packing)
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(2), "in_transit")]
+    story.add(
+        build_event(
+            EventType.AGGREGATION,
+            at(2, "09:00"),
+            action=Action.DELETE,
+            goods={FLOUR: 40},
+            parent=unit(1),
+            step="receiving",
+            location=place(2),
+        )
+    )
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(2), "held")]
+    assert not answer.warnings
+    assert not answer.unknowns

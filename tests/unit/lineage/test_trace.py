@@ -57,6 +57,13 @@ def test_item_that_no_event_names_is_an_unknown() -> None:
     assert answer.events == ()
 
 
+def test_item_whose_every_event_was_voided_is_an_unknown() -> None:
+    """It is not that nobody named it."""
+    story = Chronicle()
+    story.void(story.make({FLOUR: 5}, at(1, "08:00"), event_id="urn:uuid:1"), at(2, "08:00"))
+    assert [unknown.reason for unknown in story.back(FLOUR).unknowns] == ["making_voided"]
+
+
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize("item", [FLOUR, DOUGH, BREAD, CAKE, unit(1)])
 def test_same_facts_in_any_order_of_arrival_give_the_same_digest(item: str, direction: Direction) -> None:
