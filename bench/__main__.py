@@ -9,6 +9,7 @@ import json
 import platform
 import sys
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,10 @@ from bench.network import (
     throughput,
 )
 from bench.primitives import sync_milliseconds, verifications_per_second
+
+STEADY_PER_SECOND: Final = 500
+"""A rate that is the same in each run, so that its figures compare from run to run."""
+SECONDS: Final = 6
 
 
 def _line(what: str, figure: str) -> None:
@@ -49,6 +54,18 @@ class _Cpu:
         return each
 
 
+async def _measure_load(net: Localnet, figures: dict[str, float], name: str, rate: float) -> None:
+    """Submit one by one at `rate` a second for six seconds, and print how long each took to be final."""
+    cpu = _Cpu(net)
+    taken = await latencies(net, rate=rate, count=int(rate * SECONDS))
+    figures[f"{name}_p50_ms"], figures[f"{name}_p95_ms"] = _percentile(taken, 0.5), _percentile(taken, 0.95)
+    _line(
+        f"final after submission at {name.replace('_', ' ')} ({rate:.0f} /s), p50 / p95",
+        f"{figures[f'{name}_p50_ms']:.0f} / {figures[f'{name}_p95_ms']:.0f} ms",
+    )
+    figures[f"{name}_cpu_us"] = cpu.us_each(len(taken))
+
+
 async def _measure_network(submissions: int, transactions: int) -> dict[str, float]:
     figures: dict[str, float] = {}
     async with run_localnet() as net:
@@ -70,15 +87,8 @@ async def _measure_network(submissions: int, transactions: int) -> dict[str, flo
             f"{figures['submissions_per_second']:.0f} /s",
         )
         figures["submission_cpu_us"] = cpu.us_each(share * NODES)
-        half = figures["submissions_per_second"] / 2
-        cpu = _Cpu(net)
-        loaded = await latencies(net, rate=half, count=int(half * 6))
-        figures["half_load_p50_ms"], figures["half_load_p95_ms"] = _percentile(loaded, 0.5), _percentile(loaded, 0.95)
-        _line(
-            f"final after submission at half load ({half:.0f} /s), p50 / p95",
-            f"{figures['half_load_p50_ms']:.0f} / {figures['half_load_p95_ms']:.0f} ms",
-        )
-        figures["half_load_cpu_us"] = cpu.us_each(len(loaded))
+        await _measure_load(net, figures, "steady_load", STEADY_PER_SECOND)
+        await _measure_load(net, figures, "half_load", figures["submissions_per_second"] / 2)
         share = transactions // NODES
         cpu = _Cpu(net)
         rate = await throughput(
