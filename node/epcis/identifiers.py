@@ -360,6 +360,21 @@ _FOREIGN_KINDS: Final = {
 }
 
 
+_LOT_BESIDE: Final = re.compile(
+    r"https?://[^?#]*/(?:01|gtin)/[0-9]{8,14}(?:/(?:22|cpv)/[^/?#]+)?/(?:10|lot)/([^/?#]+)/(?:21|ser)/[^/?#]+/?(?:[?#].*)?"
+)
+
+
+def lot_beside_serial(text: str) -> str | None:
+    """Return the lot in the Digital Link of a serial that names its lot too, else None."""
+    if "/21/" not in text and "/ser/" not in text:
+        return None
+    found = _LOT_BESIDE.fullmatch(text)
+    if found is None or identify(text).kind is not IdKind.SERIAL:
+        return None
+    return _decode(found[1])
+
+
 def canonical_id(text: str) -> tuple[str, str | None]:
     """Return the canonical spelling of an identifier, and a warning if it stays opaque or breaks a GS1 rule."""
     found = identify(text)

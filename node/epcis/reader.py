@@ -18,7 +18,7 @@ from typing import Final, cast
 from consensus.types import Digest
 from node.crypto.digests import CONTENT_DOMAIN, EVENT_DOMAIN, sha256
 from node.epcis.errors import UnreadableEventError
-from node.epcis.identifiers import ID_LENGTH_MAX, IdKind, identify
+from node.epcis.identifiers import ID_LENGTH_MAX, IdKind, identify, lot_beside_serial
 from node.epcis.json_values import JsonValue, decode_value, encode_canonical
 from node.epcis.model import Action, Declaration, Event, EventType, Goods, Interval, MasterKind, MasterRecord
 from node.epcis.times import read_instant, read_interval
@@ -108,7 +108,7 @@ def read_event(raw: bytes, context: bytes) -> Event:
         inputs=inputs,
         outputs=outputs,
         transformation_id=transformation_id,
-        lot_code=_read_lot_code(event.get("ilmd")),
+        lot_code=_read_lot_code(event.get("ilmd")) or _lot_in_links(event.get("epcList"), event.get("outputEPCList")),
         declaration=_read_declaration(event.get("errorDeclaration")),
         content_digest=_content_digest(
             event_type, action, time, step, (read_point, location), sources, destinations, parent, transformation_id,
@@ -323,6 +323,21 @@ def _read_lot_code(ilmd: JsonValue) -> str | None:
         if type(text) is str and 1 <= len(text) <= ID_LENGTH_MAX and not _CONTROL.search(text):
             return text
     return None
+
+
+def _lot_in_links(*lists: JsonValue) -> str | None:
+    """Return the lot that the Digital Links of an event's serials name, if each names the same. Never raises.
+
+    The canonical id of a serial has no lot.
+    """
+    lot: str | None = None
+    for texts in lists:
+        for text in texts if type(texts) is list else ():
+            found = lot_beside_serial(text) if type(text) is str else None
+            if found is None or lot not in (None, found):
+                return None
+            lot = found
+    return lot
 
 
 def _read_declaration(value: JsonValue) -> Declaration | None:

@@ -263,6 +263,34 @@ def test_the_lot_number_is_found_under_any_prefix(ilmd: object, code: str | None
 
 
 @pytest.mark.parametrize(
+    ("links", "code"),
+    [
+        (["https://id.gs1.org/01/09780345418913/10/L%2F2/21/S1"], "L/2"),
+        (
+            [
+                "https://a.example/x/gtin/9780345418913/lot/L2/ser/S1?a=b",
+                "https://a.example/01/09780345418913/10/L2/21/S2",
+            ],
+            "L2",
+        ),
+        (
+            ["https://id.gs1.org/01/09780345418913/10/L2/21/S1", "https://id.gs1.org/01/09780345418913/10/L3/21/S2"],
+            None,
+        ),
+        (["https://id.gs1.org/01/09780345418913/10/L2/21/S1", SERIAL], None),
+        (["https://id.gs1.org/01/09780345418914/10/L2/21/S1"], None),
+        (["https://id.gs1.org/01/09780345418913/10/%FF/21/S1"], None),
+        ([LOT], None),
+    ],
+)
+def test_digital_links_of_serials_may_name_their_lot(links: list[str], code: str | None) -> None:
+    """The canonical id of a serial has no lot; what its link says beside it is not lost, where the event says one."""
+    assert read(OBJECT, action="ADD", epcList=links).lot_code == code
+    assert read(TRANSFORMATION, ilmd=None, outputEPCList=links).lot_code == code
+    assert read(TRANSFORMATION, outputEPCList=links).lot_code == "L9"
+
+
+@pytest.mark.parametrize(
     ("text", "ms"), [("2025-11-25T12:00:00Z", 1_764_072_000_000), ("now", None), (3, None), (None, None)]
 )
 def test_a_bad_record_time_is_no_loss(text: object, ms: int | None) -> None:
