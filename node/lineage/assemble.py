@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from consensus.types import Digest
+from node.epcis.identifiers import site_of
 from node.epcis.model import Action, Event, EventType, Goods
 from node.lineage.answer import (
     Answer,
@@ -366,7 +367,11 @@ class Assembler:
     def _name(self, subject: str | None) -> str | None:
         """Return what master data call a place or party, looked up once."""
         if subject not in self._names:
-            self._names[subject] = self._facts.masters.name_of(subject, NAME_ATTRIBUTES)
+            name = self._facts.masters.name_of(subject, NAME_ATTRIBUTES)
+            if name is None and subject is not None and site_of(subject) != subject:
+                # A dock or a line is known by its site.
+                name = self._facts.masters.name_of(site_of(subject), NAME_ATTRIBUTES)
+            self._names[subject] = name
         return self._names[subject]
 
     def _product_name(self, product: str | None) -> str | None:

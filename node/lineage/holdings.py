@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from node.epcis.model import Action, Event, EventType
 from node.lineage.custody import NOBODY, Holder
 from node.lineage.facts import Amount, Facts, Side
-from node.lineage.items import read_item
+from node.lineage.items import ItemKind, read_item
 from node.lineage.readings import Movement
 from node.lineage.records import (
     ROLE_CHILD,
@@ -65,6 +65,7 @@ class Reckoner:
     def __init__(self, item: str, facts: Facts) -> None:
         self._item = item
         self._single = read_item(item).single
+        self._is_unit = read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET)
         self._custody = facts.custody
         self._readings = facts.readings
         self._amounts = facts.amounts
@@ -439,7 +440,8 @@ class Reckoner:
                 return
         if self._was_held:
             self.findings.append(Finding("overdrawn", row, holder))
-        elif not is_said:
+        elif not is_said and not self._is_unit:
+            # A unit begins where it is first packed, and an asset is brought: nobody records their making.
             self.findings.append(Finding("no_source", row, holder))
 
     def _takes_from(self, stock: Stock, needed: Decimal | None, uom: str | None) -> bool:

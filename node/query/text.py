@@ -67,6 +67,9 @@ def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]
     yield f"digest {answer.digest}"
 
 
+_HOW: Final = {"packed": "packed", "instance": "of it"}
+
+
 class _Tree:
     """Walks the edges without recursion; an item's branch is shown once."""
 
@@ -134,7 +137,7 @@ class _Tree:
         event = self._events.get(edge.input_event or edge.event)
         parts = []
         if edge.quantity is not None and not self._is_unit(edge.source):
-            parts.append(amount_words(edge.quantity, edge.uom) + (" packed" if edge.kind == "packed" else " used"))
+            parts.append(f"{amount_words(edge.quantity, edge.uom)} {_HOW.get(edge.kind, 'used')}")
         if event is not None:
             parts.append(event_words(event))
         if edge.until_event is not None and edge.until_event in self._events:

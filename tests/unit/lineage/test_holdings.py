@@ -403,3 +403,13 @@ def test_unit_packed_to_leave_leaves_and_opened_as_it_comes_comes() -> None:
     assert holders_of(answer, FLOUR) == [(place(2), "held")]
     assert not answer.warnings
     assert not answer.unknowns
+
+
+def test_packing_a_new_unit_is_nothing_odd() -> None:
+    """A unit begins where it is first packed: nobody records its making."""
+    story = Chronicle()
+    story.make({FLOUR: 40}, at(1, "08:00"))
+    story.pack(unit(1), {FLOUR: 40}, at(1, "09:00"))
+    answer = story.forward(unit(1))
+    assert holders_of(answer, unit(1)) == [(place(1), "held")]
+    assert not answer.warnings

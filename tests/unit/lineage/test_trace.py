@@ -203,3 +203,12 @@ def _check_names(answer: Answer) -> None:
     named |= {item.because.event for item in answer.items if item.because}
     assert named <= events
     assert all(goods.item in items for event in answer.events for goods in event.goods)
+
+
+def test_dock_without_a_name_of_its_own_is_called_as_its_site() -> None:
+    """Master data name the site; an extension of its GLN is part of it."""
+    story = bakery()
+    dock = f"{place(1)}/254/dock-1"
+    story.add(build_event(EventType.OBJECT, at(1, "07:00"), action=Action.OBSERVE, goods={FLOUR: 100}, location=dock))
+    seen = next(event for event in story.forward(FLOUR).events if event.place == dock)
+    assert seen.place_name == "Site 1"
