@@ -250,7 +250,9 @@ class BackwardWalk:
                 lo_ms = max(stay.lo_ms, use.lo_ms)
                 hi_ms = max(min(stay.hi_ms, use.hi_ms), lo_ms)
                 found = True
-                if self._reach_at(child, stay.since, Use(lo_ms, hi_ms, stay.hi_ms, _clock_of(stay, use))):
+                if self._reach_at(
+                    child, stay.since, Use(lo_ms, hi_ms, min(stay.hi_ms, use.first_ms), _clock_of(stay, use))
+                ):
                     edge = Edge(stay.since, child, until=stay.until, amount=stay.amount, uom=stay.uom)
                     self._graph.link(child, unit, EdgeKind.PACKED, edge)
                     if stay.inferred:

@@ -63,6 +63,7 @@ class ForwardWalk:
         self._carriers: dict[tuple[str, int, int, str | None], None] = {}
         self._runs: dict[tuple[str | Digest, Custodian | None, str | None], tuple[int, int]] = {}
         self._class_rows: dict[str, dict[str, list[EventRow]]] = {}
+        self._first_made: dict[str, dict[str, int]] = {}
 
     def run(self, items: Iterable[str]) -> None:
         """Walk from `items` until nothing new is reached, or a limit."""
@@ -118,6 +119,11 @@ class ForwardWalk:
             is_child = is_child or bool(role & ROLE_CHILD)
             is_parent = is_parent or bool(role & ROLE_PARENT)
             if self._is_before(row, taint):
+                if role & ROLE_INPUT and self._is_unmade(item, row, timeline):
+                    # Used before any making of it: its times contradict each other, and exclude nothing.
+                    graph.touch(row, item)
+                    graph.warn("used_before_made", item, row)
+                    self._consume(item, row, taint._replace(lo_ms=-FOREVER_MS))
                 continue
             if is_class and vertex.at not in where.here(row) | (where.had_from(row) or NOWHERE):
                 continue
@@ -143,6 +149,19 @@ class ForwardWalk:
         if not is_class:
             self._to_class(item, timeline, taint)
             self._to_lot_of_serial(item, timeline, taint)
+
+    def _is_unmade(self, item: str, row: EventRow, timeline: Timeline) -> bool:
+        """Return whether the event certainly happened before every making of the item, and there is one."""
+        firsts = self._first_made.get(item)
+        if firsts is None:
+            firsts = self._first_made[item] = {}
+            for made, role in timeline.entries:
+                if role & (ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES):
+                    lo_ms = made.event.time.lo_ms
+                    firsts[made.member] = min(lo_ms, firsts.get(made.member, lo_ms))
+        slack_ms = self._facts.readings.slack_ms
+        hi_ms = row.event.time.hi_ms
+        return bool(firsts) and all(lo_ms > hi_ms + slack_ms(member, row.member) for member, lo_ms in firsts.items())
 
     def _consume(self, item: str, row: EventRow, taint: Taint) -> None:
         """Follow a use to every output of its run that was not certainly drawn before it."""
@@ -213,9 +232,10 @@ class ForwardWalk:
         where = self._facts.whereabouts
         is_single = read_item(item).single
         for stay in self._facts.containment.stays_of(item, timeline):
-            if stay.until is not None and self._is_before(stay.until, taint):
+            is_unmade = self._is_before(stay.since, taint) and self._is_unmade(item, stay.since, timeline)
+            if stay.until is not None and not is_unmade and self._is_before(stay.until, taint):
                 continue
-            if not is_single and self._is_before(stay.last, taint):
+            if not is_single and not is_unmade and self._is_before(stay.last, taint):
                 continue  # What was packed of a lot before it was tainted is clean; a piece may be tainted inside.
             if at:
                 if at not in where.here(stay.since):
@@ -223,7 +243,7 @@ class ForwardWalk:
                 for row in where.rows_around([stay]):
                     if not self._is_before(row, taint):
                         self._reach_class(item, where.all_of(row), row, taint)
-            lo_ms: int = max(stay.lo_ms, taint.lo_ms)
+            lo_ms: int = stay.lo_ms if is_unmade else max(stay.lo_ms, taint.lo_ms)
             # A bound that two clocks shared in is compared by the tolerance of both.
             clock = stay.since.member if stay.since.member == taint.clock or lo_ms == stay.lo_ms else None
             self._enter(stay, item, lo_ms, min(stay.hi_ms, taint.hi_ms), clock)

@@ -66,13 +66,27 @@ def pairs(story: list[Run]) -> list[tuple[int, int, int, int]]:
     return found
 
 
+def makings(story: list[Run]) -> dict[int, set[int]]:
+    """Return when each lot was made."""
+    made: dict[int, set[int]] = {}
+    for run in story:
+        for target in run.outputs:
+            made.setdefault(target, set()).add(run.time)
+    return made
+
+
 def reached_forward(story: list[Run], start: int) -> set[int]:
-    """Return what may hold goods of `start`: with the earliest time of taint, until nothing changes."""
+    """Return what may hold goods of `start`: with the earliest time of taint, until nothing changes.
+
+    A use before any making contradicts itself: nothing is excluded by it.
+    """
     since = {start: -1}
+    made = makings(story)
     while True:
         before = dict(since)
         for source, taken, target, drawn in pairs(story):
-            if source in since and taken >= since[source]:
+            contradicts = taken < min(made.get(source, {-1}))
+            if source in since and (contradicts or taken >= since[source]):
                 since[target] = min(since.get(target, BIG), drawn)
         if since == before:
             return set(since) - {start}
@@ -81,10 +95,7 @@ def reached_forward(story: list[Run], start: int) -> set[int]:
 def reached_back(story: list[Run], start: int) -> set[int]:
     """Return what may have gone into `start`; where a use was before any making, the item's times tell nothing."""
     until, first = {start: BIG}, {start: BIG}
-    made: dict[int, set[int]] = {}
-    for run in story:
-        for target in run.outputs:
-            made.setdefault(target, set()).add(run.time)
+    made = makings(story)
     while True:
         before = dict(until), dict(first)
         for source, taken, target, drawn in pairs(story):

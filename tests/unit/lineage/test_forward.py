@@ -57,6 +57,7 @@ def test_time_after_its_own_block_excludes_nothing() -> None:
 def test_use_before_the_taint_is_excluded_along_the_chain() -> None:
     """What was made of a lot before it was topped up with bad dough is not affected."""
     story = Chronicle()
+    story.make({DOUGH: 5}, at(1, "08:00"))
     story.make({FLOUR: 10}, at(1, "08:00"))
     story.run({DOUGH: 5}, {CAKE: 5}, at(1, "09:00"))
     story.run({FLOUR: 10}, {DOUGH: 10}, at(1, "10:00"))
@@ -309,3 +310,23 @@ def test_unit_unpacked_after_its_taint_passes_on_what_it_held_before() -> None:
     story.add(build_event(EventType.ASSOCIATION, at(1, "08:00"), action=Action.ADD, goods=[part], parent=machine))
     story.run([lot("7", "OIL"), machine], [machine], at(1, "09:00"))
     assert part in goods_of(story.forward(lot("7", "OIL")))
+
+
+def test_use_before_any_making_contradicts_itself_and_excludes_nothing() -> None:
+    """The dough was used on Wednesday and, by the record, made on Friday: it may be of that flour all the same."""
+    story = Chronicle()
+    dough, piece, other = lot("2", "D"), serial("5", "1"), lot("6", "O")
+    story.make({FLOUR: 5}, at(1, "08:00"))
+    story.run({dough: 1}, {BREAD: 1}, at(3, "08:00"))
+    story.pack(unit(1), [piece], at(3, "08:00"))
+    story.run([unit(1)], {other: 1}, at(3, "09:00"))
+    story.run({FLOUR: 5}, {dough: 5}, at(5, "08:00"))
+    story.run({FLOUR: 5}, [piece], at(5, "08:00"))
+    story.run({BREAD: 1}, {CAKE: 1}, at(4, "08:00"))
+    answer = story.forward(FLOUR)
+    assert goods_of(answer) == {dough, BREAD, CAKE, piece, other}
+    assert "used_before_made" in codes_of(answer)
+    for reached in (BREAD, CAKE, other):
+        assert FLOUR in goods_of(story.back(reached))
+    story.make({dough: 1}, at(2, "08:00"))
+    assert BREAD not in goods_of(story.forward(FLOUR))
