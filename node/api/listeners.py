@@ -38,8 +38,11 @@ _http_log = logging.getLogger("aiohttp.server.rpc")
 
 
 def _lower_client_faults(record: logging.LogRecord) -> bool:
-    """Log bytes that are no HTTP at debug: aiohttp calls them errors, and an error is for the operator to act on."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+    """Log at debug what a client did: aiohttp calls it an error, and an error is for the operator to act on.
+
+    That is bytes that are no HTTP, and a connection that ends within a request.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError):
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         record.exc_info = None
     return record.levelno >= _http_log.getEffectiveLevel()
@@ -74,6 +77,11 @@ class RpcListener:
     def open_websockets(self) -> int:
         """How many WebSockets are open."""
         return len(self._sockets)
+
+    @property
+    def posts_under_way(self) -> int:
+        """How many POST requests are being read or answered."""
+        return self._posts
 
     def build_app(self) -> web.Application:
         """Return the aiohttp application."""

@@ -34,6 +34,7 @@ class Served:
     address: Address
     node: FakeNode
     metrics: Metrics
+    listener: RpcListener
     failures: list[BaseException] = field(default_factory=list)
 
     @property
@@ -45,15 +46,12 @@ class Served:
 async def serve(
     *, body_bytes_max: int = 65_536, inflight_max: int = 100, connections_max: int = 10
 ) -> AsyncIterator[Served]:
-    served = Served(ANY_PORT, FakeNode(), Metrics())
+    node, metrics, failures = FakeNode(), Metrics(), list[BaseException]()
     dispatcher = Dispatcher(
-        OPERATIONS,
-        served.node.backends(),
-        batch_requests_max=3,
-        metrics=served.metrics,
-        on_failure=served.failures.append,
+        OPERATIONS, node.backends(), batch_requests_max=3, metrics=metrics, on_failure=failures.append
     )
     listener = RpcListener(dispatcher, RpcLimits(body_bytes_max, inflight_max, connections_max))
+    served = Served(ANY_PORT, node, metrics, listener, failures)
     async with listen_http(listener.build_app, ANY_PORT, key="rpc.listen") as address:
         served.address = address
         yield served
@@ -150,6 +148,24 @@ def test_a_body_that_does_not_decode_is_the_clients_fault() -> None:
             assert not served.failures
 
     asyncio.run(scenario())
+
+
+def test_a_client_that_leaves_within_its_request_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """It happens every day, and nobody has to act on it."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            _, writer = await asyncio.open_connection(served.address.host, served.address.port)
+            head = "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+            writer.write(head.encode())
+            while not served.listener.posts_under_way:
+                await asyncio.sleep(0.001)
+            writer.transport.abort()
+            while served.listener.posts_under_way:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scenario())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_what_is_no_http_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
