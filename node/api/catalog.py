@@ -1,6 +1,7 @@
 """All operations, by name. What is not in this list is not served."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -21,6 +22,12 @@ def program_version() -> str:
 @operation("rpc.discover")
 def rpc_discover(backends: Backends, params: NoParams) -> dict[str, Any]:  # noqa: ARG001 - every handler's shape
     """This description of the API, in OpenRPC."""
+    return _describe()
+
+
+@cache
+def _describe() -> dict[str, Any]:
+    # Made once: it takes milliseconds of the loop that carries the votes, and never changes.
     return describe_api(tuple(OPERATIONS.values()), version=program_version())
 
 

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ from node.telemetry.metrics import Metrics
 RPC_PATH: Final = "/rpc"
 STOP_SECONDS: Final = 3.0
 HEARTBEAT_SECONDS: Final = 30.0
+TURN_SECONDS: Final = 0.005
+"""How long one WebSocket may keep the loop before others have a turn."""
 _JSON: Final = "application/json"
 
 
@@ -142,7 +145,7 @@ class _Conversation:
     """One WebSocket: requests are answered as they are done, by id, in any order.
 
     A request counts as in flight until its answer is written, so a client that does not read stops being read; and
-    what is in flight is bounded in bytes too.
+    what is in flight is bounded in bytes too, of requests and answers together.
     """
 
     def __init__(self, socket: web.WebSocketResponse, dispatcher: Dispatcher, limits: RpcLimits) -> None:
@@ -159,6 +162,7 @@ class _Conversation:
         """Serve until the client or the node closes."""
         async with asyncio.TaskGroup() as tasks, asyncio.TaskGroup() as requests:
             writer = tasks.create_task(self._write(), name="rpc websocket writer")
+            turn_began = time.monotonic()
             try:
                 async for message in self._socket:
                     if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -170,6 +174,10 @@ class _Conversation:
                     while self._is_full and not self._socket.closed:
                         self._has_room.clear()
                         await self._has_room.wait()
+                    if time.monotonic() - turn_began >= TURN_SECONDS:
+                        # Messages that wait already come without a pause: a burst would hold up the votes.
+                        await asyncio.sleep(0)
+                        turn_began = time.monotonic()
             finally:
                 writer.cancel()
 
@@ -183,6 +191,9 @@ class _Conversation:
         if answer is None:
             self._forget(size)
         else:
+            # An answer is far larger than its question: what nobody reads would fill our memory.
+            self._inflight_bytes += len(answer)
+            size += len(answer)
             self._answers.append((answer, size))
             self._is_due.set()
 
