@@ -21,6 +21,7 @@ from node.errors import ConfigError
 from node.telemetry.health import Health, PartHealth, State
 from node.telemetry.metrics import Metrics
 from tests.support.api_backends import FakeNode
+from tests.support.meshes import until
 
 DEEP = b'{"jsonrpc":"2.0","id":1,"method":"network.status","params":' + b"[" * 30_000 + b"]" * 30_000 + b"}"
 MALFORMED = "malformed_transaction"
@@ -156,13 +157,18 @@ def test_a_client_that_leaves_within_its_request_is_no_error_in_the_log(caplog: 
     async def scenario() -> None:
         async with serve() as served:
             _, writer = await asyncio.open_connection(served.address.host, served.address.port)
-            head = "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
-            writer.write(head.encode())
-            while not served.listener.posts_under_way:
-                await asyncio.sleep(0.001)
+            head = (
+                "POST /rpc HTTP/1.1",
+                "Host: localhost",
+                "Content-Type: application/json",
+                "Content-Length: 9",
+                "",
+                "{",
+            )
+            writer.write("\r\n".join(head).encode())
+            await until(lambda: served.listener.posts_under_way == 1, "the request has begun")
             writer.transport.abort()
-            while served.listener.posts_under_way:
-                await asyncio.sleep(0.001)
+            await until(lambda: served.listener.posts_under_way == 0, "the request has ended")
 
     asyncio.run(scenario())
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
