@@ -16,6 +16,7 @@ from node.epcis.model import Action, EventType, Goods
 from node.lineage.items import ItemKind, read_item
 from node.lineage.records import ROLE_CHILD, ROLE_ENDED, ROLE_MADE, ROLE_PARENT, EventRow
 from node.lineage.timeline import FOREVER_MS, Entry, Note, Timeline, Timelines
+from node.lineage.units import convert
 
 
 class Stay(NamedTuple):
@@ -201,9 +202,10 @@ def _order(entry: Entry) -> tuple[int, int, bytes]:
 
 
 def _sum(amount: Decimal | None, uom: str | None, goods: Goods) -> Decimal | None:
-    if amount is None or goods.amount is None or goods.uom != uom:
+    if amount is None or goods.amount is None:
         return None
-    return amount + goods.amount
+    more = convert(goods.amount, goods.uom, uom)
+    return None if more is None else amount + more
 
 
 def _has_left(inside: _Open, goods: Goods) -> bool:

@@ -28,6 +28,7 @@ from node.lineage.records import (
 )
 from node.lineage.stock import REPORTS_MAX, Shipment, Stock, Stocks, Transit, despatch_documents, is_same, may_be
 from node.lineage.timeline import FOREVER_MS, Entry
+from node.lineage.units import to_base
 
 _ONE: Final = Decimal(1)
 _GONE: Final = frozenset({"destroyed", "disposed", "retail_sold", "dispensed"})
@@ -184,7 +185,7 @@ class Reckoner:
 
     def _amount_of(self, row: EventRow, side: Side) -> Amount:
         """Return how much of the item the event lists there."""
-        return (_ONE, None) if self._single else self._amounts.of(row, side, self._item)
+        return (_ONE, None) if self._single else to_base(*self._amounts.of(row, side, self._item))
 
     def _make(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
         """Credit what an Object event made, unless it only commissions what a run put out."""
