@@ -30,6 +30,8 @@ class _Held:
     since_ms: int
     reach_bytes: int
     """Bytes from the feed's beginning of count to the end of this batch along its branch; _FLOATING: unknown yet."""
+    low: "_Held | None" = None
+    """A batch further down the branch without a gap between: a shortcut, so that nobody walks a long branch twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,38 @@ class FeedBranches:
             return Walk(broken=f"batch {seq + 1} of {self.feed.member} does not follow the cut before")
         records.reverse()
         return Walk(records=tuple(records))
+
+    def missing_below(self, tip: FeedTip) -> FeedTip | None:
+        """Return the next batch to fetch on the way down from `tip` to the final cut: `tip` itself, or one below it.
+
+        None if nothing is missing, or no batch that may still come can mend it. As `walk` says, without the records:
+        while a long branch is fetched, it is asked anew for each batch.
+        """
+        held = self._held.get(tip.digest)
+        if held is None:
+            return tip if tip.seq > self.final_seq and tip.digest not in self._invalid else None
+        if held.record.tip.seq != tip.seq or held.reach_bytes != _FLOATING:
+            return None
+        record = self._lowest(held).record
+        seq, digest = record.tip.seq - 1, record.previous
+        if seq <= self.final_seq or digest in self._held or digest in self._invalid:
+            return None
+        return FeedTip(self.feed, Seq(seq), digest)
+
+    def _lowest(self, held: _Held) -> _Held:
+        """Return the lowest batch that a floating one links down to without a gap."""
+        passed: list[_Held] = []
+        while True:
+            below = held.low or self._held.get(held.record.previous)
+            if below is None or below.record.tip.seq >= held.record.tip.seq:
+                break
+            if held.low is None and below.record.tip.seq + 1 != held.record.tip.seq:
+                break
+            passed.append(held)
+            held = below
+        for each in passed:
+            each.low = held
+        return held
 
     def finalize(self, tip: FeedTip) -> None:
         """Move the final cut up to `tip`, which is connected; drop what is below and what does not descend from it."""

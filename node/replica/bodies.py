@@ -119,10 +119,7 @@ class Bodies:
         parent = self._tree.find(node.parent)
         if parent is not None:
             # Its tips are known by name whatever comes below, so they may come meanwhile.
-            lacking = (
-                self._feeds.branches(tip.feed).walk(tip, self._feeds.branches(tip.feed).final).missing
-                for tip in node.cut
-            )
+            lacking = (self._feeds.branches(tip.feed).missing_below(tip) for tip in node.cut)
             self._wait_for(node, tuple(tip for tip in lacking if tip is not None), is_urgent=is_urgent)
         elif node.height - 1 <= self._tree.final_height:
             # It stands on another block than the final one: nobody will need it.

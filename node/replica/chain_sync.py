@@ -20,12 +20,16 @@ LOOK_AHEAD_BLOCKS: Final = 32
 
 @dataclass(slots=True)
 class Range:
-    """A proven range of final blocks whose bodies are being fetched. pursued: how many of them so far."""
+    """A proven range of final blocks whose bodies are being fetched.
+
+    pursued: how many of them so far; done: how many of those are complete, from the first on.
+    """
 
     digests: tuple[Digest, ...]
     places: dict[Digest, int]
     certificate: Certificate
     pursued: int = 0
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +130,12 @@ class ChainSync:
         current = self.range
         if current is None:
             return ()
-        done = 0
-        for digest in current.digests[: current.pursued]:
+        while current.done < current.pursued:
+            digest = current.digests[current.done]
             if self._tree.find(digest) is not None and not self._tree.is_complete(digest):
                 break
-            done += 1
-        upto = min(len(current.digests), done + LOOK_AHEAD_BLOCKS)
+            current.done += 1
+        upto = min(len(current.digests), current.done + LOOK_AHEAD_BLOCKS)
         fresh = current.digests[current.pursued : upto]
         current.pursued = max(current.pursued, upto)
         return fresh

@@ -283,7 +283,7 @@ class FeedTraffic:
             branches = self._feeds.branches(feed)
             for tip in tips[:BRANCHES_MAX]:
                 if not branches.is_connected(tip.digest):
-                    missing = branches.walk(tip, branches.final).missing
+                    missing = branches.missing_below(tip)
                     if missing is not None:
                         self._chase(missing, hints=(member,), after_ms=CHASE_DELAY_MS)
 

@@ -1,5 +1,7 @@
 """One feed above its final cut: links, forks, the window, and what finality drops."""
 
+import random
+
 import pytest
 
 from node.feed.branches import BRANCHES_MAX, WINDOW_BYTES, FeedBranches
@@ -163,3 +165,26 @@ def test_a_batch_that_claims_the_seq_of_the_one_it_follows_is_dropped_with_it() 
     branches.finalize(build_tip(0, "a"))
     assert branches.held_count == 0
     assert not branches.is_forked
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_missing_below_a_tip_is_what_a_walk_would_miss(seed: int) -> None:
+    """The shortcuts down a long branch change nothing: not with forks, wrong seqs, bad batches or a moving cut."""
+    chance = random.Random(seed)
+    chain = [build_record(0, "0")] + [build_record(seq, f"{seq}", f"{seq - 1}") for seq in range(1, 30)]
+    fork = [build_record(seq, f"f{seq}", f"f{seq - 1}" if seq > 12 else "11") for seq in range(12, 20)]
+    records = [*chain, *fork, build_record(7, "wrong", "3"), build_record(25, "f25", "f19")]
+    chance.shuffle(records)
+    branches = build_branches()
+    branches.mark_invalid(build_tip(9, "bad").digest, "bad")
+    tips = [record.tip for record in records] + [build_tip(9, "bad"), build_tip(31, "31"), build_tip(8, "wrong")]
+    for record in records:
+        if record.tip.seq > branches.final_seq:
+            branches.add(record, 0)
+        if branches.limit_seq > branches.final_seq and chance.randrange(8) == 0:
+            branches.finalize(branches.at(chance.randint(branches.final_seq + 1, branches.limit_seq)).tip)
+        for tip in tips:
+            if tip.seq > branches.final_seq:
+                assert branches.missing_below(tip) == branches.walk(tip, branches.final).missing
+            else:
+                assert branches.missing_below(tip) is None
