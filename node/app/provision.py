@@ -87,8 +87,9 @@ def create_localnet(
     problems = []
     if not 1 <= len(firms) <= VALIDATORS_MAX:
         problems.append(f"--validators {len(firms)}: from 1 to {VALIDATORS_MAX}")
-    if not 1024 <= base_port <= PORT_MAX - PORTS_A_NODE * max(len(firms), 1):
-        problems.append(f"--base-port {base_port}: from 1024 to {PORT_MAX - PORTS_A_NODE * max(len(firms), 1)}")
+    highest = PORT_MAX - PORTS_A_NODE * min(max(len(firms), 1), VALIDATORS_MAX)
+    if not 1024 <= base_port <= highest:
+        problems.append(f"--base-port {base_port}: from 1024 to {highest}")
     if folder.exists() and any(folder.iterdir()):
         problems.append(f"{folder} exists and is not empty: choose another folder, nothing was changed")
     if problems:

@@ -106,7 +106,15 @@ def find_home_problems(home: Home) -> tuple[str, ...]:
             problems.append(f"{home.version} says {version!r}; this program reads version {HOME_VERSION}")
     except (OSError, UnicodeDecodeError):
         problems.append(f"{home.version} cannot be read: {home.root} is not the home of a node, or not whole")
-    problems += [f"{path} is missing" for path in (home.settings, home.genesis, home.node_key) if not path.is_file()]
+    problems += [
+        f"{path} is missing: {way_out}"
+        for path, way_out in (
+            (home.settings, "restore it from a backup, or copy that of another home and set its addresses"),
+            (home.genesis, "copy it from any other member, it is the same for all"),
+            (home.node_key, "restore it from your backup of keys/, nobody else has it"),
+        )
+        if not path.is_file()
+    ]
     if home.keys.is_dir() and (mode := stat.S_IMODE(home.keys.stat().st_mode)) & 0o077:
         problems.append(f"{home.keys} has mode {mode:04o}, open to others: run chmod 700 {home.keys}")
     return tuple(problems)

@@ -44,7 +44,7 @@ def test_every_problem_of_a_home_is_named(tmp_path: Path) -> None:
     home.version.write_text("99\n", encoding="ascii")
     problems = "\n".join(find_home_problems(home))
     assert "chmod 700" in problems
-    assert "genesis.json is missing" in problems
+    assert "genesis.json is missing: copy it from any other member" in problems
     assert "this program reads version 1" in problems
     home.version.unlink()
     assert "not the home of a node" in find_home_problems(home)[0]
