@@ -4,7 +4,7 @@ import pytest
 
 from consensus.inputs import TimerId
 from consensus.types import Height, ValidatorIndex, View
-from node.replica.clocks import ALARM_PAUSE_MS, Clocks
+from node.replica.clocks import ALARM_PAUSE_MS, LASTING_MS, Clocks
 from node.replica.executed import ExecutedHeights
 from node.replica.membership import Membership, ValidatorKeys
 from node.replica.moment import earliest
@@ -65,16 +65,31 @@ def test_a_clock_far_from_the_median_is_told_once_an_hour() -> None:
     assert clocks.note(OTHERS[1], 41_000, wall_ms=40_000, now_ms=0) is None
     alarm = clocks.note(OTHERS[2], 41_001, wall_ms=40_000, now_ms=0)
     assert alarm is None
-    alarm = clocks.note(OTHERS[1], 45_000, wall_ms=40_000, now_ms=5)
+    assert clocks.note(OTHERS[1], 45_000, wall_ms=40_000, now_ms=5) is None, "it may be a status of long ago"
+    lasting = 5 + LASTING_MS
+    alarm = clocks.note(OTHERS[1], 45_000, wall_ms=40_000, now_ms=lasting)
     assert alarm is not None
     assert "1001 ms behind" in alarm
-    assert clocks.note(OTHERS[1], 45_000, wall_ms=40_000, now_ms=6) is None
-    later = clocks.note(OTHERS[0], 30_000, wall_ms=40_000, now_ms=5 + ALARM_PAUSE_MS)
+    assert clocks.note(OTHERS[1], 45_000, wall_ms=40_000, now_ms=lasting + 1) is None
+    later = clocks.note(OTHERS[0], 30_000, wall_ms=40_000, now_ms=lasting + ALARM_PAUSE_MS)
     assert later is None
-    for member in OTHERS:
-        later = clocks.note(member, 30_000, wall_ms=40_000, now_ms=5 + ALARM_PAUSE_MS) or later
+    for wait_ms in (0, LASTING_MS):
+        for member in OTHERS:
+            now_ms = lasting + ALARM_PAUSE_MS + wait_ms
+            later = clocks.note(member, 30_000, wall_ms=40_000, now_ms=now_ms) or later
     assert later is not None
     assert "ahead of" in later
+
+
+def test_old_clocks_that_a_process_reads_after_it_slept_are_no_alarm() -> None:
+    """They lay in the sockets; the next status of each is of now."""
+    clocks = Clocks(skew_ms=2_000)
+    for member in OTHERS:
+        assert clocks.note(member, 10_000, wall_ms=40_000, now_ms=40_000) is None
+    for member in OTHERS:
+        assert clocks.note(member, 42_000, wall_ms=42_000, now_ms=42_000) is None
+    for member in OTHERS:
+        assert clocks.note(member, 30_000, wall_ms=52_000, now_ms=52_000) is None
 
 
 def build_executed(others: tuple[MemberId, ...] = OTHERS, *, is_validator: bool = True) -> ExecutedHeights:
