@@ -7,6 +7,7 @@ Balances here only tell holders apart: they bound nothing and are in no answer.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain, islice
 from typing import Final, NamedTuple
@@ -60,6 +61,20 @@ class Step(NamedTuple):
     """The unit whose contents the event moves as a whole, or "" for the item's own event."""
 
 
+@dataclass(slots=True, eq=False)
+class Awaited:
+    """A receipt whose shipment may be yet to come, for the times of the two do not tell which was first.
+
+    lacks: what no shipment accounts for so far; None is unknown.
+    """
+
+    row: EventRow
+    holder: Holder
+    lacks: Decimal | None
+    uom: str | None
+    unit: str
+
+
 class Reckoner:
     """Reckons the stock of one item. `run` once; then read `held` and `findings`."""
 
@@ -72,6 +87,9 @@ class Reckoner:
         self._amounts = facts.amounts
         self._stocks = Stocks()
         self._transit = Transit()
+        self._outbound: list[Step] = []
+        self._outbound_done = 0
+        self._awaited: list[Awaited] = []
         self._receipts: dict[str, EventRow] = {}
         self._drawn_short: dict[str, EventRow] = {}
         self._was_held = False
@@ -79,18 +97,21 @@ class Reckoner:
 
     def run(self, entries: Sequence[Entry], carried: Iterable[Step] = ()) -> None:
         """Go through the item's own events and those of the units that carried it."""
-        steps = [*carried]
-        if not steps and _is_in_order(entries):
-            for row, role in entries:
-                self._on_own(row, role)
-            return
+        is_sorted = not (steps := [*carried]) and _is_in_order(entries)
         steps += [Step(row, role, "") for row, role in entries]
-        steps.sort(key=self._order)
+        if not is_sorted:
+            steps.sort(key=self._order)
+        self._outbound = [step for step in steps if self._custody.read(step.row)[0] is Movement.OUTBOUND]
         for step in steps:
+            if self._outbound_done < len(self._outbound) and step is self._outbound[self._outbound_done]:
+                self._outbound_done += 1
             if step.unit:
                 self._on_unit(step)
             else:
                 self._on_own(step.row, step.role)
+
+        for one in self._awaited:
+            self._receive_unshipped(one.row, one.holder, one.lacks, one.uom, one.lacks)
 
     @property
     def held(self) -> list[Held]:
@@ -163,6 +184,10 @@ class Reckoner:
         inside, open_ones = self._stocks.inside(unit), self._transit.inside(unit)
         if not inside and not open_ones:
             return
+        here = self._stocks.find(holder, unit)
+        if here is not None and self._custody.read(row)[0] is Movement.OUTBOUND:
+            # A receipt that is read before the shipment has the same goods elsewhere already.
+            inside, open_ones = [here], []
         known = [*[stock.amount for stock in inside], *[shipment.amount for shipment in open_ones]]
         amounts = [amount for amount in known if amount is not None]
         amount = sum(amounts, Decimal(0)) if len(amounts) == len(known) else None
@@ -269,6 +294,10 @@ class Reckoner:
                 self._transit.name_receiver(shipment, receiver)
             return
         self._draw(row, holder, amount, uom, unit)
+        if self._awaited:
+            amount, is_left = self._give_awaited(Shipment(holder, receiver, row, amount, uom, unit, documents))
+            if not is_left:
+                return
         self._transit.add(Shipment(holder, receiver, row, amount, uom, unit, documents))
 
     def _is_long_ago(self, before: EventRow, row: EventRow) -> bool:
@@ -300,14 +329,66 @@ class Reckoner:
             if left is not None and there is not None and left == amount:
                 # Already here by another report: the receipt confirms it.
                 return
-            if left is not None or not self._has_shipped_unknown(unit):
-                self.findings.append(Finding("receipt_without_shipment", row, holder))
-                self._short(row, holder, amount, uom, needed=left, is_said=True)
+            if self._may_ship_yet(row, holder, unit):
+                self._awaited.append(Awaited(row, holder, left, uom, unit))
+            elif left is not None or not self._has_shipped_unknown(unit):
+                self._receive_unshipped(row, holder, amount, uom, left)
         short = self._drawn_short.get(holder.key)
         if short is not None and row.event.time.lo_ms > short.event.time.hi_ms:
             # The use stands before the receipt: it carries nothing there.
             self.findings.append(Finding("used_before_receipt", row, holder, short))
         self._credit(row, holder, amount, uom, unit)
+
+    def _receive_unshipped(
+        self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None, lacks: Decimal | None
+    ) -> None:
+        self.findings.append(Finding("receipt_without_shipment", row, holder))
+        self._short(row, holder, amount, uom, needed=lacks, is_said=True)
+
+    def _may_ship_yet(self, row: EventRow, holder: Holder, unit: str) -> bool:
+        """Return whether a shipment that is yet to be read may have been before the receipt."""
+        for step in self._outbound[self._outbound_done : self._outbound_done + REPORTS_MAX]:
+            receiver = self._custody.receiver_of(step.row.event)
+            if self._is_of_receipt(step.row, self._custody.holder_of(step.row), receiver, step.unit, row, holder, unit):
+                return True
+        return False
+
+    def _is_of_receipt(
+        self,
+        shipped: EventRow,
+        sender: Holder,
+        receiver: Holder | None,
+        packed: str,
+        row: EventRow,
+        holder: Holder,
+        unit: str,
+    ) -> bool:
+        """Return whether a shipment, in the unit `packed`, may be what was received, in `unit`, before it was read."""
+        slack_ms = self._readings.slack_ms(shipped.member, row.member)
+        return (
+            shipped.event.time.lo_ms <= row.event.time.hi_ms + slack_ms
+            and sender.key != holder.key
+            and (not unit or packed == unit)
+            and (receiver is None or may_be(receiver, holder))
+            and not _differ(despatch_documents(shipped.event), despatch_documents(row.event))
+        )
+
+    def _give_awaited(self, sent: Shipment) -> tuple[Decimal | None, bool]:
+        """Close receipts that were read before the shipment; return what of it is left, and whether any is."""
+        for one in list(self._awaited):
+            if not self._is_of_receipt(sent.row, sent.sender, sent.receiver, sent.unit, one.row, one.holder, one.unit):
+                continue
+            if sent.amount is None or one.lacks is None or sent.uom != one.uom:
+                self._awaited.remove(one)
+                return None, False
+            taken = min(sent.amount, one.lacks)
+            sent.amount -= taken
+            one.lacks -= taken
+            if not one.lacks:
+                self._awaited.remove(one)
+            if not sent.amount:
+                return None, False
+        return sent.amount, True
 
     def _has_shipped_unknown(self, unit: str) -> bool:
         return any(shipment.amount is None for shipment in self._transit.inside(unit))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from node.epcis.model import Action, EventType
+from node.epcis.model import Action, EventType, Interval
 from tests.support.chronicle import Chronicle, codes_of, goods_of, holders_of, reasons_of
-from tests.support.events import Amounts, at, build_event, lot, party, place, serial, unit
+from tests.support.events import HOUR_MS, Amounts, at, build_event, lot, party, place, serial, unit
 
 FLOUR, BREAD, CAKE = lot("1", "F1"), lot("3", "B"), lot("4", "C")
 
@@ -412,4 +412,56 @@ def test_packing_a_new_unit_is_nothing_odd() -> None:
     story.pack(unit(1), {FLOUR: 40}, at(1, "09:00"))
     answer = story.forward(unit(1))
     assert holders_of(answer, unit(1)) == [(place(1), "held")]
+    assert not answer.warnings
+
+
+@pytest.mark.parametrize("goods", [{FLOUR: 9}, {FLOUR: None}, [serial("5", "1")]])
+@pytest.mark.parametrize("in_unit", [False, True])
+def test_shipment_of_a_date_is_not_after_a_receipt_of_the_next(goods: Amounts, in_unit: bool) -> None:
+    """Midnight UTC is a date of unsure zone: the days overlap, and a tie that the order settles is no flag."""
+
+    def day(number: int) -> Interval:
+        return Interval(at(number, "00:00") - 14 * HOUR_MS, at(number + 1, "12:00"))
+
+    story = Chronicle()
+    item = next(iter(goods))
+    story.make(goods, day(1))
+    if in_unit:
+        story.pack(unit(1), goods, day(1))
+    moved = [unit(1)] if in_unit else goods
+    story.ship(moved, day(1), to=2)
+    story.receive(moved, day(2), at=2)
+    story.ship(moved, day(3), at=2, to=3)
+    story.receive(moved, day(4), at=3)
+    answer = story.forward(item)
+    assert (place(3), "held") in holders_of(answer, item)
+    assert not answer.warnings
+    assert not answer.unknowns
+    if goods != {FLOUR: None}:
+        assert holders_of(answer, item) == [(place(3), "held")]
+
+
+def test_shipment_entered_by_a_slow_clock_is_not_after_its_receipt() -> None:
+    """Within the tolerance of both clocks; beyond it, goods were received that nobody had shipped."""
+    for clock, flags in (("10:05", set()), ("11:00", {"receipt_without_shipment", "moved_without_record"})):
+        story = Chronicle()
+        story.make({FLOUR: 9}, at(1, "08:00"))
+        story.receive({FLOUR: 9}, at(1, "10:00"), at=2, member="shop")
+        story.ship({FLOUR: 9}, at(1, clock), to=2)
+        answer = story.forward(FLOUR)
+        assert codes_of(answer) == flags
+        assert flags or holders_of(answer, FLOUR) == [(place(2), "held")]
+
+
+def test_two_shipments_of_a_date_close_the_receipts_of_their_receivers() -> None:
+    """In parts, too."""
+    story = Chronicle()
+    date = Interval(at(1, "00:00"), at(1, "23:59"))
+    story.make({FLOUR: 9}, at(1, "08:00"))
+    story.ship({FLOUR: 6}, date, to=2)
+    story.ship({FLOUR: 3}, date, to=3)
+    story.receive({FLOUR: 2}, at(1, "10:00"), at=2)
+    story.receive({FLOUR: 3}, at(1, "11:00"), at=3)
+    answer = story.forward(FLOUR)
+    assert holders_of(answer, FLOUR) == [(place(2), "held"), (place(3), "held"), (place(2), "in_transit")]
     assert not answer.warnings
