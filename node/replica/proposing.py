@@ -1,5 +1,6 @@
 """What this node would put into a block now: whether work is due, and the block itself when the core asks for one."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from consensus.effects import RequestBuild
@@ -19,6 +20,7 @@ from node.replica.judge import EXECUTION_LAG_MAX
 from node.replica.membership import Membership
 from node.replica.moment import Moment
 from node.replica.tree import BlockTree
+from node.wire.ids import FeedId
 
 UNSHARED_STATUS_PERIODS: Final = 2
 """After so many status periods a batch that too few are known to hold is work nevertheless."""
@@ -54,6 +56,7 @@ class Proposing:
         self._is_due = False
         self._asked: RequestBuild | None = None
         self._ages_ms: int | None = None
+        self._looked_at: tuple[Digest, bool] | None = None
 
     def tip_changed(self, digest: Digest) -> None:
         """The core would extend this block now; it takes it that no work is due."""
@@ -68,35 +71,33 @@ class Proposing:
         """Return when work may become due by itself."""
         return self._ages_ms
 
-    def work_changed(self) -> bool | None:
-        """Return whether work is due, if that is news to the core; else None."""
-        if self._is_due and self._asked is None:
-            # Under load most is heard while work is due already; it is looked at again when a block is asked for.
-            self._ages_ms = None
-            return None
-        # Else a time that has passed would be due for ever while the candidate is not here.
-        self._ages_ms = None
-        is_due = self._candidate is not None and self._tree.is_complete(self._candidate) and self._find_work()
-        if is_due == self._is_due:
-            return None
-        self._is_due = is_due
-        return is_due
+    def work_changed(self, touched: Iterable[FeedId]) -> bool | None:
+        """Return True when work has become due, else None: once due it stays so until the candidate changes.
 
-    def _find_work(self) -> bool:
-        """Look for a batch beyond the candidate's cut that enough hold, or that has waited long enough."""
-        assert self._candidate is not None
-        for feed in self._feeds.uncut():
-            branches = self._feeds.branches(feed)
-            after = self._after_seq(self._candidate, branches)
-            if branches.limit_seq <= after:
-                continue
-            ages_ms = branches.since_ms(after + 1) + self._unshared_ms
-            if self._upto_seq(branches, is_idle=self._is_idle(self._candidate)) > after:
-                return True
-            if ages_ms <= self._moment.now_ms:
-                return True
-            self._ages_ms = ages_ms if self._ages_ms is None else min(self._ages_ms, ages_ms)
-        return False
+        touched: the feeds in which something has changed since the last call; the others are not looked at again.
+        """
+        candidate = self._candidate
+        if self._is_due or candidate is None or not self._tree.is_complete(candidate):
+            # No age counts while there is nothing to measure it by: one that has passed would stay due for ever.
+            self._ages_ms = self._looked_at = None
+            return None
+        looked_at = (candidate, self._is_idle(candidate))
+        if self._looked_at != looked_at or (self._ages_ms is not None and self._ages_ms <= self._moment.now_ms):
+            touched = self._feeds.uncut()
+            self._looked_at, self._ages_ms = looked_at, None
+        self._is_due = any(self._is_work(candidate, self._feeds.branches(feed)) for feed in touched)
+        return self._is_due or None
+
+    def _is_work(self, candidate: Digest, branches: FeedBranches) -> bool:
+        """Return whether a batch beyond the candidate's cut is held by enough, or has waited long enough."""
+        after = self._after_seq(candidate, branches)
+        if branches.limit_seq <= after:
+            return False
+        if self._upto_seq(branches, is_idle=self._is_idle(candidate)) > after:
+            return True
+        ages_ms = branches.since_ms(after + 1) + self._unshared_ms
+        self._ages_ms = ages_ms if self._ages_ms is None else min(self._ages_ms, ages_ms)
+        return ages_ms <= self._moment.now_ms
 
     def _is_idle(self, digest: Digest) -> bool:
         return digest == self._tree.final_digest

@@ -286,10 +286,11 @@ class Replica:
         if not (self._is_dirty or self._traffic.touched or is_aged):
             return
         self._is_dirty = False
+        touched = tuple(self._traffic.touched)
         self._traffic.touched.clear()
         if proposing is None:
             return
-        is_due = proposing.work_changed()
+        is_due = proposing.work_changed(touched)
         if is_due is not None:
             self._to_core.append(core_inputs.WorkDue(is_due))
         built = proposing.build()
