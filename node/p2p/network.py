@@ -25,7 +25,7 @@ import structlog
 from consensus.types import Digest, Height
 from node.clock import Clock, SystemClock
 from node.crypto.keys import PublicKey, SigningKey
-from node.errors import ConfigError, PeerError
+from node.errors import PeerError
 from node.p2p.admission import Admission
 from node.p2p.certificates import CertificateError
 from node.p2p.connection import Connection
@@ -35,12 +35,13 @@ from node.p2p.faults import FaultLog, clean_text
 from node.p2p.framing import Frame
 from node.p2p.inbox import Inbox, Lane, PeerDown, PeerUp
 from node.p2p.limits import DEFAULT_LIMITS, Limits
+from node.p2p.listening import accept_from, listen_on
 from node.p2p.metrics import NoMetrics, P2pMetrics
 from node.p2p.peers import Backoff, PeerRecord, PeerStatus, Standing
 from node.wire.ids import MemberId
 from node.wire.messages import Hello
 
-_BACKLOG: Final = 128
+_ACCEPTS_AT_ONCE: Final = 32
 _ACCEPT_PAUSE_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
 
@@ -170,7 +171,7 @@ class Network:
     async def __aenter__(self) -> Self:
         self._identity = TlsIdentity(self._key, self._trusted(self._records), self._now())
         async with AsyncExitStack() as stack:
-            self._listener = await _listen(self._settings.listen)
+            self._listener = await listen_on(self._settings.listen)
             stack.callback(self._listener.close)
             self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._stack = stack.pop_all()
@@ -231,16 +232,31 @@ class Network:
     # Tasks.
 
     async def _accept(self) -> None:
+        # Not loop.sock_accept: on 3.11 a cancellation at the wrong moment loses a connection and logs a traceback.
         loop = asyncio.get_running_loop()
-        while True:
+        acceptable = asyncio.Event()
+        try:
+            while True:
+                loop.add_reader(self._listener, acceptable.set)
+                await acceptable.wait()
+                acceptable.clear()
+                try:
+                    self._accept_waiting()
+                except OSError as error:
+                    # Out of file descriptors, or the like: the clients wait in the backlog meanwhile.
+                    self._faults.note(None, Refusal.LIMIT, f"accept: {error}", self._clock.monotonic_ms())
+                    loop.remove_reader(self._listener)
+                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+        finally:
+            loop.remove_reader(self._listener)
+
+    def _accept_waiting(self) -> None:
+        """Begin to serve what waits in the backlog, a bounded number at a time."""
+        for _ in range(_ACCEPTS_AT_ONCE):
             try:
-                sock, address = await loop.sock_accept(self._listener)
-            except OSError as error:
-                # Out of file descriptors, or the like: the client waits in the backlog meanwhile.
-                self._faults.note(None, Refusal.LIMIT, f"accept: {error}", self._clock.monotonic_ms())
-                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
-                continue
-            source = str(address[0])
+                sock, source = accept_from(self._listener)
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
             if not self._admission.admit(source):
                 sock.close()
                 self._note_fault(None, SessionError(Refusal.LIMIT, "too many connections without a first frame"))
@@ -451,24 +467,3 @@ def _reason_of(fault: Exception) -> Refusal:
     if isinstance(fault, ssl.SSLError | CertificateError):
         return Refusal.TLS
     return Refusal.LOST
-
-
-async def _listen(address: tuple[str, int]) -> socket.socket:
-    """Return a listening socket. Raises ConfigError: no such address, not allowed, or in use."""
-    host, port = address
-    sock: socket.socket | None = None
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _name, bind_to = found[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(bind_to)
-        sock.listen(_BACKLOG)
-        sock.settimeout(0)
-    except OSError as error:
-        if sock is not None:
-            sock.close()
-        raise ConfigError([f"p2p.listen {host}:{port}: {error.strerror or error}"]) from error
-    return sock

@@ -16,6 +16,7 @@ from node.p2p.certificates import LEAF_RENEWED_AFTER
 from node.p2p.errors import Refusal
 from node.p2p.inbox import FrameReceived, PeerDown, PeerUp
 from node.p2p.limits import Budget
+from node.p2p.listening import accept_from
 from node.wire.ids import MemberId
 from node.wire.tags import Tag
 from tests.support.frames import build_batch, build_chain, build_status, build_vote
@@ -286,6 +287,26 @@ def test_leaving_closes_everything_and_the_peer_notices() -> None:
     asyncio.run(scenario())
 
 
+def test_a_node_that_is_left_while_others_dial_it_complains_of_nothing() -> None:
+    """Connections arrive at the very moment of stopping: none is lost with a traceback, none stays open."""
+
+    async def scenario() -> None:
+        complaints: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+        for pause in range(30):
+            async with build_network("beta", [build_record("alpha")]) as beta:
+                sockets = []
+                for _ in range(5):
+                    sockets.append(socket.create_connection(beta.address))
+                    for _ in range(pause % 4):
+                        await asyncio.sleep(0)
+            for each in sockets:
+                each.close()
+        assert complaints == []
+
+    asyncio.run(scenario())
+
+
 def test_an_error_of_our_own_is_not_swallowed() -> None:
     """A peer's fault ends its session; a bug ends the node."""
 
@@ -334,16 +355,14 @@ def test_a_node_without_file_descriptors_accepts_again_later(monkeypatch: pytest
     """The client waits in the backlog; the accept loop does not die."""
 
     async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        accept = loop.sock_accept
         failures = [OSError(errno.EMFILE, "Too many open files")]
 
-        async def accept_or_fail(listener: socket.socket) -> tuple[socket.socket, tuple[str, int]]:
+        def accept_or_fail(listener: socket.socket) -> tuple[socket.socket, str]:
             if failures:
                 raise failures.pop()
-            return await accept(listener)
+            return accept_from(listener)
 
-        monkeypatch.setattr(loop, "sock_accept", accept_or_fail)
+        monkeypatch.setattr("node.p2p.network.accept_from", accept_or_fail)
         async with (
             build_network("beta", [build_record("alpha")]) as beta,
             build_network("alpha", [build_record("beta", beta.address)]) as alpha,
