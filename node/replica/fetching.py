@@ -16,11 +16,11 @@ from node.wire.messages import BatchRequest, BlockRequest
 
 OPEN_PER_PEER_MAX: Final = 8
 OPEN_MAX: Final = 64
-OPEN_AGAIN_MAX: Final = OPEN_MAX // 2
-"""What was asked for in vain leaves so much room to what was not asked for yet: it may not exist at all."""
+SPARE_SHARE: Final = 2
+"""What was asked for in vain, and what nobody waits for, takes at most half of all places: it may not exist at all."""
 
 ASK_AGAIN_MS: Final = 300
-ASK_AGAIN_MS_MAX: Final = 5_000
+ASK_AGAIN_MS_MAX: Final = 1_500
 OPEN_MS_MAX: Final = 2_000
 """A request that is not answered by then counts as failed, and its place is free again.
 
@@ -104,9 +104,14 @@ class Fetcher:
             return
         if expires_ms is None or (want.expires_ms is not None and expires_ms > want.expires_ms):
             want.expires_ms = expires_ms
+        is_pressed = is_urgent and not want.is_urgent
+        if is_pressed:
+            # Asked for in vain while nobody waited for it, it had become rare to ask again.
+            want.is_urgent = True
+            want.wait_ms = ASK_AGAIN_MS
+            want.asked.clear()
         want.hints.extend(hint for hint in hints if hint not in want.asked and hint not in want.hints)
-        if after_ms == 0 and not want.asked and not want.is_ready:
-            want.is_urgent = want.is_urgent or is_urgent
+        if after_ms == 0 and not want.asked and (is_pressed or not want.is_ready):
             self._make_ready(digest, want)
 
     def drop(self, digest: Digest) -> None:
@@ -174,16 +179,19 @@ class Fetcher:
             want = self._wants.get(digest)
             if want is None or not want.is_ready:
                 continue
-            if want.asked and self._open_count >= OPEN_AGAIN_MAX:
-                queue.append(digest)
-                continue
-            want.is_ready = False
             if self._is_over(digest, want, now_ms):
                 del self._wants[digest]
                 continue
-            member = self._choose(digest, want)
+            share = 1 if want.is_urgent and not want.asked else SPARE_SHARE
+            member, waits = self._choose(digest, want, share)
+            if waits or self._open_count >= OPEN_MAX // share:
+                queue.append(digest)
+                continue
+            want.is_ready = False
             if member is not None:
                 want.asked[member] = None
+                if member in want.hints:
+                    want.hints.remove(member)
                 closes_ms = now_ms + OPEN_MS_MAX
                 self._count += 1
                 self._open[member][digest] = closes_ms
@@ -196,25 +204,35 @@ class Fetcher:
     def _is_over(self, digest: Digest, want: _Want, now_ms: int) -> bool:
         return not self._is_needed(digest) if want.expires_ms is None else want.expires_ms <= now_ms
 
-    def _choose(self, digest: Digest, want: _Want) -> MemberId | None:
-        """Return whom to ask: a hint, then whoever was not asked in this round, by turn."""
-        while want.hints:
-            if self._is_free(want.hints[0], digest):
-                return want.hints.popleft()
-            want.hints.popleft()
+    def _choose(self, digest: Digest, want: _Want, share: int) -> tuple[MemberId | None, bool]:
+        """Return whom to ask: a hint, then whoever was not asked in this round, by turn; and whether to wait instead.
+
+        Who probably has it and is merely busy is waited for: others would stay silent, and keep their places busy.
+        """
+        waits = False
+        for hint in tuple(want.hints):
+            requests = self._open.get(hint)
+            if requests is None or digest in requests:
+                want.hints.remove(hint)
+            elif self._is_free(hint, digest, share):
+                return hint, False
+            else:
+                waits = True
         members = list(self._open)
+        if waits or not members:
+            return None, waits
         if all(member in want.asked for member in members):
             want.asked.clear()
         self._turn += 1
         for place in range(len(members)):
             member = members[(self._turn + place) % len(members)]
-            if member not in want.asked and self._is_free(member, digest):
-                return member
-        return None
+            if member not in want.asked and self._is_free(member, digest, share):
+                return member, False
+        return None, False
 
-    def _is_free(self, member: MemberId, digest: Digest) -> bool:
-        requests = self._open.get(member)
-        return requests is not None and digest not in requests and len(requests) < OPEN_PER_PEER_MAX
+    def _is_free(self, member: MemberId, digest: Digest, share: int) -> bool:
+        requests = self._open[member]
+        return digest not in requests and len(requests) < OPEN_PER_PEER_MAX // share
 
     def _make_ready(self, digest: Digest, want: _Want) -> None:
         want.is_ready = True

@@ -43,6 +43,9 @@ CHASE_DELAY_MS: Final = 150
 CHASE_MS_MAX: Final = 10_000
 """How long a batch that nothing but a have-vector names is tried for. If it exists, the next status names it again."""
 
+CHASES_PER_MEMBER_MAX: Final = 64
+"""So many batches at once are tried for on one member's word: a liar names as many as it likes."""
+
 REPEAT_GAP: Final = 64
 """A member that lacks more of our own batches than this is given them again: fewer may be on their way."""
 
@@ -88,6 +91,7 @@ class FeedTraffic:
         self._fetcher = fetcher
         self._bodies = bodies
         self._unsaid: dict[FeedId, None] = {}
+        self._chased: dict[MemberId, dict[Digest, None]] = {}
         self._repeated: dict[MemberId, tuple[int, int]] = {}
         self._said_executed = executed.height
         self._said_ms: int | None = None
@@ -254,7 +258,8 @@ class FeedTraffic:
             self._chase(tip, hints=(sender, tip.feed.member), after_ms=0)
 
     def _chase(self, tip: FeedTip, *, hints: tuple[MemberId, ...], after_ms: int) -> None:
-        if self._feeds.is_worth_chasing(tip):
+        """Fetch what hints[0] says, or shows by a link, that there is."""
+        if self._feeds.is_worth_chasing(tip) and self._may_chase(hints[0], tip.digest):
             self._fetcher.want(
                 tip.digest,
                 BatchRequest(tip),
@@ -264,6 +269,17 @@ class FeedTraffic:
                 after_ms=after_ms,
                 expires_ms=self._moment.now_ms + CHASE_MS_MAX,
             )
+
+    def _may_chase(self, member: MemberId, digest: Digest) -> bool:
+        """Return whether one more batch may be fetched on this member's word alone; if so, count it."""
+        chased = self._chased.setdefault(member, {})
+        if len(chased) >= CHASES_PER_MEMBER_MAX:
+            for other in [other for other in chased if not self._fetcher.is_wanted(other)]:
+                del chased[other]
+        if digest not in chased and len(chased) >= CHASES_PER_MEMBER_MAX:
+            return False
+        chased[digest] = None
+        return True
 
     # What is held where.
 

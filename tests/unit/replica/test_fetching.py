@@ -3,10 +3,10 @@
 from consensus.types import Digest
 from node.replica.fetching import (
     ASK_AGAIN_MS,
-    OPEN_AGAIN_MAX,
     OPEN_MAX,
     OPEN_MS_MAX,
     OPEN_PER_PEER_MAX,
+    SPARE_SHARE,
     Fetcher,
 )
 from node.wire.ids import MemberId
@@ -103,16 +103,37 @@ def test_no_peer_has_more_than_its_share_of_open_requests_and_all_together_have_
     assert len(many.take_due(0)) == OPEN_MAX
 
 
-def test_what_was_asked_in_vain_leaves_room_for_what_is_new() -> None:
+def test_what_was_asked_in_vain_or_nobody_waits_for_leaves_half_of_all_places() -> None:
     """Else names of things that do not exist would keep all requests busy."""
-    fetcher = build_fetcher(*(MemberId(f"m{number}") for number in range(20)))
-    for number in range(60):
-        want(fetcher, f"bogus {number}")
-    assert len(fetcher.take_due(0)) == 60
-    assert fetcher.take_due(ASK_AGAIN_MS) == []
-    digest = want(fetcher, "real", now_ms=ASK_AGAIN_MS)
-    assert [request for _, request in fetcher.take_due(ASK_AGAIN_MS)] == [BlockRequest(digest)]
-    assert OPEN_AGAIN_MAX < OPEN_MAX
+    for is_urgent in (True, False):
+        fetcher = build_fetcher(A, B)
+        for number in range(60):
+            want(fetcher, f"bogus {number}", is_urgent=is_urgent)
+        assert len(fetcher.take_due(0)) == (16 if is_urgent else 8)
+        now_ms = 0
+        for _ in range(9):
+            now_ms += OPEN_MS_MAX
+            fetcher.take_due(now_ms)
+        assert fetcher.open_count <= 16
+        digest = want(fetcher, "real", now_ms=now_ms + OPEN_MS_MAX)
+        sends = fetcher.take_due(now_ms + OPEN_MS_MAX)
+        assert BlockRequest(digest) in [request for _, request in sends]
+    many = build_fetcher(*(MemberId(f"m{number}") for number in range(20)))
+    for number in range(90):
+        want(many, f"{number}", is_urgent=False)
+    assert len(many.take_due(0)) == OPEN_MAX // SPARE_SHARE
+
+
+def test_who_probably_has_it_is_waited_for_while_busy() -> None:
+    """Others would stay silent."""
+    fetcher = build_fetcher(A, B)
+    for number in range(OPEN_PER_PEER_MAX):
+        want(fetcher, f"{number}", A)
+    digest = want(fetcher, "x", A)
+    assert asked(fetcher, 0) == [A] * OPEN_PER_PEER_MAX
+    fetcher.close(A, build_digest("0"))
+    fetcher.drop(build_digest("0"))
+    assert fetcher.take_due(1) == [(A, BlockRequest(digest))]
 
 
 def test_urgent_wants_come_before_the_others() -> None:
@@ -137,6 +158,22 @@ def test_what_may_come_by_itself_is_asked_for_after_a_while() -> None:
     assert fetcher.is_wanted(digest)
     want(fetcher, "y", now_ms=100, after_ms=150, is_urgent=False, expires_ms=10_000)
     assert asked(fetcher, 250) == [A]
+
+
+def test_what_becomes_urgent_is_asked_for_at_once_again() -> None:
+    """Nobody waited for it, so it was asked for ever more seldom; now a block does."""
+    fetcher = build_fetcher(A)
+    digest = want(fetcher, "x", is_urgent=False, expires_ms=60_000)
+    now_ms = 0
+    for _ in range(12):
+        fetcher.take_due(now_ms)
+        now_ms = fetcher.deadline_ms() or 0
+    fetcher.take_due(now_ms)
+    fetcher.close(A, digest)
+    want(fetcher, "x", A, now_ms=now_ms)
+    assert fetcher.take_due(now_ms) == [(A, BlockRequest(digest))]
+    fetcher.close(A, digest)
+    assert asked(fetcher, now_ms + ASK_AGAIN_MS) == [A]
 
 
 def test_a_want_ends_when_its_time_is_over_or_nobody_needs_it() -> None:
@@ -194,6 +231,14 @@ def test_a_request_that_is_never_answered_frees_its_place() -> None:
     assert fetcher.open_count == 1
     fetcher.take_due(OPEN_MS_MAX)
     assert fetcher.open_count == 0
+
+
+def test_wanting_the_same_thing_often_makes_no_queue() -> None:
+    """While no peer is there, every block that waits for it says so again."""
+    fetcher = build_fetcher()
+    for _ in range(1_000):
+        want(fetcher, "x")
+    assert len(fetcher._urgent) == 1
 
 
 def test_a_want_dropped_and_wanted_again_is_asked_for_once() -> None:

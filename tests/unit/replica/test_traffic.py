@@ -26,6 +26,7 @@ from node.replica.recovered import Recovered
 from node.replica.traffic import (
     CHASE_DELAY_MS,
     CHASE_MS_MAX,
+    CHASES_PER_MEMBER_MAX,
     HAVE_DELAY_MS,
     REPEAT_AGAIN_MS,
     REPEAT_GAP,
@@ -193,6 +194,20 @@ def test_what_nobody_has_after_all_is_given_up_until_it_is_named_again() -> None
     assert requested(rig.wait(CHASE_DELAY_MS)) == [bogus]
     assert requested(rig.tell("firm-2", build_tip(0, "x", member="stranger"))) == []
     assert requested(rig.wait(50)) == []
+
+
+def test_one_member_makes_us_try_for_so_many_batches_at_once() -> None:
+    """It names as many as it likes; what others say is tried for all the same."""
+    rig = ReplicaRig()
+    for number in range(200):
+        rig.tell("firm-2", build_tip(0, f"bogus {number}", member="firm-1"))
+    assert rig.replica._fetcher.want_count == CHASES_PER_MEMBER_MAX
+    rig.tell("firm-3", build_tip(0, "other", member="firm-1"))
+    assert rig.replica._fetcher.want_count == CHASES_PER_MEMBER_MAX + 1
+    rig.wait(CHASE_MS_MAX + 10_000)
+    assert rig.replica._fetcher.want_count == 0
+    rig.tell("firm-2", build_tip(0, "again", member="firm-1"))
+    assert rig.replica._fetcher.want_count == 1
 
 
 def test_a_bad_copy_is_the_senders_fault_and_another_one_is_asked_for() -> None:
