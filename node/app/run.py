@@ -128,7 +128,6 @@ class _Life:
 
     async def _drive(self, engine: Engine, network: Network, backends: Backends) -> None:
         """Run the engine and the listeners; the listeners end first, so that nothing is taken that cannot be kept."""
-        _calm_collector()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(engine.run(network), name="engine")
             async with self._listen(backends):
@@ -261,14 +260,6 @@ def _limits_of(settings: Settings) -> RpcLimits:
         inflight_requests_max=rpc.inflight_requests_max,
         connections_max=rpc.connections_max,
     )
-
-
-def _calm_collector() -> None:
-    """Have Python look for reference cycles seldom: we make few, and a look at all that lives costs a tenth of a
-    node's time under load. What is alive by now stays so, and is not looked at again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def _spare_collector() -> None:
