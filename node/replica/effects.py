@@ -6,16 +6,41 @@ Finalized) in one synced write batch, then all records of the vote log (LogBatch
 in order. Effects of a later step are never carried out before those of an earlier one, with the exception of the
 writes, which a group may bring forward, and of CheckBatch and the sending of requests, which tell nobody what this
 node holds or promises and so may be carried out at once.
+
+StoreBlock, Persist, Alarm and Halt are the core's own, passed on. A block may be stored twice.
 """
 
 from dataclasses import dataclass
 
+from consensus.effects import Alarm, Halt, Persist, StoreBlock
 from consensus.messages import Block, Certificate, Vote
 from consensus.types import Digest, Height
 from node.crypto.keys import PublicKey
 from node.ledger.batch import Batch
 from node.wire.ids import FeedTip, MemberId
 from node.wire.messages import Message
+
+__all__ = [
+    "Accepted",
+    "Alarm",
+    "Broadcast",
+    "CheckBatch",
+    "Effect",
+    "FinalBlock",
+    "Finalized",
+    "Halt",
+    "LogBatch",
+    "Persist",
+    "Refused",
+    "ReportEvidence",
+    "ReportFault",
+    "Send",
+    "ServeBatch",
+    "ServeBlock",
+    "ServeChain",
+    "StoreBatch",
+    "StoreBlock",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +51,10 @@ class StoreBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreBlock:
-    """Make a block durable in the chain store, by its digest; it is not final yet. May come twice for one block."""
-
-    block: Block
-
-
-@dataclass(frozen=True, slots=True)
 class LogBatch:
     """Append the `B` record of this node's own feed to the vote log; the newest one is never dropped."""
 
     tip: FeedTip
-
-
-@dataclass(frozen=True, slots=True)
-class Persist:
-    """Append to the vote log: an own vote, or a certificate (which needs no sync of its own)."""
-
-    record: Vote | Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +170,6 @@ class ReportEvidence:
     member: MemberId
     first: Vote | FeedTip
     second: Vote | FeedTip
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """The operator should know: a block judged invalid, a clock far off, a feed that forks or stands still."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """Stop voting and stop the node: more faults than the protocol bears, or our execution disagrees."""
-
-    why: str
 
 
 Effect = (

@@ -401,10 +401,10 @@ class Replica:
     def _carry_out(self, effect: core_effects.Effect) -> None:
         out = self._moment.out
         match effect:
-            case core_effects.StoreBlock(block):
-                out.append(StoreBlock(block))
-            case core_effects.Persist(record):
-                out.append(Persist(record))
+            case StoreBlock() | Alarm():
+                out.append(effect)
+            case Persist(record):
+                out.append(effect)
                 if isinstance(record, Certificate) and record.subject.kind == VoteKind.FINALIZE:
                     self._note_final(record)
             case core_effects.Broadcast(message):
@@ -443,9 +443,7 @@ class Replica:
             case core_effects.ReportFault(peer, why, provable):
                 member = self._sender if peer is None else self._membership.member_at(peer)
                 out.append(ReportFault(member, why, provable))
-            case core_effects.Alarm(why):
-                out.append(Alarm(why))
-            case core_effects.Halt(why):
+            case Halt(why):
                 self._halt(why)
             case _:
                 assert_never(effect)
