@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from node.epcis.times import read_instant
 from node.lineage.answer import Answer, AnswerEdge, AnswerEvent, AnswerHolder, AnswerItem
 
 UNITS: Final = {
@@ -128,9 +129,9 @@ class _Tree:
         steps = sorted(seen.values(), key=self._rank)
         return [(indent, step, place == len(steps) - 1) for place, step in enumerate(steps)][::-1]
 
-    def _rank(self, step: _Step) -> tuple[bool, str, str]:
+    def _rank(self, step: _Step) -> tuple[bool, int, str]:
         event = self._events.get(step.edge.event)
-        return self._is_carrier(step.item), "" if event is None else event.time, step.item
+        return self._is_carrier(step.item), 0 if event is None else read_instant(event.time).ms, step.item
 
     def _edge_words(self, step: _Step) -> str:
         edge = step.edge
@@ -188,8 +189,9 @@ def amount_words(quantity: str, uom: str | None) -> str:
 
 
 def time_words(time: str) -> str:
-    """Return a time as sent, to the minute."""
-    return time[:16].replace("T", " ")
+    """Return a time as sent, to the minute, with its own offset: times of two zones must not look in order."""
+    zone = "UTC" if time.endswith(("Z", "z")) else time[-6:] if time[-6] in "+-" else ""
+    return f"{time[:10]} {time[11:16]} {zone}".rstrip()
 
 
 def _party_names(answer: Answer) -> dict[str, str]:

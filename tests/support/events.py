@@ -1,6 +1,7 @@
 """Builds events and rows by hand, with short words for what the tests of lineage speak of."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -120,7 +121,7 @@ def build_event(
         type=kind,
         event_id=event_id,
         time=interval,
-        time_text=str(interval.lo_ms),
+        time_text=datetime.fromtimestamp(interval.lo_ms / 1000, UTC).isoformat(timespec="milliseconds"),
         record_time_ms=None,
         action=action,
         step=step,

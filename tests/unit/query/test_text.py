@@ -1,7 +1,9 @@
 """node/query/text: a trace for people."""
 
+import pytest
+
 from node.epcis.model import MasterKind, MasterRecord
-from node.query.text import amount_words, render_trace
+from node.query.text import amount_words, render_trace, time_words
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, lot, party, place, product_class, serial, unit
 from tests.support.memory_index import build_master
@@ -124,3 +126,17 @@ def test_amounts_are_in_the_units_words() -> None:
     assert amount_words("2", None) == "2 pieces"
     assert amount_words("5", "KGM") == "5 kg"
     assert amount_words("5", "XYZ") == "5 XYZ"
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ("2026-03-02T08:00:00.000+01:00", "2026-03-02 08:00 +01:00"),
+        ("2026-03-02T08:00:00-05:00", "2026-03-02 08:00 -05:00"),
+        ("2026-03-02T08:00:00Z", "2026-03-02 08:00 UTC"),
+        ("2026-03-02T08:00:00.123", "2026-03-02 08:00"),
+    ],
+)
+def test_a_time_keeps_its_offset(sent: str, words: str) -> None:
+    """08:00 in one zone may be after 09:00 in another: what is shown must say which it is."""
+    assert time_words(sent) == words
