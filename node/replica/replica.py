@@ -67,9 +67,12 @@ from node.wire.messages import (
     BlockRequest,
     ChainData,
     ChainRequest,
+    EvidenceData,
     Have,
     Hello,
     Message,
+    Rejoin,
+    RejoinAnswer,
     StatusReport,
 )
 
@@ -356,6 +359,9 @@ class Replica:
                 self._serving.serve_data(member, message)
             case ChainRequest():
                 self._serving.serve_chain(member, message, self._tree.final_height)
+            case Rejoin() | RejoinAnswer() | EvidenceData():
+                # Nobody asks or tells yet.
+                return
             case Hello():
                 self._moment.out.append(ReportFault(member, "hello inside a session", provable=True))
             case _:

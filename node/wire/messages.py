@@ -29,6 +29,7 @@ from node.wire.codec import (
     Packable,
     pack,
     read_array,
+    read_bool,
     read_bytes,
     read_digest,
     read_int,
@@ -48,6 +49,10 @@ CHAIN_BLOCKS_MAX: Final = 500
 SIGNATURE_BYTES: Final = 64
 NONCE_BYTES: Final = 16
 VALIDATORS_MAX: Final = 256
+REJOIN_TIPS_MAX: Final = 2
+"""As many branches of one feed as are kept of it."""
+EVIDENCE_BYTES_MAX: Final = 2048
+"""Two votes, or two batch headers with their signatures."""
 
 
 class Priority(IntEnum):
@@ -137,6 +142,41 @@ class ChainData:
     certificate: Certificate | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rejoin:
+    """Ask a validator what it knows of the sender, before the sender votes or seals after a start.
+
+    epoch: the sender's own. nonce: the sender's boot nonce; the answer repeats both.
+    """
+
+    epoch: Epoch
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RejoinAnswer:
+    """What the sender knows of the one who asks. epoch, nonce: of the question, which was of the answering one's epoch.
+
+    certificate: the highest one held, None while that is the anchor. vote: the newest one seen that the asking node
+    signed. tips: its present feed as held here, the longest branches first. other_boot: whether another process
+    speaks in its name at the same time.
+    """
+
+    epoch: Epoch
+    nonce: bytes
+    certificate: Certificate | None
+    vote: Vote | None
+    tips: tuple[FeedTip, ...]
+    other_boot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceData:
+    """Proof that a member's node signed two things of which an honest one signs one; `ledger/` reads it."""
+
+    evidence: bytes
+
+
 Message = (
     Vote
     | Certificate
@@ -151,6 +191,9 @@ Message = (
     | BlockRequest
     | ChainRequest
     | ChainData
+    | Rejoin
+    | RejoinAnswer
+    | EvidenceData
 )
 """All that one node sends to another. A core's Status travels inside StatusReport."""
 
@@ -354,6 +397,29 @@ def _read_chain(fields: tuple[object, ...]) -> ChainData:
     )
 
 
+def _read_rejoin(fields: tuple[object, ...]) -> Rejoin:
+    epoch, nonce = read_array(fields, "rejoin", length=2)
+    return Rejoin(
+        Epoch(read_int(epoch, "rejoin.epoch")),
+        read_bytes(nonce, "rejoin.nonce", length=NONCE_BYTES),
+    )
+
+
+def _read_rejoin_answer(fields: tuple[object, ...]) -> RejoinAnswer:
+    epoch, nonce, certificate, vote, tips, other_boot = read_array(fields, "rejoin_answer", length=6)
+    return RejoinAnswer(
+        epoch=Epoch(read_int(epoch, "rejoin_answer.epoch")),
+        nonce=read_bytes(nonce, "rejoin_answer.nonce", length=NONCE_BYTES),
+        certificate=_read_optional_certificate(certificate, "rejoin_answer.certificate"),
+        vote=None if vote is None else read_vote(vote, "rejoin_answer.vote"),
+        tips=tuple(
+            read_feed_tip(entry, "rejoin_answer.tip")
+            for entry in read_array(tips, "rejoin_answer.tips", length_max=REJOIN_TIPS_MAX)
+        ),
+        other_boot=read_bool(other_boot, "rejoin_answer.other_boot"),
+    )
+
+
 def _single(fields: tuple[object, ...], what: str) -> object:
     return read_array(fields, what, length=1)[0]
 
@@ -397,6 +463,13 @@ KINDS: Final[dict[Tag, MessageKind]] = {
     ),
     Tag.CHAIN_REQUEST: MessageKind(64, Priority.BULK, _read_chain_request),
     Tag.CHAIN: MessageKind(FRAME_BYTES_MAX, Priority.BULK, _read_chain),
+    Tag.REJOIN: MessageKind(64, Priority.CONSENSUS, _read_rejoin),
+    Tag.REJOIN_ANSWER: MessageKind(_CERTIFICATE_BYTES + 1024, Priority.CONSENSUS, _read_rejoin_answer),
+    Tag.EVIDENCE: MessageKind(
+        EVIDENCE_BYTES_MAX + 16,
+        Priority.CONSENSUS,
+        lambda fields: EvidenceData(read_bytes(_single(fields, "evidence"), "evidence", length_max=EVIDENCE_BYTES_MAX)),
+    ),
 }
 
 
@@ -414,6 +487,9 @@ _TAGS: Final[dict[type[Message], Tag]] = {
     BlockRequest: Tag.BLOCK_REQUEST,
     ChainRequest: Tag.CHAIN_REQUEST,
     ChainData: Tag.CHAIN,
+    Rejoin: Tag.REJOIN,
+    RejoinAnswer: Tag.REJOIN_ANSWER,
+    EvidenceData: Tag.EVIDENCE,
 }
 
 
@@ -447,6 +523,19 @@ def _to_fields(message: Message) -> Packable:
                 tuple(block_fields(block) for block in blocks),
                 _optional_certificate_fields(certificate),
             )
+        case Rejoin(epoch, nonce):
+            return (epoch, nonce)
+        case RejoinAnswer():
+            return (
+                message.epoch,
+                message.nonce,
+                _optional_certificate_fields(message.certificate),
+                None if message.vote is None else vote_fields(message.vote),
+                _have_fields(message.tips),
+                message.other_boot,
+            )
+        case EvidenceData(evidence):
+            return (evidence,)
         case Hello():
             return (
                 message.network_id,

@@ -19,3 +19,6 @@ class Tag(IntEnum):
     BLOCK_REQUEST = 11
     CHAIN_REQUEST = 12
     CHAIN = 13
+    REJOIN = 14
+    REJOIN_ANSWER = 15
+    EVIDENCE = 16

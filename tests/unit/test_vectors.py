@@ -11,11 +11,12 @@ from consensus.scheme import vote_signing_bytes
 from consensus.types import Epoch, ValidatorIndex, View
 from node.ledger.genesis import encode_genesis
 from node.ledger.transaction import Capture, Kind
-from node.wire.messages import encode
+from node.wire.messages import EvidenceData, Rejoin, RejoinAnswer, encode
 from tests.support.memory_state import build_block
 from tests.support.networks import build_batch, build_document, build_genesis, build_key, build_transaction
 
 FILE = Path(__file__).parents[1] / "vectors" / "protocol.json"
+NONCE = bytes(range(16))
 
 
 def build_vectors() -> dict[str, str]:
@@ -46,6 +47,9 @@ def build_vectors() -> dict[str, str]:
         "block_digest": block.header.digest().hex(),
         "vote_signing_bytes": signing.hex(),
         "vote_frame": encode(vote).hex(),
+        "rejoin_frame": encode(Rejoin(Epoch(1), NONCE)).hex(),
+        "rejoin_answer_frame": encode(RejoinAnswer(Epoch(1), NONCE, None, vote, (batch.tip,), other_boot=False)).hex(),
+        "evidence_frame": encode(EvidenceData(b"two votes")).hex(),
     }
 
 
