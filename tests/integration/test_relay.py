@@ -1,0 +1,180 @@
+"""The relay of the chaos tests does what its commands say: a network that did something else would prove nothing."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.support.ports import free_base_port
+from tests.support.relay import Relay, Route
+
+DIALLER, TARGET = 0, 1
+PATIENCE_SECONDS = 5.0
+QUIET_SECONDS = 0.15
+
+
+@dataclass
+class Side(asyncio.Protocol):
+    """One end of a connection through the relay, and what it has received."""
+
+    received: bytearray = field(default_factory=bytearray)
+    is_lost: bool = False
+    transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
+
+    def write(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+async def wait_for(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def relayed(*, dialler: int | None = None) -> AsyncIterator[tuple[Relay, Side, list[Side]]]:
+    """A relay, a connection through it to a node, and the sides that the node has accepted."""
+    base = free_base_port()
+    accepted: list[Side] = []
+
+    def accept() -> Side:
+        accepted.append(Side())
+        return accepted[-1]
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(accept, "127.0.0.1", base + 1)
+    processes = {DIALLER: os.getpid() if dialler is None else dialler}
+    try:
+        with Relay([Route(TARGET, base, base + 1)], lambda: processes) as relay:
+            _, side = await loop.create_connection(Side, "127.0.0.1", base)
+            try:
+                yield relay, side, accepted
+            finally:
+                for each in (side, *accepted):
+                    if each.transport is not None:
+                        each.transport.abort()
+                await asyncio.sleep(0)
+    finally:
+        server.close()
+
+
+def test_what_is_sent_arrives_in_order_both_ways_and_an_end_is_passed_on() -> None:
+    """Without a fault the relay is a wire."""
+
+    async def scenario() -> None:
+        async with relayed() as (_, side, accepted):
+            sent = os.urandom(3_000_000)
+            side.write(sent)
+            await wait_for(lambda: bool(accepted) and len(accepted[0].received) == len(sent))
+            assert accepted[0].received == sent
+            accepted[0].write(sent[::-1])
+            assert side.transport is not None
+            await wait_for(lambda: len(side.received) == len(sent))
+            assert side.received == sent[::-1]
+            side.write(b"last words")
+            side.transport.close()
+            await wait_for(lambda: accepted[0].is_lost)
+            assert accepted[0].received.endswith(b"last words")
+
+    asyncio.run(scenario())
+
+
+def test_a_stalled_direction_holds_back_what_is_sent_until_it_is_healed_and_the_other_goes_on() -> None:
+    """An asymmetric fault: one hears the other and is not heard."""
+
+    async def scenario() -> None:
+        async with relayed() as (relay, side, accepted):
+            side.write(b"a")
+            await wait_for(lambda: bool(accepted) and accepted[0].received == b"a")
+            relay.stall(DIALLER, TARGET)
+            side.write(b"b")
+            accepted[0].write(b"c")
+            await wait_for(lambda: side.received == b"c")
+            await asyncio.sleep(QUIET_SECONDS)
+            assert accepted[0].received == b"a"
+            relay.heal()
+            await wait_for(lambda: accepted[0].received == b"ab")
+
+    asyncio.run(scenario())
+
+
+def test_a_cut_pair_hears_nothing_of_each_other_on_new_connections_either() -> None:
+    """As behind a firewall that drops: what dials is not refused, and gets no answer."""
+
+    async def scenario() -> None:
+        async with relayed() as (relay, side, accepted):
+            relay.partition([DIALLER], [TARGET])
+            side.write(b"a")
+            await wait_for(lambda: bool(accepted))
+            accepted[0].write(b"b")
+            await asyncio.sleep(QUIET_SECONDS)
+            assert not side.received
+            assert not accepted[0].received
+            relay.heal()
+            await wait_for(lambda: side.received == b"b" and accepted[0].received == b"a")
+
+    asyncio.run(scenario())
+
+
+def test_a_delayed_direction_delivers_later_and_a_limited_one_slower() -> None:
+    """Both in order and complete."""
+
+    async def scenario() -> None:
+        async with relayed() as (relay, side, accepted):
+            relay.delay(DIALLER, TARGET, 0.2)
+            began = time.monotonic()
+            side.write(b"a")
+            await wait_for(lambda: bool(accepted) and accepted[0].received == b"a")
+            assert time.monotonic() - began >= 0.2
+            relay.heal()
+            relay.limit(TARGET, DIALLER, 2_000_000)
+            began = time.monotonic()
+            accepted[0].write(bytes(1_000_000))
+            await wait_for(lambda: len(side.received) == 1_000_000)
+            # The last piece is let through as the one before it has passed.
+            assert time.monotonic() - began >= 0.3
+
+    asyncio.run(scenario())
+
+
+def test_a_reset_ends_both_ends_and_leaves_the_way_open() -> None:
+    """A middlebox forgets the connection: both ends are told at once."""
+
+    async def scenario() -> None:
+        async with relayed() as (relay, side, accepted):
+            side.write(b"a")
+            await wait_for(lambda: bool(accepted) and accepted[0].received == b"a")
+            relay.reset(TARGET, DIALLER)
+            await wait_for(lambda: side.is_lost and accepted[0].is_lost)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("stranger", [1, 2**22 + 1])
+def test_whoever_is_no_node_of_the_network_is_not_served(stranger: int) -> None:
+    """A connection of unknown origin would escape the faults."""
+
+    async def scenario() -> None:
+        async with relayed(dialler=stranger) as (relay, side, accepted):
+            await wait_for(lambda: side.is_lost)
+            assert not accepted
+            assert relay.connections == 0
+
+    asyncio.run(scenario())
