@@ -19,15 +19,8 @@ from node.crypto.keys import SigningKey
 from node.crypto.merkle import merkle_root
 from node.ledger.batch import Batch, decode_batch, seal_batch
 from node.ledger.cut import cut_digest, encode_cut
-from node.ledger.genesis import (
-    GENESIS_FORMAT,
-    Genesis,
-    GenesisDocument,
-    GenesisMember,
-    Role,
-    decode_genesis,
-    encode_genesis,
-)
+from node.ledger.genesis import GENESIS_FORMAT, Genesis, GenesisDocument, GenesisMember, decode_genesis, encode_genesis
+from node.ledger.roster import Role
 from node.ledger.transaction import Kind, Transaction, sign_transaction
 from node.lineage.trace import Direction, Question, trace
 from node.storage.chain import ChainStore, ChainWrite, create_chain, open_chain

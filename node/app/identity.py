@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from node.config.home import Home
 from node.crypto.keys import SigningKey, load_key
 from node.errors import ConfigError
-from node.ledger.genesis import GENESIS_BYTES_MAX, Genesis, Member, decode_genesis
+from node.ledger.genesis import GENESIS_BYTES_MAX, Genesis, decode_genesis
+from node.ledger.roster import Member
 from node.storage.stores import StorePaths
 
 

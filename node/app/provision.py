@@ -13,16 +13,8 @@ from node.config.home import Home, create_home
 from node.config.writing import render_settings
 from node.crypto.keys import SigningKey, generate_key, store_key
 from node.errors import ConfigError
-from node.ledger.genesis import (
-    GENESIS_FORMAT,
-    VALIDATORS_MAX,
-    GenesisDocument,
-    GenesisMember,
-    Parameters,
-    Role,
-    decode_genesis,
-    encode_genesis,
-)
+from node.ledger.genesis import GENESIS_FORMAT, GenesisDocument, GenesisMember, decode_genesis, encode_genesis
+from node.ledger.roster import VALIDATORS_MAX, Parameters, Role
 from node.storage.stores import create_stores
 
 PORTS_A_NODE: Final = 10

@@ -172,4 +172,8 @@ def apply_block(state: StateReader, block: Block, batches: Sequence[Batch]) -> W
         masters=tuple(execution.masters),
         feed_clocks=feed_clocks,
         event_digests=tuple(execution.event_digests),
+        governance=state.governance,
+        is_governance_changed=False,
+        epoch_record=None,
+        evidence=(),
     )

@@ -8,7 +8,6 @@ have two names.
 import json
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
@@ -17,26 +16,25 @@ from consensus.types import Digest, Epoch, Height, ValidatorIndex, View
 from node.crypto.digests import STATE_DOMAIN, sha256
 from node.crypto.keys import PUBLIC_KEY_BYTES, PublicKey
 from node.errors import ConfigError
+from node.ledger.roster import (
+    MEMBERS_MAX,
+    VALIDATORS_MAX,
+    EpochRecord,
+    Member,
+    Parameters,
+    Role,
+    Roster,
+    build_roster,
+    is_address,
+)
 from node.wire.codec import MalformedError
-from node.wire.ids import FeedId, FeedNumber, MemberId, read_member_id
+from node.wire.ids import FeedNumber, MemberId, read_member_id
 
 GENESIS_FORMAT: Final = 1
 PROTOCOL_VERSION: Final = 1
 GENESIS_BYTES_MAX: Final = 4 * 1024 * 1024
-MEMBERS_MAX: Final = 512
-VALIDATORS_MAX: Final = 64
-BATCH_BLOCK_MINIMUM: Final = 1024 * 1024 + 4096
 
 _HEX_KEY: Final = re.compile(r"[0-9a-f]{64}")
-_ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
-
-
-class Role(StrEnum):
-    """What a member's node does in the network."""
-
-    VALIDATOR = "validator"
-    MEMBER = "member"
-    OBSERVER = "observer"
 
 
 class GenesisMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,22 +49,6 @@ class GenesisMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actor_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=1000)] = ()
 
 
-class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What all nodes must compute alike.
-
-    block_bytes_max, block_batches_max: what one block may newly cover. rules_version: which of our readers of
-    events decides. clock_tolerance_ms: how far two honest clocks may differ. transaction_expiry_ms: how long a
-    transaction may lie before its feed's clock. timing: `lan` or `wan`, the timers of consensus.
-    """
-
-    block_bytes_max: Annotated[int, msgspec.Meta(ge=BATCH_BLOCK_MINIMUM, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
-    block_batches_max: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 256
-    rules_version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
-    clock_tolerance_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 900_000
-    transaction_expiry_ms: Annotated[int, msgspec.Meta(ge=60_000, le=31 * 86_400_000)] = 86_400_000
-    timing: Annotated[str, msgspec.Meta(pattern="^(lan|wan)$")] = "lan"
-
-
 class GenesisDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file as it is written. incarnation: raised only for an operator-driven hard restart."""
 
@@ -79,36 +61,28 @@ class GenesisDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """An organisation of the network. address: host:port of its node for other nodes."""
-
-    id: MemberId
-    name: str
-    organisation_id: str
-    role: Role
-    node_key: PublicKey
-    actor_keys: tuple[PublicKey, ...]
-    address: str
-
-    @property
-    def feed(self) -> FeedId:
-        """The feed that the member's node writes now."""
-        return FeedId(self.id, FeedNumber(0))
-
-
-@dataclass(frozen=True, slots=True)
 class Genesis:
-    """A checked genesis document.
-
-    members: by id. validators: member ids ordered by node key; a ValidatorIndex is a place in it.
-    """
+    """A checked genesis document. roster: that of epoch 0."""
 
     network_id: Digest
     network: str
     created_ms: int
-    members: dict[MemberId, Member]
-    validators: tuple[MemberId, ...]
-    parameters: Parameters
+    roster: Roster
+
+    @property
+    def members(self) -> dict[MemberId, Member]:
+        """The members of epoch 0, by id."""
+        return self.roster.members
+
+    @property
+    def validators(self) -> tuple[MemberId, ...]:
+        """The validators of epoch 0, by index."""
+        return self.roster.validators
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters of epoch 0."""
+        return self.roster.parameters
 
     @property
     def epoch(self) -> Epoch:
@@ -135,9 +109,14 @@ class Genesis:
         """The state digest at height 0."""
         return sha256(STATE_DOMAIN, self.network_id)
 
+    @property
+    def epoch_record(self) -> EpochRecord:
+        """Epoch 0."""
+        return EpochRecord(self.epoch, self.anchor_height, self.anchor_digest, self.roster)
+
     def validator_index(self, member: MemberId) -> ValidatorIndex | None:
         """Return the member's place among the validators, or None if it does not vote."""
-        return ValidatorIndex(self.validators.index(member)) if member in self.validators else None
+        return self.roster.validator_index(member)
 
 
 def _problems_of_member(number: int, member: GenesisMember) -> list[str]:
@@ -154,7 +133,9 @@ def _problems_of_member(number: int, member: GenesisMember) -> list[str]:
         for i, key in enumerate(member.actor_keys)
         if not _HEX_KEY.fullmatch(key)
     )
-    if not _ADDRESS.fullmatch(member.address) or not 1 <= int(member.address.rpartition(":")[2]) <= 65535:
+    if member.role is Role.FORMER:
+        problems.append(f"{where}.role: nobody is {Role.FORMER} at the beginning")
+    if not is_address(member.address):
         problems.append(f"{where}.address: {member.address!r} is not host:port")
     return problems
 
@@ -199,8 +180,8 @@ def decode_genesis(encoded: bytes) -> Genesis:
         raise ConfigError(
             ["genesis: not in its canonical form, so edited or re-formatted: get the original file from a member"]
         )
-    members = {
-        MemberId(member.id): Member(
+    members = (
+        Member(
             id=MemberId(member.id),
             name=member.name,
             organisation_id=member.organisation_id,
@@ -208,16 +189,13 @@ def decode_genesis(encoded: bytes) -> Genesis:
             node_key=PublicKey(bytes.fromhex(member.node_key)),
             actor_keys=tuple(PublicKey(bytes.fromhex(key)) for key in member.actor_keys),
             address=member.address,
+            feed_number=FeedNumber(0),
         )
         for member in document.members
-    }
-    validators = [member for member in members.values() if member.role is Role.VALIDATOR]
-    validators.sort(key=lambda member: member.node_key)
+    )
     return Genesis(
         network_id=sha256(encoded),
         network=document.network,
         created_ms=document.created_ms,
-        members=members,
-        validators=tuple(member.id for member in validators),
-        parameters=document.parameters,
+        roster=build_roster(Epoch(0), members, document.parameters),
     )

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from consensus.types import Digest, Height
-from node.ledger.genesis import Member, Parameters
+from consensus.types import Digest, Epoch, Height, View
+from node.ledger.governance import GovernanceState
+from node.ledger.roster import EpochRecord, Member, Parameters
 from node.lineage.records import EventRow, ItemRow, MasterRow, Posting
-from node.wire.ids import FeedId, MemberId
+from node.wire.ids import FeedId, MemberId, Seq
 
 
 class TransactionCode(IntEnum):
@@ -60,6 +61,19 @@ class StateReader(Protocol):
         """The network's parameters at that height."""
         ...
 
+    @property
+    def governance(self) -> GovernanceState:
+        """The membership, the parameters and what governance has before it."""
+        ...
+
+    def find_epoch(self, epoch: Epoch) -> EpochRecord | None:
+        """Return an epoch that has begun, or None."""
+        ...
+
+    def has_evidence(self, key: bytes) -> bool:
+        """Return whether evidence of this misdeed stands on the ledger. key: see `EvidenceRow`."""
+        ...
+
     def find_member(self, member: MemberId) -> Member | None:
         """Return a member, or None."""
         ...
@@ -97,11 +111,34 @@ class TransactionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """A misdeed that is proven on the ledger, counted once.
+
+    key: what it is counted once by: a byte for what was done twice, then who and where. signer: who did it.
+    epoch, view: of two votes, else None. feed_number, seq: of two batches, else None. reporter: whose transaction
+    brought it first. encoded: both signed things.
+    """
+
+    key: bytes
+    signer: MemberId
+    epoch: Epoch
+    view: View | None
+    feed_number: int | None
+    seq: Seq | None
+    reporter: MemberId
+    transaction_id: Digest
+    height: Height
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class WriteSet:
     """All that executing one block changes; written in one atomic batch.
 
     transactions: in block order, duplicates included (their row of the first time stands). feed_clocks: of the
-    feeds that advanced. event_digests: (member, digest) of the events newly entered.
+    feeds that advanced. event_digests: (member, digest) of the events newly entered. governance: the state after
+    the block; is_governance_changed: whether it is another one than before. epoch_record: the epoch that the block
+    begins, if it is the last of one.
     """
 
     height: Height
@@ -115,3 +152,7 @@ class WriteSet:
     masters: tuple[MasterRow, ...]
     feed_clocks: tuple[tuple[FeedId, int], ...]
     event_digests: tuple[tuple[MemberId, Digest], ...]
+    governance: GovernanceState
+    is_governance_changed: bool
+    epoch_record: EpochRecord | None
+    evidence: tuple[EvidenceRow, ...]

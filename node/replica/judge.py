@@ -12,7 +12,7 @@ from consensus.messages import FLAG_HEARTBEAT, Header
 from consensus.types import ZERO_DIGEST, Digest
 from node.feed.records import BatchRecord
 from node.ledger.cut import batch_root
-from node.ledger.genesis import Parameters
+from node.ledger.roster import Parameters
 
 EXECUTION_LAG_MAX: Final = 16
 """A block whose executed height is further below it covers no batches: finality must catch up first."""

@@ -4,7 +4,7 @@ from consensus.effects import RequestJudgement
 from consensus.errors import invariant
 from consensus.inputs import Judged
 from consensus.types import Digest, View
-from node.ledger.genesis import Parameters
+from node.ledger.roster import Parameters
 from node.replica.bodies import Bodies
 from node.replica.effects import Alarm
 from node.replica.executed import ExecutedHeights

@@ -5,7 +5,8 @@ The one place to ask, so that members may come, go and change keys later. In epo
 
 from consensus.types import ValidatorIndex
 from node.crypto.keys import PublicKey, verify_signature
-from node.ledger.genesis import Genesis, Role
+from node.ledger.genesis import Genesis
+from node.ledger.roster import Role
 from node.wire.ids import FeedId, FeedNumber, MemberId
 
 

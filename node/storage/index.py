@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from consensus.errors import invariant
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.epcis.model import MasterKind, MasterRecord
-from node.ledger.genesis import Genesis, Member, Parameters
+from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceState, genesis_governance
+from node.ledger.roster import EpochRecord, Member, Parameters
 from node.ledger.state import EventCode, TransactionCode, TransactionRow, WriteSet
 from node.lineage.items import read_item
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
@@ -147,6 +149,19 @@ class IndexReader:
     def parameters(self) -> Parameters:
         """The network's parameters at that height."""
         return self._genesis.parameters
+
+    @property
+    def governance(self) -> GovernanceState:
+        """The membership, the parameters and what governance has before it, at that height."""
+        return genesis_governance(self._genesis)
+
+    def find_epoch(self, epoch: Epoch) -> EpochRecord | None:
+        """Return an epoch that has begun, or None."""
+        return self._genesis.epoch_record if epoch == 0 else None
+
+    def has_evidence(self, key: bytes) -> bool:
+        """Return whether evidence of this misdeed stands on the ledger."""
+        return self._snapshot.get(keys.evidence_key(key)) is not None
 
     def find_member(self, member: MemberId) -> Member | None:
         """Return a member, or None."""

@@ -34,6 +34,7 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `P` short(product) item         | nothing: items by product, where no prefix of `I` does it |
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
+| `V` what it is counted once by  | evidence: who signed two things, and both of them         |
 """
 
 import hashlib
@@ -69,6 +70,7 @@ MASTER_VERSION: Final = b"N"
 PRODUCT: Final = b"P"
 TRANSACTION: Final = b"T"
 POSTING: Final = b"U"
+EVIDENCE: Final = b"V"
 
 SCHEMA_MARK: Final = MARK + b"schema"
 NETWORK_MARK: Final = MARK + b"network"
@@ -246,6 +248,11 @@ def master_version_key(id: str, member: MemberId, ref: EventRef) -> bytes:  # no
 def transaction_key(transaction_id: Digest) -> bytes:
     """Return where a transaction stands."""
     return TRANSACTION + transaction_id
+
+
+def evidence_key(key: bytes) -> bytes:
+    """Return where evidence stands. key: see `EvidenceRow`."""
+    return EVIDENCE + key
 
 
 def posting_prefix(kind: PostingKind, shortened: bytes) -> bytes:

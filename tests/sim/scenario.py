@@ -7,7 +7,7 @@ from functools import partial
 from consensus.timing import Timing
 from consensus.types import ZERO_DIGEST, Digest, Height
 from node.ledger.batch import Batch
-from node.ledger.genesis import Role
+from node.ledger.roster import Role
 from node.replica import inputs
 from node.wire.ids import FeedTip, MemberId, Seq
 from node.wire.messages import BatchData, Have

@@ -7,8 +7,10 @@ from consensus.types import Digest, Epoch, Height, ValidatorIndex, View
 from node.crypto.merkle import EMPTY_ROOT, merkle_root
 from node.ledger.batch import Batch
 from node.ledger.cut import cut_digest, encode_cut
-from node.ledger.genesis import Genesis, Member, Parameters
-from node.ledger.state import WriteSet
+from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceState, genesis_governance
+from node.ledger.roster import EpochRecord, Member, Parameters
+from node.ledger.state import EvidenceRow, WriteSet
 from node.wire.ids import FeedId, MemberId
 
 GENESIS_HEIGHT = Height(0)
@@ -24,6 +26,9 @@ class MemoryState:
     event_digests: dict[tuple[MemberId, Digest], None] = field(default_factory=dict)
     feed_clocks: dict[FeedId, int] = field(default_factory=dict)
     digest: Digest | None = None
+    changed_governance: GovernanceState | None = None
+    epochs: dict[Epoch, EpochRecord] = field(default_factory=dict)
+    evidence: dict[bytes, EvidenceRow] = field(default_factory=dict)
 
     @property
     def state_digest(self) -> Digest:
@@ -36,6 +41,16 @@ class MemoryState:
     @property
     def parameters(self) -> Parameters:
         return self.genesis.parameters
+
+    @property
+    def governance(self) -> GovernanceState:
+        return genesis_governance(self.genesis) if self.changed_governance is None else self.changed_governance
+
+    def find_epoch(self, epoch: Epoch) -> EpochRecord | None:
+        return self.genesis.epoch_record if epoch == 0 else self.epochs.get(epoch)
+
+    def has_evidence(self, key: bytes) -> bool:
+        return key in self.evidence
 
     def find_member(self, member: MemberId) -> Member | None:
         return self.genesis.members.get(member)
@@ -58,6 +73,10 @@ class MemoryState:
         for key in writes.event_digests:
             self.event_digests[key] = None
         self.feed_clocks.update(writes.feed_clocks)
+        self.changed_governance = writes.governance
+        if writes.epoch_record is not None:
+            self.epochs[writes.epoch_record.epoch] = writes.epoch_record
+        self.evidence.update((row.key, row) for row in writes.evidence)
 
 
 def build_block(genesis: Genesis, *batches: Batch, height: int = 1, timestamp_ms: int = 1_760_000_000_000) -> Block:

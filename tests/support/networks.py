@@ -5,15 +5,8 @@ import hashlib
 from consensus.types import Digest
 from node.crypto.keys import SigningKey
 from node.ledger.batch import Batch, seal_batch
-from node.ledger.genesis import (
-    GENESIS_FORMAT,
-    Genesis,
-    GenesisDocument,
-    GenesisMember,
-    Role,
-    decode_genesis,
-    encode_genesis,
-)
+from node.ledger.genesis import GENESIS_FORMAT, Genesis, GenesisDocument, GenesisMember, decode_genesis, encode_genesis
+from node.ledger.roster import Role
 from node.ledger.transaction import Kind, SignedTransaction, Transaction, sign_transaction
 from node.wire.ids import FeedId, FeedNumber, MemberId, Seq
 

@@ -9,7 +9,8 @@ from node.api.catalog import program_version
 from node.api.schema.network import FeedStatus, Member, MembersResult, Part, Peer, StatusResult
 from node.app.backends.transactions import Pending
 from node.app.tolerance import describe_tolerance
-from node.ledger.genesis import Genesis, Role
+from node.ledger.genesis import Genesis
+from node.ledger.roster import Role
 from node.p2p.peers import PeerStatus
 from node.replica.overview import Overview
 from node.telemetry.health import Health, PartHealth, State

@@ -15,7 +15,8 @@ from node.clock import SystemClock
 from node.engine.serving import read_range
 from node.engine.start import Opened, open_engine, timing_of
 from node.ledger.cut import encode_cut
-from node.ledger.genesis import Genesis, Parameters, decode_genesis, encode_genesis
+from node.ledger.genesis import Genesis, decode_genesis, encode_genesis
+from node.ledger.roster import Parameters
 from node.ledger.transaction import SignedTransaction
 from node.storage import keys
 from node.storage.chain import open_chain

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from node.errors import ConfigError
-from node.ledger.genesis import GENESIS_BYTES_MAX, Role, decode_genesis, encode_genesis, validate_genesis
+from node.ledger.genesis import GENESIS_BYTES_MAX, decode_genesis, encode_genesis, validate_genesis
+from node.ledger.roster import Role
 from node.wire.ids import MemberId
 from tests.support.networks import build_document, build_genesis
 

@@ -7,7 +7,7 @@ import pytest
 from consensus.messages import FLAG_EPOCH_END, FLAG_HEARTBEAT, Header
 from consensus.types import Digest, Height
 from node.feed.records import BatchRecord
-from node.ledger.genesis import BATCH_BLOCK_MINIMUM, Parameters
+from node.ledger.roster import BATCH_BLOCK_MINIMUM, Parameters
 from node.replica.judge import (
     EXECUTION_LAG_MAX,
     Invalid,
