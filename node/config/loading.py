@@ -18,7 +18,7 @@ from node.errors import ConfigError
 
 FILE_BYTES_MAX: Final = 1_048_576
 _LOOPBACK_ONLY: Final = frozenset({"rpc.listen", "operations.listen"})
-_ADDRESSES: Final = _LOOPBACK_ONLY | {"p2p.listen"}
+_ADDRESSES: Final = _LOOPBACK_ONLY | {"p2p.listen", "p2p.join"}
 _NOT_SETTINGS: Final = frozenset({"LOTVINE_HOME"})
 
 
@@ -61,8 +61,11 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str], flags: M
         if (one := given.get(key.path)) is None:
             continue
         origins[key.path] = one.origin
+        given_value = one.value
+        if one.is_text and isinstance(key.default, tuple):
+            given_value = [part.strip() for part in str(given_value).split(",") if part.strip()]
         try:
-            value = msgspec.convert(one.value, key.type, strict=not one.is_text)
+            value = msgspec.convert(given_value, key.type, strict=not one.is_text)
         except msgspec.ValidationError as error:
             problems.append(f"{one.origin}: {key.path} = {one.value!r}: {error}")
             continue
@@ -76,12 +79,13 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str], flags: M
 def _check_address(key: Key, value: object, origin: str, problems: list[str]) -> None:
     if key.path not in _ADDRESSES:
         return
-    try:
-        address = parse_address(str(value))
-    except ValueError as error:
-        problems.append(f"{origin}: {key.path}: {error}")
-        return
-    if key.path in _LOOPBACK_ONLY and not is_loopback(address):
+    addresses = []
+    for text in value if isinstance(value, tuple) else (value,):
+        try:
+            addresses.append(parse_address(str(text)))
+        except ValueError as error:
+            problems.append(f"{origin}: {key.path}: {error}")
+    if key.path in _LOOPBACK_ONLY and not all(map(is_loopback, addresses)):
         problems.append(
             f"{origin}: {key.path} = {value!r} can be reached from other machines, and there are no access tokens "
             "yet: use 127.0.0.1 or [::1], and a tunnel for remote use"

@@ -3,6 +3,7 @@
 `docs/configuration.md` is checked against `describe_keys()`, so a key cannot be added in silence.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -18,6 +19,16 @@ class P2pSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sessions with the other members' nodes."""
 
     listen: Annotated[str, Meta(description="Address for the other members' nodes, as host:port.")] = "127.0.0.1:26700"
+    join: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=64,
+            description="Addresses (host:port) to catch up from while no member is met by a key that is known here.",
+        ),
+    ] = ()
+    member: Annotated[
+        str, Meta(description="Who this node is, where genesis does not name its key: the member's short name.")
+    ] = ""
 
 
 class RpcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +96,11 @@ class Key:
     type: Any
     default: object
     docs: str
+
+    @property
+    def shown_default(self) -> str:
+        """The default as `docs/configuration.md` writes it."""
+        return json.dumps(self.default) if isinstance(self.default, tuple) else str(self.default)
 
 
 def describe_keys() -> Iterator[Key]:

@@ -8,7 +8,7 @@ from node.config.settings import describe_keys
 
 
 def render_settings(values: Mapping[str, object]) -> str:
-    """Return a whole `node.toml` in which the dotted keys of `values` are set. Values are strings or integers."""
+    """Return a whole `node.toml` in which the dotted keys of `values` are set. Values: strings, integers, lists."""
     lines = ["# Settings of this node alone. What all nodes share is in genesis.json.", ""]
     table = ""
     for key in describe_keys():
@@ -25,5 +25,5 @@ def render_settings(values: Mapping[str, object]) -> str:
 
 
 def _render(value: object) -> str:
-    # A JSON string or integer without surrogates is the same in TOML.
+    # A JSON string, integer or list without surrogates is the same in TOML.
     return json.dumps(value)

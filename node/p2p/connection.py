@@ -43,6 +43,10 @@ class ConnectionOwner(Protocol):
         """Return whose node key this is. Raises SessionError if no session with it is wanted."""
         ...
 
+    def admit_unknown(self, key: PublicKey) -> None:
+        """Look at the key of a node that was dialled without knowing it. Raises SessionError if it is not wanted."""
+        ...
+
     def own_hello(self) -> Hello:
         """Return our first frame."""
         ...
@@ -63,7 +67,8 @@ class ConnectionOwner(Protocol):
 class Connection(asyncio.BufferedProtocol):
     """One connection from the finished handshake to its end.
 
-    expected: the member that we dialled; None on the accepting side. address: for status and logs.
+    expected: the member that we dialled; None on the accepting side, and where we know only an address.
+    is_sync_only: the peer's key is not known; its Hello says who it is. address: for status and logs.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Connection(asyncio.BufferedProtocol):
         owner: ConnectionOwner,
         *,
         expected: MemberId | None,
+        is_sync_only: bool = False,
         address: str,
         limits: Limits,
         clock: Clock,
@@ -79,6 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         loop = asyncio.get_running_loop()
         self._owner = owner
         self._expected = expected
+        self.is_sync_only = is_sync_only
         self.address = address
         self._limits = limits
         self._clock = clock
@@ -100,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_dialled(self) -> bool:
         """Whether we dialled, rather than accepted."""
-        return self._expected is not None
+        return self._expected is not None or self.is_sync_only
 
     @property
     def member(self) -> MemberId | None:
@@ -209,7 +216,12 @@ class Connection(asyncio.BufferedProtocol):
         tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
         _tune(transport.get_extra_info("socket"))
         try:
-            member = self._owner.identify(authenticate(tls), self._expected)
+            key = authenticate(tls)
+            if self.is_sync_only:
+                self._owner.admit_unknown(key)
+                member = None
+            else:
+                member = self._owner.identify(key, self._expected)
         except PeerError as fault:
             self.fail(fault)
             return
@@ -253,13 +265,21 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """All is over. `exc` is an OSError, or our own bug, which then ends the task that owns this connection."""
         if self._fault is None:
-            self._fault = exc or SessionError(Refusal.LOST, "the peer closed the connection")
+            self._fault = self._explain_loss(exc)
         self.is_open = False
         self._transport = None
         for future in (self._opened, self._closed):
             if not future.done():
                 future.set_result(None)
         self._owner.on_lost(self)
+
+    def _explain_loss(self, exc: Exception | None) -> Exception:
+        is_unheard = self._session is not None and self._session.hello is None
+        if is_unheard and self.is_dialled and (exc is None or isinstance(exc, ConnectionError | ssl.SSLError)):
+            # A TLS 1.3 client is done before it is refused, and asyncio's server closes without the alert that says
+            # why: after our certificate and before its first frame, a peer hangs up on a key that it does not know.
+            return SessionError(Refusal.UNKNOWN_THERE, "the peer hung up on our node key: it is no member's there")
+        return exc or SessionError(Refusal.LOST, "the peer closed the connection")
 
     def pause_writing(self) -> None:
         """The socket takes no more for now."""

@@ -36,6 +36,11 @@ class TlsIdentity:
         """The context for the next connection that we dial."""
         return self._client
 
+    @property
+    def join_context(self) -> ssl.SSLContext:
+        """The context for dialling a node whose key is not known: it proves who we are, and nothing about the other."""
+        return self._join
+
     def trust(self, trusted: Sequence[PublicKey]) -> None:
         """Trust these node keys from the next handshake on. Live sessions are the caller's to close."""
         self._trusted = tuple(trusted)
@@ -52,6 +57,9 @@ class TlsIdentity:
     def _build(self) -> None:
         self._server = build_context(self._leaf, self._trusted, server_side=True)
         self._client = build_context(self._leaf, self._trusted, server_side=False)
+        self._join = build_context(self._leaf, (), server_side=False)
+        # Safety: whoever answers is heard for what proves itself by certificates, and counts as nobody.
+        self._join.verify_mode = ssl.CERT_NONE
 
 
 def build_context(leaf: Leaf, trusted: Sequence[PublicKey], *, server_side: bool) -> ssl.SSLContext:

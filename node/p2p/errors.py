@@ -14,6 +14,7 @@ class Refusal(Enum):
     RESUMED = "resumed"
     UNKNOWN_MEMBER = "unknown_member"
     WRONG_MEMBER = "wrong_member"
+    UNKNOWN_THERE = "unknown_there"
     OWN_KEY = "own_key"
     WRONG_NETWORK = "wrong_network"
     WRONG_PROTOCOL = "wrong_protocol"

@@ -20,10 +20,15 @@ from node.wire.tags import Tag
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """A session with this member stands. height: final at the peer when it connected, as it says."""
+    """A session with this member stands. height: final at the peer when it connected, as it says.
+
+    is_sync_only: the peer's key is not known here, and the member is who it says that it is: nothing that comes from it
+    counts as anybody's word.
+    """
 
     member: MemberId
     height: Height
+    is_sync_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

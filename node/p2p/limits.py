@@ -18,8 +18,9 @@ class Limits:
     handshake_ms: TLS and the first frame together. idle_ms: without a whole frame; a replica sends its status every
     2 s. stall_ms: a peer takes nothing of what we send. dial_ms: TCP connect. backoff_*: between attempts to dial;
     steady_ms: a session that stood so long resets the back-off. yield_ms: how long the node with the greater member
-    id leaves the first attempt to the other one. tick_ms: how often silence is looked for. pending_*: accepted
-    connections without a first frame.
+    id leaves the first attempt to the other one. join_ms: without a session with anyone, before an address of
+    `p2p.join` is tried. tick_ms: how often silence is looked for. pending_*: accepted connections without a first
+    frame.
     """
 
     handshake_ms: int = 5_000
@@ -30,6 +31,7 @@ class Limits:
     backoff_ms_max: int = 5_000
     steady_ms: int = 5_000
     yield_ms: int = 400
+    join_ms: int = 2_000
     mute_ms: int = 60_000
     tick_ms: int = 1_000
     pending_total: int = 128

@@ -34,6 +34,7 @@ from node.p2p.errors import ProtocolFaultError, Refusal, SessionError
 from node.p2p.faults import FaultLog, clean_text
 from node.p2p.framing import Frame
 from node.p2p.inbox import Inbox, Lane, PeerDown, PeerUp
+from node.p2p.joining import Joining, JoinStatus, is_unknown_there
 from node.p2p.limits import DEFAULT_LIMITS, Limits
 from node.p2p.listening import accept_from, listen_on
 from node.p2p.metrics import NoMetrics, P2pMetrics
@@ -50,7 +51,11 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Who we are, where we listen, and our bounds. listen: host and port; port 0 takes a free one."""
+    """Who we are, where we listen, and our bounds.
+
+    listen: host and port; port 0 takes a free one. joins: addresses of nodes whose keys need not be known, for catching
+    up only, see `joining`.
+    """
 
     member: MemberId
     network_id: Digest
@@ -58,6 +63,7 @@ class NetworkSettings:
     listen: tuple[str, int]
     capabilities: tuple[str, ...] = ()
     limits: Limits = DEFAULT_LIMITS
+    joins: tuple[tuple[str, int], ...] = ()
 
 
 class _Peer:
@@ -69,13 +75,16 @@ class _Peer:
         self.is_lacking = asyncio.Event()
         self.is_lacking.set()
         self.dialer: asyncio.Task[None] | None = None
+        self.does_not_know_us = False
+        self.is_next_key_due = False
 
 
 class Network:
     """All sessions of this node. Used by one event loop; entered once.
 
-    key: the node key. peers: all other members. height: what our Hello says is final. Raises ConfigError when entered
-    if the address cannot be listened on.
+    key: the node key. peers: all other members. height: what our Hello says is final. find_next_key: the key that is
+    to follow, if there is one: peers that know ours no longer may have seen the epoch begin that holds it. Raises
+    ConfigError when entered if the address cannot be listened on.
     """
 
     def __init__(
@@ -85,6 +94,7 @@ class Network:
         key: SigningKey,
         peers: Sequence[PeerRecord],
         height: Callable[[], Height],
+        find_next_key: Callable[[], SigningKey | None] = lambda: None,
         clock: Clock | None = None,
         metrics: P2pMetrics | None = None,
     ) -> None:
@@ -94,10 +104,13 @@ class Network:
         self._key = key
         self._records = tuple(peers)
         self._height = height
+        self._find_next_key = find_next_key
+        self._joining = Joining(settings.joins)
         self._clock = clock or SystemClock()
         self._metrics = metrics or NoMetrics()
         self._admission = Admission(settings.limits)
         self._faults = FaultLog()
+        self._guide: Connection | None = None
         self._peers: dict[MemberId, _Peer] = {}
         self._by_key: dict[PublicKey, MemberId] = {}
         self._lanes: dict[Connection, Lane] = {}
@@ -123,21 +136,31 @@ class Network:
 
         The frame's tag decides its priority. A full consensus queue ends the session.
         """
-        peer = self._peers.get(member)
-        connection = peer.standing.current if peer else None
+        connection = self._connection_to(member)
         return connection is not None and connection.send(frame)
 
     def broadcast(self, frame: bytes) -> int:
         """Queue an encoded frame for every connected member; return for how many."""
         # A copy: a full queue ends a session, and that changes what we walk.
         connections = [peer.standing.current for peer in self._peers.values()]
+        connections.append(self._guide)
         return sum(connection.send(frame) for connection in connections if connection is not None)
+
+    def _connection_to(self, member: MemberId) -> Connection | None:
+        peer = self._peers.get(member)
+        if peer is not None and peer.standing.current is not None:
+            return peer.standing.current
+        return self._guide if self._guide is not None and self._guide.member == member else None
 
     def penalise(self, member: MemberId, why: str, mute_ms: int | None = None) -> None:
         """End the sessions with a member that broke the rules, and have nothing to do with it for a while.
 
         mute_ms: None for the default. What the inbox still holds of it is dropped.
         """
+        guide = self._guide
+        if guide is not None and guide.member == member:
+            self._lanes[guide].drop()
+            guide.fail(SessionError(Refusal.MUTED, why))
         peer = self._peers.get(member)
         if peer is None:
             return
@@ -150,8 +173,15 @@ class Network:
         """Return how every other member stands, by member id."""
         return tuple(self._status(self._peers[member]) for member in sorted(self._peers))
 
+    def joining(self) -> JoinStatus:
+        """Return where meeting the network by an address of `joins` stands."""
+        return self._joining.status
+
     def set_peers(self, records: Sequence[PeerRecord]) -> None:
-        """Take a new membership: close the sessions of who left or changed its key, and dial who came."""
+        """Take a new membership: cut who left or changed its key at once, and dial who came.
+
+        A session outlives a change of its member's addresses; they count from the next time it is dialled.
+        """
         records = [record for record in records if record.member != self._settings.member]
         self._identity.trust(self._trusted(records))
         self._by_key = {record.node_key: record.member for record in records}
@@ -160,11 +190,14 @@ class Network:
             self._remove_peer(self._peers[member])
         for record in records:
             peer = self._peers.get(record.member)
-            if peer is not None and peer.record == record:
-                continue
-            if peer is not None:
+            if peer is not None and peer.record.node_key != record.node_key:
                 self._remove_peer(peer)
-            self._add_peer(record)
+                peer = None
+            if peer is None:
+                peer = self._peers[record.member] = _Peer(record)
+            peer.record = record
+            self._dial_or_not(peer)
+        self._records = tuple(records)
 
     # Start and stop.
 
@@ -178,6 +211,8 @@ class Network:
         self._own_tasks.append(self._tasks.create_task(self._accept(), name="p2p accept"))
         self._own_tasks.append(self._tasks.create_task(self._tick(), name="p2p tick"))
         self.set_peers(self._records)
+        if self._joining.is_possible:
+            self._own_tasks.append(self._tasks.create_task(self._join_for_ever(), name="p2p join"))
         return self
 
     async def __aexit__(
@@ -209,10 +244,13 @@ class Network:
     def _now(self) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(self._clock.wall_ms() / 1000, tz=datetime.UTC)
 
-    def _add_peer(self, record: PeerRecord) -> None:
-        peer = self._peers[record.member] = _Peer(record)
-        if record.addresses:
-            peer.dialer = self._tasks.create_task(self._dial_for_ever(peer), name=f"p2p dial {record.member}")
+    def _dial_or_not(self, peer: _Peer) -> None:
+        """Have a peer with an address dialled, and one without left to dial us."""
+        if peer.record.addresses and peer.dialer is None:
+            peer.dialer = self._tasks.create_task(self._dial_for_ever(peer), name=f"p2p dial {peer.record.member}")
+        elif not peer.record.addresses and peer.dialer is not None and peer.standing.current is None:
+            peer.dialer.cancel()
+            peer.dialer = None
 
     def _remove_peer(self, peer: _Peer) -> None:
         if peer.dialer is not None:
@@ -298,10 +336,11 @@ class Network:
             # The other one dials at the same moment: let it, and spare a session that one of us would close.
             await asyncio.sleep(self._limits.yield_ms / 1000)
         attempt = 0
-        while True:
+        while peer.record.addresses:
             if not peer.is_lacking.is_set():
                 await peer.is_lacking.wait()
                 backoff.reset()
+                continue
             muted_ms = peer.standing.muted_until_ms - self._clock.monotonic_ms()
             if muted_ms > 0:
                 await asyncio.sleep(muted_ms / 1000)
@@ -314,17 +353,56 @@ class Network:
             if self._clock.monotonic_ms() - begun_ms >= self._limits.steady_ms + self._limits.handshake_ms:
                 backoff.reset()
             await asyncio.sleep(backoff.next_seconds())
+        peer.dialer = None
+
+    async def _join_for_ever(self) -> None:
+        """Dial the addresses of `joins` in turn whenever no member is met by its known key for a while."""
+        backoff = Backoff(self._limits, self._random.uniform)
+        while not self._is_stopping:
+            await asyncio.sleep(self._limits.join_ms / 1000)
+            if self._is_met():
+                backoff.reset()
+                continue
+            address = self._joining.next_address(self._clock.monotonic_ms())
+            if address is not None:
+                fault = await self._dial_unknown(address)
+                is_muted = isinstance(fault, SessionError) and fault.reason in (Refusal.MALFORMED, Refusal.MUTED)
+                mute_ms = self._limits.mute_ms if is_muted else 0
+                self._joining.on_ended(address, fault, self._clock.monotonic_ms() + mute_ms)
+            await asyncio.sleep(backoff.next_seconds())
+
+    def _is_met(self) -> bool:
+        return any(peer.standing.current is not None for peer in self._peers.values())
+
+    async def _dial_unknown(self, address: tuple[str, int]) -> Exception:
+        """Try one address without knowing who is there; return what ended the attempt or the session."""
+        connection = self._new_connection(None, f"{address[0]}:{address[1]}", is_sync_only=True)
+        return await self._run_dialled(connection, address, self._identity.join_context)
 
     async def _dial(self, peer: _Peer, address: tuple[str, int]) -> None:
         """Try one address; return when the attempt has failed or the session is over."""
         connection = self._new_connection(peer.record.member, f"{address[0]}:{address[1]}")
+        identity = self._identity
+        if peer.is_next_key_due and (next_key := self._find_next_key()) is not None:
+            identity = TlsIdentity(next_key, self._trusted(self._records), self._now())
+        fault = await self._run_dialled(connection, address, identity.client_context)
+        if is_unknown_there(fault):
+            # Turn about: which of the two keys the peer knows, only trying tells.
+            peer.does_not_know_us = True
+            peer.is_next_key_due = identity is self._identity
+
+    async def _run_dialled(
+        self, connection: Connection, address: tuple[str, int], context: ssl.SSLContext
+    ) -> Exception:
+        """Connect, and serve the session until it is over; return what ended it."""
+        ended: Exception = SessionError(Refusal.STOPPED, "the dialing task has ended")
         try:
             async with asyncio.timeout((self._limits.dial_ms + self._limits.handshake_ms) / 1000):
                 await asyncio.get_running_loop().create_connection(
                     lambda: connection,
                     address[0],
                     address[1],
-                    ssl=self._identity.client_context,
+                    ssl=context,
                     # No name is checked, and none is told to the wire.
                     server_hostname="",
                     ssl_handshake_timeout=self._limits.handshake_ms / 1000,
@@ -333,10 +411,12 @@ class Network:
                 await connection.wait_opened()
             await connection.wait_closed()
         except (PeerError, OSError) as fault:
+            ended = fault
             self._note_fault(connection, fault)
         finally:
-            connection.fail(SessionError(Refusal.STOPPED, "the dialing task has ended"))
+            connection.fail(ended)
             self._connections.discard(connection)
+        return ended
 
     async def _tick(self) -> None:
         while True:
@@ -346,9 +426,15 @@ class Network:
             if self._identity.renew_if_due(self._now()):
                 _log.info("session certificate renewed")
 
-    def _new_connection(self, expected: MemberId | None, address: str) -> Connection:
+    def _new_connection(self, expected: MemberId | None, address: str, *, is_sync_only: bool = False) -> Connection:
         connection = Connection(
-            self, expected=expected, address=address, limits=self._limits, clock=self._clock, metrics=self._metrics
+            self,
+            expected=expected,
+            is_sync_only=is_sync_only,
+            address=address,
+            limits=self._limits,
+            clock=self._clock,
+            metrics=self._metrics,
         )
         self._connections.add(connection)
         return connection
@@ -368,6 +454,11 @@ class Network:
             raise SessionError(Refusal.MUTED, f"{member} is muted")
         return member
 
+    def admit_unknown(self, key: PublicKey) -> None:
+        """Look at the key of a node that was dialled without knowing it. Raises SessionError if it is our own."""
+        if key == self._key.public_key:
+            raise SessionError(Refusal.OWN_KEY, "the peer shows our own node key: the address is our own, or a copy")
+
     def own_hello(self) -> Hello:
         """Return our first frame."""
         return Hello(
@@ -385,6 +476,9 @@ class Network:
         assert hello is not None
         if self._is_stopping:
             raise SessionError(Refusal.STOPPED, "this node stops")
+        if connection.is_sync_only:
+            self._on_guide(connection, hello)
+            return
         peer = self._peers.get(member)
         if peer is None:
             raise SessionError(Refusal.REMOVED, "the membership has changed")
@@ -393,8 +487,10 @@ class Network:
         was_connected = peer.standing.current is not None
         for surplus in peer.standing.add(connection, decides=self._settings.member < member):
             surplus.fail(SessionError(Refusal.REPLACED, "a newer session stands"))
+        self._end_guide()
         self._lanes[connection] = self.inbox.open_lane(member, connection.pause_reading, connection.resume_reading)
         peer.is_lacking.clear()
+        peer.does_not_know_us = False
         if was_connected:
             self.inbox.announce(PeerDown(member))
         else:
@@ -404,6 +500,27 @@ class Network:
         peer.standing.last_fault = None
         self.inbox.announce(PeerUp(member, hello.height))
 
+    def _on_guide(self, connection: Connection, hello: Hello) -> None:
+        """Take up a session with a node whose key is not known here, for catching up alone."""
+        if self._is_met():
+            raise SessionError(Refusal.REPLACED, "a member is met by its known key")
+        self._joining.on_connected(connection)
+        self._guide = connection
+        self._lanes[connection] = self.inbox.open_lane(
+            hello.member, connection.pause_reading, connection.resume_reading
+        )
+        _log.info("met by address, for catching up only", peer=hello.member, address=connection.address)
+        self.inbox.announce(PeerUp(hello.member, hello.height, is_sync_only=True))
+
+    def _end_guide(self) -> None:
+        """A member is met by its known key: say that the session by address is over before the new one is announced."""
+        guide, self._guide = self._guide, None
+        if guide is not None:
+            self._lanes[guide].drop()
+            assert guide.member is not None
+            self.inbox.announce(PeerDown(guide.member))
+        self._joining.stand_down()
+
     def on_frames(self, connection: Connection, frames: Sequence[Frame]) -> None:
         """Hand frames to the engine."""
         self.inbox.deliver(self._lanes[connection], frames)
@@ -411,6 +528,11 @@ class Network:
     def on_lost(self, connection: Connection) -> None:
         """Forget a session; fall back to an older one if that still stands."""
         self._lanes.pop(connection, None)
+        if connection.is_sync_only:
+            if connection is self._guide and connection.member is not None:
+                self._guide = None
+                self.inbox.announce(PeerDown(connection.member))
+            return
         peer = self._peers.get(connection.member) if connection.member is not None else None
         if peer is None or not peer.standing.remove(connection):
             return
@@ -433,7 +555,7 @@ class Network:
 
     def _note_fault(self, connection: Connection | None, fault: Exception) -> None:
         """Count and log why a connection ended; mute an authenticated peer that broke the rules of the stream."""
-        member = connection.member if connection else None
+        member = connection.member if connection and not connection.is_sync_only else None
         reason = _reason_of(fault)
         self._metrics.on_closed(reason)
         self._faults.note(member, reason, str(fault) or type(fault).__name__, self._clock.monotonic_ms())
@@ -456,6 +578,7 @@ class Network:
             bytes_waiting=connection.bytes_waiting if connection else 0,
             muted_for_ms=max(0, peer.standing.muted_until_ms - self._clock.monotonic_ms()),
             last_fault=peer.standing.last_fault,
+            does_not_know_us=peer.does_not_know_us,
         )
 
 

@@ -32,7 +32,10 @@ class PeerRecord:
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """A peer as `network.status` shows it. Times: milliseconds of the wall clock; None where there is none."""
+    """A peer as `network.status` shows it. Times: milliseconds of the wall clock; None where there is none.
+
+    does_not_know_us: it refused our node key as no member's when it was dialled last.
+    """
 
     member: MemberId
     is_connected: bool
@@ -43,6 +46,7 @@ class PeerStatus:
     bytes_waiting: int
     muted_for_ms: int
     last_fault: str | None
+    does_not_know_us: bool = False
 
 
 S = TypeVar("S")

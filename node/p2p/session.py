@@ -19,12 +19,18 @@ from node.wire.tags import Tag
 class Session:
     """One authenticated session. Its methods raise SessionError when it is over; the caller closes it then.
 
-    own: the Hello that we send. member: whom the handshake has proved the peer to be. now_ms: monotonic.
-    on_taken: as for `Outbox`.
+    own: the Hello that we send. member: whom the handshake has proved the peer to be; None if its key is not known
+    here, and its Hello is to be believed. now_ms: monotonic. on_taken: as for `Outbox`.
     """
 
     def __init__(
-        self, *, own: Hello, member: MemberId, limits: Limits, now_ms: int, on_taken: Callable[[Tag, int], None]
+        self,
+        *,
+        own: Hello,
+        member: MemberId | None,
+        limits: Limits,
+        now_ms: int,
+        on_taken: Callable[[Tag, int], None],
     ) -> None:
         self.member = member
         self._own = own
@@ -112,11 +118,12 @@ class Session:
             raise ProtocolFaultError(f"Hello: {error}") from error
         assert isinstance(hello, Hello)
         verify_hello(hello, own=self._own, member=self.member)
+        self.member = hello.member
         self._hello = hello
 
 
-def verify_hello(hello: Hello, *, own: Hello, member: MemberId) -> None:
-    """Check a peer's Hello against ours and against whom its certificate proved. Raises SessionError."""
+def verify_hello(hello: Hello, *, own: Hello, member: MemberId | None) -> None:
+    """Check a peer's Hello against ours and against whom its certificate proved, if it did. Raises SessionError."""
     if hello.network_id != own.network_id:
         raise SessionError(
             Refusal.WRONG_NETWORK,
@@ -127,5 +134,7 @@ def verify_hello(hello: Hello, *, own: Hello, member: MemberId) -> None:
             Refusal.WRONG_PROTOCOL,
             f"the peer speaks protocol version {hello.protocol}, we {own.protocol}: run the same release",
         )
-    if hello.member != member:
+    if hello.member == own.member:
+        raise SessionError(Refusal.WRONG_MEMBER, f"the peer says that it is {hello.member}, as we are")
+    if member is not None and hello.member != member:
         raise SessionError(Refusal.WRONG_MEMBER, f"the peer says that it is {hello.member}, its certificate {member}")

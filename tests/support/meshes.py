@@ -30,6 +30,7 @@ QUICK = Limits(
     backoff_ms_min=20,
     backoff_ms_max=100,
     yield_ms=0,
+    join_ms=50,
     mute_ms=60_000,
     tick_ms=20,
 )
@@ -81,13 +82,16 @@ def build_network(
     metrics: CountingMetrics | None = None,
     height: Callable[[], Height] = lambda: Height(0),
     clock: Clock | None = None,
+    joins: Iterable[tuple[str, int]] = (),
+    next_key_of: str | None = None,
 ) -> Network:
     """A node's p2p part; it listens once it is entered."""
     return Network(
-        NetworkSettings(MemberId(name), network_id, protocol, ("127.0.0.1", port), limits=limits),
+        NetworkSettings(MemberId(name), network_id, protocol, ("127.0.0.1", port), limits=limits, joins=tuple(joins)),
         key=build_key(key_of or name),
         peers=tuple(peers),
         height=height,
+        find_next_key=lambda: build_key(next_key_of) if next_key_of else None,
         metrics=metrics or CountingMetrics(),
         clock=clock,
     )

@@ -95,3 +95,15 @@ def test_a_written_file_reads_back_as_what_was_set(tmp_path: Path) -> None:
     }
     everything = render_settings({key.path: key.default for key in describe_keys()})
     assert load_settings(write(tmp_path, everything), environment={}, flags={}).settings == Settings()
+
+
+def test_a_list_is_written_in_the_file_and_separated_by_commas_in_the_environment(tmp_path: Path) -> None:
+    """Each of its addresses is checked."""
+    path = write(tmp_path, render_settings({"p2p.join": ["node.example:7000", "[::1]:7001"]}))
+    assert load_settings(path, environment={}, flags={}).settings.p2p.join == ("node.example:7000", "[::1]:7001")
+    variable = {"LOTVINE_P2P__JOIN": "a:1, b:2,"}
+    assert load_settings(path, environment=variable, flags={}).settings.p2p.join == ("a:1", "b:2")
+    (problem,) = problems_of(None, {"LOTVINE_P2P__JOIN": "a:1,nowhere"})
+    assert problem == "environment LOTVINE_P2P__JOIN: p2p.join: 'nowhere' is not host:port"
+    (problem,) = problems_of(write(tmp_path, '[p2p]\njoin = "a:1"\n'))
+    assert "Expected `array`" in problem
