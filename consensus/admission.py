@@ -5,15 +5,16 @@ is dropped unread: a correct peer may send it, so it is no fault.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
-from consensus.certificates import SIGNATURE_BYTES, Notary, fault_of_subject
+from consensus.certificates import Notary
 from consensus.chain import Chain, DisagreementError
 from consensus.effects import Effect, ReportEvidence, ReportFault
 from consensus.evidence import are_conflicting
-from consensus.messages import Certificate, Proposal, Subject, Vote, VoteKind
+from consensus.messages import Certificate, Proposal, Subject, Vote, VoteKind, fault_of_subject
 from consensus.proposal_rules import fault_of_shape
+from consensus.scheme import SIGNATURE_BYTES
 from consensus.types import ValidatorIndex, View
 from consensus.view_state import AHEAD_VIEWS_MAX, RETAINED_VIEWS, VOTE_VIEWS_MAX, Views, ViewState
 
@@ -39,6 +40,28 @@ class Admission:
     notary: Notary
     views: Views
     chain: Chain
+    _newest: dict[ValidatorIndex, Vote] = field(default_factory=dict)
+
+    def note_seen(self, vote: Vote) -> None:
+        """Remember the newest vote of each validator, as it came: its channel proves whose it is."""
+        newest = self._newest.get(vote.signer)
+        if newest is None or vote.subject.view >= newest.subject.view:
+            self._newest[vote.signer] = vote
+
+    def newest_vote_of(self, signer: ValidatorIndex) -> Vote | None:
+        """Return the well-signed vote of the highest view that was seen of `signer`, alone or in a certificate."""
+        found = [
+            Vote(certificate.subject, signer, signature)
+            for state in self.views
+            for certificate in state.certificates.values()
+            for other, signature in certificate.signatures
+            if other == signer
+        ]
+        seen = self._newest.get(signer)
+        if seen is not None and self.notary.is_signed(seen):
+            found.append(seen)
+        # Of votes of one view the one last seen: it is the likeliest to be missing in an old log.
+        return max(reversed(found), key=lambda vote: vote.subject.view, default=None)
 
     def fault_of_vote(self, peer: ValidatorIndex | None, vote: Vote) -> str | None:
         """Return what is wrong with a vote by itself, or None. The signature is not looked at."""

@@ -7,28 +7,11 @@ verified again in a certificate, if and only if all the bytes are the same.
 
 from dataclasses import dataclass
 
-from consensus.messages import Certificate, Subject, Vote, VoteKind
+from consensus.messages import Certificate, Subject, Vote, fault_of_subject
 from consensus.quorum import quorum_size
-from consensus.scheme import Verifier, vote_signing_bytes
-from consensus.types import DIGEST_BYTES, U64_MAX, ZERO_DIGEST, Digest, Epoch, ValidatorIndex
+from consensus.scheme import SIGNATURE_BYTES, Verifier, vote_signing_bytes
+from consensus.types import Digest, Epoch, ValidatorIndex
 from consensus.view_state import ViewState
-
-SIGNATURE_BYTES = 64
-
-
-def fault_of_subject(subject: Subject) -> str | None:
-    """Return what is wrong with the shape of `subject`, or None. The epoch is not looked at."""
-    if not 1 <= subject.view < U64_MAX:
-        return "view out of range"
-    if not 0 <= subject.parent_view < subject.view:
-        return "the parent's view is not below"
-    if len(subject.digest) != DIGEST_BYTES:
-        return "digest of a wrong length"
-    if subject.kind != VoteKind.NOTARIZE and subject.parent_view != 0:
-        return "only a notarize vote names the parent's view"
-    if subject.kind == VoteKind.NULLIFY and subject.digest != ZERO_DIGEST:
-        return "a nullify vote names a block"
-    return None
 
 
 @dataclass(frozen=True, slots=True)

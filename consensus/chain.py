@@ -7,7 +7,7 @@ order and each once, when all of them are here.
 from dataclasses import dataclass, field
 from typing import Final
 
-from consensus.messages import Block, Certificate, Header
+from consensus.messages import FLAG_EPOCH_END, Block, Certificate, Header
 from consensus.recovery import Setup
 from consensus.types import Digest, Height, View
 
@@ -30,6 +30,7 @@ class DisagreementError(Exception):
 class KnownBlock:
     """A block we have seen. is_valid: the verdict on what its digest covers, None while there is none.
 
+    judging_view: the newest view in which the verdict was asked for and not yet given, None for none.
     body_ms: when its body became local, None before. is_stored: the driver was told to keep it.
     is_chain_local: all its ancestors down to the last block handed out have their bodies as well.
     """
@@ -37,7 +38,7 @@ class KnownBlock:
     block: Block
     digest: Digest
     is_valid: bool | None = None
-    is_judging: bool = False
+    judging_view: View | None = None
     is_certified: bool = False
     is_stored: bool = False
     is_chain_local: bool = False
@@ -112,6 +113,11 @@ class Chain:
         if known is None:
             known = self.known[digest] = KnownBlock(block, digest)
         return known
+
+    def is_last(self, digest: Digest | None) -> bool:
+        """Return whether that block is known to end this epoch, so that nothing but itself may follow it."""
+        known = None if digest is None or digest == self.anchor_digest else self.known.get(digest)
+        return known is not None and bool(known.header.flags & FLAG_EPOCH_END)
 
     def is_local(self, digest: Digest) -> bool:
         """Return whether the block and all its ancestors down to the last one handed out have their bodies."""
@@ -217,7 +223,7 @@ class Chain:
                 self._forget(known)
 
     def _forget(self, known: KnownBlock) -> None:
-        if known.is_judging:
+        if known.judging_view is not None:
             self.dropped.append(known.digest)
         del self.known[known.digest]
 

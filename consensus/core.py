@@ -22,8 +22,10 @@ from consensus.chain import DisagreementError, KnownBlock
 from consensus.effects import (
     Alarm,
     Broadcast,
+    CancelTimers,
     DropJudgement,
     Effect,
+    EpochEnded,
     Finalized,
     Halt,
     Persist,
@@ -41,6 +43,7 @@ from consensus.inputs import (
     BodyAvailable,
     Built,
     Executed,
+    Guarded,
     Input,
     Judged,
     MessageReceived,
@@ -55,9 +58,11 @@ from consensus.inputs import (
     WorkDue,
 )
 from consensus.messages import (
+    FLAG_EPOCH_END,
     Block,
     Certificate,
     CertificateRequest,
+    Header,
     Proposal,
     Status,
     Subject,
@@ -66,7 +71,7 @@ from consensus.messages import (
     payload_digest,
 )
 from consensus.pacemaker import Pacemaker
-from consensus.proposal_rules import Accepted, Invalid, NeedsBody, NeedsTime, Refused, examine
+from consensus.proposal_rules import Accepted, Invalid, NeedsBody, NeedsTime, Refused, examine, is_sealed_again
 from consensus.proposing import Proposer
 from consensus.quorum import faulty_max, quorum_size
 from consensus.recovery import Recovered, Setup
@@ -114,7 +119,7 @@ class Core:
         self._state = self._views.at(restored.view)
         self._wall_offset_ms = wall_offset_ms
         self._now_ms = 0
-        self._is_started = self._is_halted = self._is_leaving = self._is_poked = False
+        self._is_started = self._is_halted = self._is_leaving = self._is_poked = self._is_over = False
         self._is_work_due = False
         self._tip: Digest | None = None
         self._notarized_view = View(0)
@@ -148,6 +153,26 @@ class Core:
     def is_halted(self) -> bool:
         """Whether the core has stopped for good."""
         return self._is_halted
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last block of the epoch is final and handed out."""
+        return self._is_over
+
+    def highest_certificate(self) -> Certificate | None:
+        """Return the certificate of the highest view that we hold any of; None before the first."""
+        held = [found for state in self._views for found in state.certificates.values()]
+        if self._chain.final_certificate is not None:
+            held.append(self._chain.final_certificate)
+        return max(held, key=lambda found: (found.subject.view, found.subject.kind), default=None)
+
+    def newest_vote_of(self, signer: ValidatorIndex) -> Vote | None:
+        """Return the vote of the highest view that we have seen of `signer`, well signed; None for none.
+
+        Seen by itself or inside a certificate. It tells a node that lost its vote log, or an old copy of it, what it
+        had signed.
+        """
+        return self._admission.newest_vote_of(signer)
 
     def status(self) -> Status:
         """Return where this node stands."""
@@ -214,6 +239,8 @@ class Core:
                 self._on_synced(block, certificate)
             case WallClock(offset_ms):
                 self._wall_offset_ms = offset_ms
+            case Guarded(view):
+                self._on_guarded(view)
             case Shutdown():
                 self._is_leaving = True
                 self._resign()
@@ -249,6 +276,8 @@ class Core:
         self._pace.start(self._now_ms)
         self._pace.arm_status(self._now_ms, self._out)
         self._pace.enter(view, self._now_ms, self._out)
+        if self._chain.final_certificate is not None:
+            self._end_epoch_after(self._chain.delivered.header, self._chain.final_certificate)
         for state in self._views:
             if state.notarization is not None and state.view > self._chain.final_view:
                 self._note_notarized(state.notarization)
@@ -264,6 +293,16 @@ class Core:
             if VoteKind.NULLIFY in self._state.own:
                 self._pace.arm_retry(self._now_ms, self._out)
             self._resend()
+        self._is_poked = True
+
+    def _on_guarded(self, view: View) -> None:
+        self._voter.set_guard(view)
+        # While we could not vote, timers fired for nothing and views went by without our finalize vote.
+        for state in self._views:
+            if state.notarization is not None and state.view > self._chain.final_view:
+                self._finalizable[state.view] = None
+        if self._pace.is_active:
+            self._activate()
         self._is_poked = True
 
     def _on_timer(self, timer: TimerId, view: View) -> None:
@@ -307,10 +346,14 @@ class Core:
             self._activate()
 
     def _on_vote(self, peer: ValidatorIndex | None, vote: Vote) -> None:
+        if vote.subject.epoch != self._setup.epoch:
+            # A node ahead or behind is no liar, and may have another index there.
+            return
         fault = self._admission.fault_of_vote(peer, vote)
         if fault is not None:
             self._out.append(ReportFault(peer, fault, provable=peer is not None))
             return
+        self._admission.note_seen(vote)
         subject = vote.subject
         if not self._admission.is_wanted(subject, self._state.view):
             return
@@ -337,6 +380,7 @@ class Core:
                 self._give_up()
             return
         state = self._views.at(view)
+        self._admission.note_seen(proposal.leader_vote)
         self._admission.admit_vote(proposal.leader_vote, self._out)
         if state.find_vote(VoteKind.NOTARIZE, leader) is proposal.leader_vote:
             state.mark_verified(proposal.leader_vote)
@@ -361,9 +405,9 @@ class Core:
 
     def _on_judged(self, digest: Digest, *, is_good: bool) -> None:
         known = self._chain.find(digest)
-        if known is None or not known.is_judging:
+        if known is None or known.judging_view is None:
             return
-        known.is_judging = False
+        known.judging_view = None
         self._conclude(known, is_good=is_good, why="its data")
 
     def _conclude(self, known: KnownBlock, *, is_good: bool, why: str) -> None:
@@ -411,6 +455,7 @@ class Core:
         self._chain.note_certified(self._chain.add(block, digest))
         self._chain.sync_to(block, digest, subject.view, body_ms=self._now_ms)
         self._take_in(certificate, is_relayed=False)
+        self._end_epoch_after(block.header, certificate)
         self._fetches.refresh(self._out)
         self._is_poked = True
 
@@ -496,7 +541,18 @@ class Core:
         if found is not None:
             blocks, certificate = found
             self._out.append(Finalized(blocks, certificate))
+            self._end_epoch_after(blocks[-1].header, certificate)
             self._fetches.refresh(self._out)
+
+    def _end_epoch_after(self, last: Header, certificate: Certificate) -> None:
+        """Retire if `last`, which `certificate` finalizes and all know as handed out, ends the epoch."""
+        if last.epoch != self._setup.epoch or not last.flags & FLAG_EPOCH_END:
+            return
+        self._is_over = True
+        # Safety: the next validators begin at this block; a vote of ours above it would count for nobody.
+        self._voter.retire()
+        self._out.append(EpochEnded(certificate.subject.digest, certificate))
+        self._out.append(CancelTimers(self._state.view))
 
     # Own votes.
 
@@ -544,11 +600,13 @@ class Core:
             self._give_up()
         if self._pace.is_active:
             return
-        if self._is_work_due or state.nullify_count > faulty_max(self._setup.validator_count):
+        # What waits beyond the last block of the epoch is for the next one: that block is agreed on at rest.
+        is_work_due = self._is_work_due and not self._chain.is_last(self._tip)
+        if is_work_due or state.nullify_count > faulty_max(self._setup.validator_count):
             self._activate()
 
     def _activate(self) -> None:
-        if self._own is None:
+        if self._own is None or self._is_over:
             return
         self._pace.activate(self._now_ms, final_view=self._chain.final_view, out=self._out)
         self._is_poked = True
@@ -569,7 +627,7 @@ class Core:
         """Look at the leader's proposal again: something that it waits for may have come."""
         state = self._state
         proposal, digest = state.proposal, state.proposal_digest
-        if proposal is None or digest is None or self._own is None:
+        if proposal is None or digest is None or self._own is None or self._is_over:
             return
         if state.stage is Stage.REFUSED:
             self._give_up()
@@ -578,10 +636,11 @@ class Core:
         if state.stage is Stage.HELD and not self._accept(state, proposal, known):
             return
         if known.is_valid is None:
-            if not known.is_judging:
+            if known.judging_view != state.view:
+                # Asked anew for each view that proposes it: what was asked in a view that we left may be given up.
                 parent = self._chain.find(proposal.block.header.parent_digest)
                 assert parent is not None
-                known.is_judging = True
+                known.judging_view = state.view
                 self._out.append(RequestJudgement(proposal, parent.block))
         elif not known.is_valid:
             self._give_up()
@@ -654,6 +713,11 @@ class Core:
             return
         if known.header.executed_height > self._chain.executed_height:
             return
+        if self._chain.is_last(digest):
+            # A quorum has judged it: above the last block of the epoch comes nothing but that block once more.
+            self._propose(state, parent, known, known)
+            self._is_poked = True
+            return
         ready_ms = known.body_ms + self._timing.block_ms
         if digest != self._chain.anchor_digest and self._now_ms < ready_ms:
             pace.is_paced = True
@@ -691,22 +755,30 @@ class Core:
         self._is_poked = True
         # If a better parent has come meanwhile, the next round of this step asks for a block on that one.
         if isinstance(parent, Parent) and self._proposer.digest_of(parent) == digest:
-            self._propose(state, parent, self._chain.known[digest], built.block)
+            self._propose_new(state, parent, self._chain.known[digest], built.block)
 
-    def _propose(self, state: ViewState, parent: Parent, above: KnownBlock, block: Block) -> None:
-        """Record the block and our vote, then send both. # Safety: never twice in a view."""
+    def _propose_new(self, state: ViewState, parent: Parent, above: KnownBlock, block: Block) -> None:
         self._proposer.check_built(block, view=state.view, above=above)
-        digest = block.header.digest()
-        known = self._chain.add(block, digest)
+        known = self._chain.add(block, block.header.digest())
         known.is_valid = True
         self._take_body(known)
-        vote = self._voter.notarize(state, current=state.view, parent_view=parent.view, digest=digest, out=self._out)
+        self._propose(state, parent, above, known)
+
+    def _propose(self, state: ViewState, parent: Parent, above: KnownBlock, known: KnownBlock) -> None:
+        """Record our vote beside the block, then send both. # Safety: never twice in a view."""
+        vote = self._voter.notarize(
+            state, current=state.view, parent_view=parent.view, digest=known.digest, out=self._out
+        )
         assert vote is not None
-        state.proposal = self._proposer.assemble(block, above=above, parent=parent, vote=vote)
-        state.proposal_digest = digest
-        state.stage = Stage.ACCEPTED
-        self._out.append(Broadcast(state.proposal))
+        proposal = self._proposer.assemble(known.block, above=above, parent=parent, vote=vote)
+        self._hold_own(state, proposal)
+        self._out.append(Broadcast(proposal))
         self._tally(vote.subject)
+
+    def _hold_own(self, state: ViewState, proposal: Proposal) -> None:
+        state.proposal = proposal
+        state.proposal_digest = proposal.leader_vote.subject.digest
+        state.stage = Stage.ACCEPTED
 
     def _restore_proposal(self) -> None:
         """After a restart: propose what is recorded, and nothing else, in this view."""
@@ -714,12 +786,9 @@ class Core:
         proposal = self._proposer.restore(state) if self.leader == self._own else None
         if proposal is None:
             return
-        digest = proposal.leader_vote.subject.digest
-        known = self._chain.add(proposal.block, digest)
-        known.is_valid = True
-        state.proposal = proposal
-        state.proposal_digest = digest
-        state.stage = Stage.ACCEPTED
+        if not is_sealed_again(proposal):
+            self._chain.add(proposal.block, proposal.leader_vote.subject.digest).is_valid = True
+        self._hold_own(state, proposal)
 
     # Repairing losses.
 

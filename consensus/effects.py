@@ -120,6 +120,18 @@ class Finalized:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """The last block of the epoch is final by `certificate`: this core votes and proposes no more.
+
+    Comes right after the Finalized that ends in that block; after Started when that was handed out in an earlier
+    run, and after SyncedTo when chain sync brought it. The core still answers peers that lag behind.
+    """
+
+    digest: Digest
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
 class ReportEvidence:
     """Two signed votes of one validator that cannot both be honest."""
 
@@ -163,6 +175,7 @@ Effect = (
     | DropJudgement
     | FetchBody
     | Finalized
+    | EpochEnded
     | ReportEvidence
     | ReportFault
     | Alarm

@@ -129,6 +129,17 @@ class SyncedTo:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """From now on vote only in views above `view`.
+
+    It opens what GUARD_CLOSED had closed, or closes it anew; else a guard only rises. For a node that may have
+    voted and forgotten, the view comes of its peers' answers; for one that has only waited, it is NO_GUARD.
+    """
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """The node stops: give up the leadership of the current view at once."""
 
@@ -146,5 +157,6 @@ Input = (
     | PeerUp
     | PeerDown
     | SyncedTo
+    | Guarded
     | Shutdown
 )

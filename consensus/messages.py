@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from consensus.types import Digest, Epoch, Height, ValidatorIndex, View
+from consensus.types import DIGEST_BYTES, U64_MAX, ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
 
 HEADER_VERSION: Final = 1
 BLOCK_DOMAIN: Final = b"lotvine/block/v1"
@@ -124,6 +124,21 @@ class Subject:
     view: View
     parent_view: View
     digest: Digest
+
+
+def fault_of_subject(subject: Subject) -> str | None:
+    """Return what is wrong with the shape of `subject`, or None. The epoch is not looked at."""
+    if not 1 <= subject.view < U64_MAX:
+        return "view out of range"
+    if not 0 <= subject.parent_view < subject.view:
+        return "the parent's view is not below"
+    if len(subject.digest) != DIGEST_BYTES:
+        return "digest of a wrong length"
+    if subject.kind != VoteKind.NOTARIZE and subject.parent_view != 0:
+        return "only a notarize vote names the parent's view"
+    if subject.kind == VoteKind.NULLIFY and subject.digest != ZERO_DIGEST:
+        return "a nullify vote names a block"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

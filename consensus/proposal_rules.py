@@ -59,6 +59,17 @@ class NeedsTime:
 Outcome = Accepted | Refused | Invalid | Gap | NeedsBody | NeedsTime
 
 
+def is_sealed_again(proposal: Proposal) -> bool:
+    """Return whether this is the last block of an epoch once more, in a later view than its own.
+
+    Nothing else may stand on such a block, so that no block is ever ordered by the wrong validators; but it may take
+    several views to become final, and it is one block in all of them. Its parent's view is one where it was itself
+    notarized.
+    """
+    header = proposal.block.header
+    return bool(header.flags & FLAG_EPOCH_END) and header.view < proposal.view
+
+
 def fault_of_shape(proposal: Proposal, *, leader: ValidatorIndex) -> str | None:
     """P1: return what is wrong with the proposal by itself, or None. Signatures are not looked at."""
     vote = proposal.leader_vote
@@ -98,7 +109,7 @@ def examine(proposal: Proposal, *, setup: Setup, shift: int, chain: Chain, views
         found = _examine_header(proposal, setup, shift)
     if found is None:
         found = _examine_links(proposal, chain)
-    if found is None and proposal.block.header.timestamp_ms > latest_ms:
+    if found is None and not is_sealed_again(proposal) and proposal.block.header.timestamp_ms > latest_ms:
         # Too early is not wrong, and there is no lower bound: a window on old blocks once stopped a whole network.
         found = NeedsTime(proposal.block.header.timestamp_ms)
     return Accepted() if found is None else found
@@ -117,7 +128,10 @@ def _examine_ancestry(proposal: Proposal, chain: Chain, views: Views) -> Outcome
         if notarization is None:
             return Refused("no certificate of its parent", is_fault=True)
         parent_digest = notarization.subject.digest
-    if proposal.block.header.parent_digest != parent_digest:
+    stands_on = proposal.block.header.parent_digest
+    if is_sealed_again(proposal):
+        stands_on = proposal.leader_vote.subject.digest
+    if stands_on != parent_digest:
         return Refused("its parent is not the block certified in the parent's view", is_fault=True)
     return views.find_gap(above=parent_view, below=proposal.view)
 
@@ -125,7 +139,7 @@ def _examine_ancestry(proposal: Proposal, chain: Chain, views: Views) -> Outcome
 def _examine_header(proposal: Proposal, setup: Setup, shift: int) -> Outcome | None:
     """The part of P4 that needs the header alone."""
     header = proposal.block.header
-    if header.view != proposal.view:
+    if header.view != proposal.view and not is_sealed_again(proposal):
         return Refused("its block is of another view", is_fault=True)
     if header.network_id != setup.network_id or header.epoch != setup.epoch:
         return Invalid("another network or epoch")
@@ -143,14 +157,15 @@ def _examine_links(proposal: Proposal, chain: Chain) -> Outcome | None:
     above = parent.header
     if header.height != above.height + 1 or header.timestamp_ms <= above.timestamp_ms:
         return Invalid("height or time does not follow its parent's")
-    if above.flags & FLAG_EPOCH_END and parent.digest != chain.anchor_digest:
+    if chain.is_last(parent.digest):
         return Refused("nothing follows the last block of an epoch", is_fault=True)
     if parent.digest == chain.anchor_digest:
         # A lower one would make what is due in the state before the anchor due once more.
         return None if header.executed_height == chain.anchor_height else Invalid("executed height below the anchor")
     if not above.executed_height <= header.executed_height < header.height:
         return Invalid("executed height out of range")
-    if header.executed_height == above.executed_height:
+    if header.executed_height == above.executed_height or is_sealed_again(proposal):
+        # A block on itself raises nothing, and a quorum that notarized it has seen the proof.
         return None
     # Judged on each proposal and never a verdict on the digest: a leader that shows the finalization to some only
     # would make the others judge invalid what a quorum then certifies.

@@ -72,6 +72,9 @@ class Proposer:
         vote = state.own.get(VoteKind.NOTARIZE)
         known = None if vote is None else self.chain.find(vote.subject.digest)
         above = None if known is None else self.chain.find(known.header.parent_digest)
+        if known is not None and known.header.view != state.view:
+            # The last block of the epoch, proposed once more: it stands on itself.
+            above = known
         if vote is None or known is None or above is None:
             return None
         view = vote.subject.parent_view

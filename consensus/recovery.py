@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from consensus.messages import Block, Certificate, Vote
-from consensus.types import Digest, Epoch, Height, ValidatorIndex, View
+from consensus.types import U64_MAX, Digest, Epoch, Height, ValidatorIndex, View
 
 NO_GUARD: Final = View(0)
+
+GUARD_CLOSED: Final = View(U64_MAX)
+"""No view lies above it: observe only, until Guarded says from where on we may vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Recovered:
     the chain, and what finalizes it; both None before the first. blocks: every stored block above it, with all the
     batches that it covers durable. executed: heights with the state digest after them, rising, ending in the
     highest executed; those from final_block's executed height on are enough.
-    guard: vote only in views above it; 0 lets all views through.
+    guard: vote only in views above it; NO_GUARD lets all views through, GUARD_CLOSED none before Guarded. What is
+    recorded in votes is sent again all the same: it is no new vote.
     """
 
     votes: tuple[Vote, ...] = ()

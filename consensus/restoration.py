@@ -69,7 +69,8 @@ def _restore_chain(setup: Setup, recovered: Recovered) -> Chain:
     for height, digest in recovered.executed:
         chain.note_executed(height, digest)
     block, certificate = recovered.final_block, recovered.final_certificate
-    if block is not None and certificate is not None:
+    # The last block of another epoch is at most our anchor, and what was stored beside it is of no use here.
+    if block is not None and certificate is not None and certificate.subject.epoch == setup.epoch:
         digest = block.header.digest()
         invariant(digest == certificate.subject.digest, "the final block is the one its certificate finalizes")
         chain.final_view = certificate.subject.view
@@ -77,7 +78,7 @@ def _restore_chain(setup: Setup, recovered: Recovered) -> Chain:
         chain.final_certificate = certificate
         chain.sync_to(block, digest, certificate.subject.view, body_ms=0)
     for block in recovered.blocks:
-        if block.header.height > chain.delivered_height:
+        if block.header.height > chain.delivered_height and block.header.epoch == setup.epoch:
             known = chain.add(block, block.header.digest())
             known.is_stored = True
             known.body_ms = 0

@@ -9,6 +9,8 @@ from consensus.types import Digest, ValidatorIndex
 VOTE_DOMAIN: Final = b"lotvine/vote/v1\0"
 """16 bytes. Votes, batches, transactions and handshakes each have their own, so none passes for another."""
 
+SIGNATURE_BYTES: Final = 64
+
 _SUBJECT: Final = struct.Struct(">16s32sQBQQ32s")
 
 

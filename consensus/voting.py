@@ -2,7 +2,7 @@
 
 from consensus.effects import Effect, Persist
 from consensus.messages import Subject, Vote, VoteKind
-from consensus.recovery import Setup
+from consensus.recovery import GUARD_CLOSED, NO_GUARD, Setup
 from consensus.rules import may_finalize, may_notarize, may_nullify
 from consensus.scheme import Signer, vote_signing_bytes
 from consensus.types import ZERO_DIGEST, Digest, View
@@ -18,7 +18,18 @@ class Voter:
     def __init__(self, setup: Setup, signer: Signer | None, guard: View) -> None:
         self._setup = setup
         self._signer = signer
+        self._floor = NO_GUARD if guard == GUARD_CLOSED else guard
         self._guard = guard
+
+    def set_guard(self, view: View) -> None:
+        """Vote only above `view` from now on, and never below a guard that was set before."""
+        if view != GUARD_CLOSED:
+            self._floor = view = max(self._floor, view)
+        self._guard = view
+
+    def retire(self) -> None:
+        """Sign nothing any more: the epoch is over."""
+        self._signer = None
 
     def may_notarize(self, state: ViewState, *, current: View) -> bool:
         """Return whether the view still has our notarize vote to give."""

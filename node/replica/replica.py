@@ -444,6 +444,8 @@ class Replica:
                 self._proposing.ask(effect)
             case core_effects.Finalized(blocks, certificate):
                 self._commit(blocks[-1].header.digest(), certificate)
+            case core_effects.EpochEnded():
+                invariant(False, "the judge takes no block that ends an epoch")  # noqa: FBT003 - a case that cannot be
             case core_effects.ReportEvidence(first, second):
                 out.append(ReportEvidence(self._membership.member_at(first.signer), first, second))
             case core_effects.ReportFault(peer, why, provable):

@@ -128,11 +128,17 @@ def certify(subject: Subject, *signers: int, validator_count: int = 4) -> Certif
     return Certificate(subject, tuple((vote.signer, vote.signature) for vote in votes))
 
 
-def notarization(block: Block, *signers: int, parent_view: int | None = None, validator_count: int = 4) -> Certificate:
-    """Return NC of the block's view; the parent stood in the view before unless said otherwise."""
-    view = block.header.view
-    below = view - 1 if parent_view is None else parent_view
-    subject = build_subject(NOTARIZE, view, block.header.digest(), parent_view=below)
+def notarization(
+    block: Block,
+    *signers: int,
+    parent_view: int | None = None,
+    view: int | None = None,
+    validator_count: int = 4,
+) -> Certificate:
+    """Return NC of the block's view, or of a later one; the parent stood in the view before unless said otherwise."""
+    number = block.header.view if view is None else view
+    below = number - 1 if parent_view is None else parent_view
+    subject = build_subject(NOTARIZE, number, block.header.digest(), parent_view=below)
     return certify(subject, *signers, validator_count=validator_count)
 
 
@@ -141,9 +147,10 @@ def nullification(view: int, *signers: int) -> Certificate:
     return certify(build_subject(NULLIFY, view), *signers)
 
 
-def finalization(block: Block, *signers: int) -> Certificate:
-    """Return FC of the block's view."""
-    return certify(build_subject(FINALIZE, block.header.view, block.header.digest()), *signers)
+def finalization(block: Block, *signers: int, view: int | None = None) -> Certificate:
+    """Return FC of the block's view, or of a later one in which it was proposed once more."""
+    number = block.header.view if view is None else view
+    return certify(build_subject(FINALIZE, number, block.header.digest()), *signers)
 
 
 def build_proposal(
@@ -154,10 +161,14 @@ def build_proposal(
     executed: Certificate | None = None,
     view: int | None = None,
 ) -> Proposal:
-    """Return the leader's proposal of `block` on what `parent` certifies, or on the anchor."""
+    """Return the leader's proposal of `block` on what `parent` certifies, or on the anchor.
+
+    view: later than the block's own for the last block of an epoch, proposed once more.
+    """
     number = block.header.view if view is None else view
+    leader = block.header.proposer if view is None else build_leader(view)
     parent_view = View(0) if parent is None else parent.subject.view
-    vote = sign(build_subject(NOTARIZE, number, block.header.digest(), parent_view=parent_view), block.header.proposer)
+    vote = sign(build_subject(NOTARIZE, number, block.header.digest(), parent_view=parent_view), leader)
     return Proposal(View(number), block, parent_view, parent, nullifications, executed, vote)
 
 

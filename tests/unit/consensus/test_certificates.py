@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from consensus.certificates import Notary, fault_of_subject
-from consensus.messages import Certificate, Subject, Vote
+from consensus.certificates import Notary
+from consensus.messages import Certificate, Subject, Vote, fault_of_subject
 from consensus.types import U64_MAX, Digest, Epoch, ValidatorIndex, View
 from consensus.view_state import ViewState
 from tests.support.core_builders import (

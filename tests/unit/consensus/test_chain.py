@@ -142,7 +142,7 @@ def test_rivals_of_what_was_handed_out_are_forgotten_and_judgements_dropped() ->
     """A dead branch is neither fetched nor ever local."""
     chain = build_chain()
     first, rival = build_block(2), build_block(1)
-    know(chain, rival).is_judging = True
+    know(chain, rival).judging_view = View(1)
     know(chain, first)
     chain.finalize(finalization(first))
     chain.take_final()
@@ -161,7 +161,7 @@ def test_unfinished_blocks_of_old_views_are_forgotten() -> None:
         block = build_block(view)
         names[view] = know(chain, block).digest
     chain.known[names[1]].is_certified = True
-    chain.known[names[2]].is_judging = True
+    chain.known[names[2]].judging_view = View(1)
     chain.forget_unfinished(below=View(4), keep={names[3]: None})
     assert list(chain.known) == [NETWORK_ID, names[1], names[3], names[4], names[5]]
     assert chain.dropped == [names[2]]
