@@ -29,7 +29,7 @@ LOTVINE: Final = (sys.executable, "-c", "from node.cli import main; main()")
 PORTS_A_NODE: Final = 10
 READY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
-_PROBED_PORTS: Final = (0, 1, 2)
+_PROBED_PORTS: Final = (0, 1, 2, 3)
 
 
 def run_cli(*words: str | Path, seconds: float = 30, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -171,11 +171,12 @@ class NodeProcess:
         async with open_client(self.rpc) as client:
             return json.loads(await client.call_raw(method, params))
 
-    async def find_status(self) -> dict[str, Any] | None:
-        """Return its status, or None if it does not answer."""
+    async def find_status(self, *, seconds: float = READY_SECONDS) -> dict[str, Any] | None:
+        """Return its status, or None if it does not answer in that time."""
         try:
-            answer: dict[str, Any] = await self.call("network.status")
-        except (UnreachableError, RpcError):
+            async with asyncio.timeout(seconds):
+                answer: dict[str, Any] = await self.call("network.status")
+        except (UnreachableError, RpcError, TimeoutError):
             return None
         return answer
 

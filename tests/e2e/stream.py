@@ -13,11 +13,15 @@ import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from node.api.client import RpcError, UnreachableError, open_client
 from node.crypto.keys import SigningKey, load_key
 from node.ledger.transaction import Capture, Kind, SignedTransaction, Transaction, sign_transaction
 from tests.e2e.localnet import Localnet, NodeProcess
+
+RETRIED: Final = frozenset({"not_ready", "starting", "busy", "too_many_pending", "feed_full", "feed_lost", "stopping"})
+"""Refusals that say *later*."""
 
 
 @dataclass
@@ -90,7 +94,8 @@ async def _submit(call: Awaitable[bytes]) -> bool:
         return False
     except RpcError as error:
         # A node that starts refuses submissions until it may write to its feed again: a retry is due, not a failure.
-        if error.code in {"not_ready", "starting", "busy", "too_many_pending"}:
+        # So does one that is cut off and has filled its window, or that asks its peers what it has lost.
+        if error.code in RETRIED:
             return False
         raise
     assert answer["state"] in {"accepted", "final"}
