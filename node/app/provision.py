@@ -1,21 +1,24 @@
 """Homes, keys and genesis documents of new networks, written once before anything runs."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from node.app.identity import store_paths
+from node.app.joining import build_join_request, encode_join_request
 from node.clock import Clock
-from node.config.addresses import Address, is_loopback
+from node.config.addresses import Address, is_loopback, parse_address
 from node.config.home import Home, create_home
 from node.config.writing import render_settings
 from node.crypto.keys import SigningKey, generate_key, store_key
 from node.errors import ConfigError
 from node.ledger.genesis import GENESIS_FORMAT, GenesisDocument, GenesisMember, decode_genesis, encode_genesis
-from node.ledger.roster import VALIDATORS_MAX, Parameters, Role
-from node.storage.stores import create_stores
+from node.ledger.roster import TEXT_LENGTH_MAX, VALIDATORS_MAX, Parameters, Role, is_address
+from node.storage.stores import create_lost_stores, create_stores
+from node.wire.codec import MalformedError
+from node.wire.ids import MemberId, read_member_id
 
 PORTS_A_NODE: Final = 10
 """Nodes of a localnet are this many ports apart: p2p at +0, RPC at +1, operations at +2."""
@@ -99,6 +102,7 @@ def create_localnet(
             "p2p.listen": str(ports.p2p),
             "rpc.listen": str(ports.rpc),
             "operations.listen": str(ports.operations),
+            "p2p.member": firm.id,
         }
         homes.append(_write_home(folder / firm.id, key, encoded, listens))
     (folder / "genesis.json").write_bytes(encoded)
@@ -112,8 +116,101 @@ def create_organisation(root: Path, firm: Firm, *, network: str, address: Addres
     """
     key = _generate_keys()
     encoded = _encode(network, [_member(firm, key, address)], clock)
-    listen = address if is_loopback(address) else Address("0.0.0.0", address.port)  # noqa: S104 - authenticated by TLS
-    return _write_home(root, key, encoded, {"p2p.listen": str(listen)})
+    return _write_home(root, key, encoded, {"p2p.listen": str(_listen_for(address)), "p2p.member": firm.id})
+
+
+def create_joining_home(root: Path, firm: Firm, *, genesis: bytes, address: Address, join: Address) -> Home:
+    """Write the home of a firm that joins a running network, and the request that it hands to a member.
+
+    genesis: the network's file. join: where a member's node answers. Raises ConfigError if the folder is in use, a name
+    is not allowed or taken, or the file is no genesis; nothing is written then.
+    """
+    network = decode_genesis(genesis)
+    keys = _generate_keys()
+    problems = _problems_of_firm(firm, address)
+    if network.roster.find(MemberId(firm.id)) is not None:
+        problems.append(f"--member {firm.id}: the network has a member of this name already: choose another")
+    if problems:
+        raise ConfigError(problems)
+    request = build_join_request(
+        network.network_id,
+        member=firm.id,
+        name=firm.name,
+        organisation_id=firm.organisation_id,
+        address=str(address),
+        node_key=keys.node,
+        actor_keys=(keys.actor.public_key.hex(),),
+    )
+    settings = {"p2p.listen": str(_listen_for(address)), "p2p.join": [str(join)], "p2p.member": firm.id}
+    home = _write_home(root, keys, genesis, settings)
+    _write_file(home.join_request, encode_join_request(request))
+    return home
+
+
+def create_replacement_home(
+    root: Path, key: SigningKey, *, genesis: bytes, member: str, address: Address | None, join: Address | None
+) -> Home:
+    """Write the home of a member whose machine was lost: the same key, and no memory of what it signed.
+
+    # Safety: no vote log is made, for the key has one somewhere: the node asks the others before it signs anything.
+
+    member: empty where genesis names the key. address: where others reach it, None as genesis has it. Raises
+    ConfigError if the folder is in use or the member cannot be told; nothing is written then.
+    """
+    network = decode_genesis(genesis)
+    named = next((one for one in network.members.values() if one.node_key == key.public_key), None)
+    problems = []
+    if named is not None and member not in ("", named.id):
+        problems.append(f"--member {member}: in this genesis the key is that of {named.id}")
+    if named is None and not member:
+        problems.append("--member is missing: genesis does not name this key, so say whose node it is")
+    known = named or network.roster.find(MemberId(member))
+    if address is None and known is None and not problems:
+        problems.append(f"--address is missing: genesis does not know where {member} is reached")
+    if problems:
+        raise ConfigError(problems)
+    reached = address or parse_address(known.address if known else "")
+    settings: dict[str, object] = {
+        "p2p.listen": str(_listen_for(reached)),
+        "p2p.member": named.id if named else member,
+    }
+    if join is not None:
+        settings["p2p.join"] = [str(join)]
+    home = create_home(root)
+    try:
+        store_key(home.node_key, key)
+        create_lost_stores(store_paths(home), network)
+        home.genesis.write_bytes(genesis)
+        home.settings.write_text(render_settings(settings), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"cannot write into {root}: {error}"]) from error
+    return home
+
+
+def _listen_for(address: Address) -> Address:
+    """Return where a node listens that others reach at `address`."""
+    return address if is_loopback(address) else Address("0.0.0.0", address.port)  # noqa: S104 - authenticated by TLS
+
+
+def _problems_of_firm(firm: Firm, address: Address) -> list[str]:
+    problems = []
+    try:
+        read_member_id(firm.id, "--member")
+    except MalformedError as error:
+        problems.append(str(error))
+    for option, text, lowest in (("--name", firm.name, 1), ("--organisation-id", firm.organisation_id, 0)):
+        if not lowest <= len(text) <= TEXT_LENGTH_MAX:
+            problems.append(f"{option}: {len(text)} characters, not {lowest} to {TEXT_LENGTH_MAX}")
+    if not is_address(str(address)):
+        problems.append(f"--address {address} is not host:port")
+    return problems
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigError([f"cannot write {path}: {error.strerror or error}"]) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +249,7 @@ def _encode(network: str, members: Sequence[GenesisMember], clock: Clock) -> byt
     return encoded
 
 
-def _write_home(root: Path, keys: _Keys, genesis: bytes, listens: dict[str, str]) -> Home:
+def _write_home(root: Path, keys: _Keys, genesis: bytes, settings: Mapping[str, object]) -> Home:
     home = create_home(root)
     try:
         store_key(home.node_key, keys.node)
@@ -161,7 +258,7 @@ def _write_home(root: Path, keys: _Keys, genesis: bytes, listens: dict[str, str]
         # The one moment in which an empty vote log is true: the key is new and has never voted.
         create_stores(store_paths(home), network, public_key=keys.node.public_key)
         home.genesis.write_bytes(genesis)
-        home.settings.write_text(render_settings(listens), encoding="utf-8")
+        home.settings.write_text(render_settings(settings), encoding="utf-8")
     except OSError as error:
         raise ConfigError([f"cannot write into {root}: {error}"]) from error
     return home

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from node.app.identity import load_identity, store_paths
+from node.app.identity import load_genesis_and_key, store_paths
 from node.config.home import Home, lock_home
 from node.storage.stores import renew_chain
 
@@ -12,6 +12,6 @@ def renew_stores(home: Home) -> tuple[Path, ...]:
 
     Raises ConfigError if the node runs or the home is wrong, StorageError if its vote log is not intact.
     """
-    identity = load_identity(home)
+    genesis, key = load_genesis_and_key(home)
     with lock_home(home):
-        return renew_chain(store_paths(home), identity.genesis, public_key=identity.key.public_key)
+        return renew_chain(store_paths(home), genesis, public_key=key.public_key)

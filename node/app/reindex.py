@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from node.app.identity import load_identity, store_paths
+from node.app.identity import load_genesis_and_key, store_paths
 from node.config.home import Home, lock_home
 from node.storage.chain import open_chain
 from node.storage.reindex import Reindexed, reindex
@@ -13,11 +13,11 @@ def rebuild_index(home: Home, say: Callable[[int, int], None]) -> Reindexed:
 
     Raises ConfigError if the node runs or the home is wrong, StorageError if the chain is damaged.
     """
-    identity = load_identity(home)
+    genesis, _ = load_genesis_and_key(home)
     with lock_home(home):
-        chain = open_chain(store_paths(home).chain, identity.genesis)
+        chain = open_chain(store_paths(home).chain, genesis)
         try:
             final_height = chain.final_height
-            return reindex(chain, home.index, identity.genesis, on_block=lambda height: say(height, final_height))
+            return reindex(chain, home.index, genesis, on_block=lambda height: say(height, final_height))
         finally:
             chain.close()

@@ -60,7 +60,7 @@ def run_node(home: Home, settings: Settings) -> int:
     configure_logs(format=settings.log.format, level=settings.log.level)
     try:
         with lock_home(home):
-            asyncio.run(_Life(home, settings, load_identity(home)).run())
+            asyncio.run(_Life(home, settings, load_identity(home, member=settings.p2p.member)).run())
     except Exception as error:  # noqa: BLE001 - the one place where every failure of a node ends
         return report_failure(error)
     return 0
@@ -105,7 +105,7 @@ class _Life:
         async with open_engine(
             store_paths(self._home),
             identity.genesis,
-            identity.member.id,
+            identity.member,
             identity.key,
             clock=self._clock,
             observer=self._observer,
@@ -121,7 +121,7 @@ class _Life:
 
     def _recall(self, stores: Stores) -> None:
         """Take up what the last run has accepted and executed."""
-        genesis, member = self._identity.genesis, self._identity.member
+        genesis, member = self._identity.genesis, self._identity.genesis.members[self._identity.member]
         self._observer.pending = find_pending(stores.chain, stores.index, member.feed, genesis.network_id)
         with stores.index.reader() as reader:
             self._observer.totals = Totals(*reader.count_executed())
@@ -135,7 +135,7 @@ class _Life:
                     "node started",
                     version=program_version(),
                     network=self._identity.genesis.network,
-                    member=self._identity.member.id,
+                    member=self._identity.member,
                     height=engine.final_height,
                     p2p=self._settings.p2p.listen,
                     rpc=self._settings.rpc.listen,
@@ -188,16 +188,17 @@ class _Life:
         listen = parse_address(self._settings.p2p.listen)
         return Network(
             NetworkSettings(
-                member=member.id,
+                member=member,
                 network_id=genesis.network_id,
                 protocol=PROTOCOL_VERSION,
                 listen=(listen.host, listen.port),
+                joins=tuple(map(_host_and_port, self._settings.p2p.join)),
             ),
             key=self._identity.key,
             peers=[
                 PeerRecord(one.id, one.node_key, (_host_and_port(one.address),))
                 for one in genesis.members.values()
-                if one.id != member.id
+                if one.id != member
             ],
             height=lambda: engine.final_height,
             clock=self._clock,
@@ -212,7 +213,7 @@ class _Life:
         queries: ThreadPoolExecutor,
         captures: ThreadPoolExecutor,
     ) -> Backends:
-        genesis, member, observer = self._identity.genesis, self._identity.member.id, self._observer
+        genesis, member, observer = self._identity.genesis, self._identity.member, self._observer
         status = NetworkStatus(
             engine,
             network,

@@ -50,6 +50,11 @@ class Home:
         return self.keys / "actor.key"
 
     @property
+    def join_request(self) -> Path:
+        """What a firm that joins hands to a member; a running node does not need it."""
+        return self.root / "join-request.json"
+
+    @property
     def data(self) -> Path:
         """The folder of stores."""
         return self.root / "data"

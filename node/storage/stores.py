@@ -53,6 +53,15 @@ def create_stores(paths: StorePaths, genesis: Genesis, *, public_key: bytes) -> 
     create_index(paths.index, genesis)
 
 
+def create_lost_stores(paths: StorePaths, genesis: Genesis) -> None:
+    """Make the stores of a key whose vote log is lost: an empty chain, and no vote log.
+
+    Raises StorageError if something is there already.
+    """
+    create_chain(paths.chain, genesis)
+    create_index(paths.index, genesis)
+
+
 def renew_chain(paths: StorePaths, genesis: Genesis, *, public_key: bytes) -> tuple[Path, ...]:
     """Set a damaged chain and the index aside and begin empty ones, which the other nodes fill; return what was kept.
 

@@ -14,7 +14,7 @@ from typing import Any
 import plyvel
 import pytest
 
-from node.app.identity import load_identity
+from node.app.identity import load_genesis_and_key
 from node.config.home import Home
 from node.lineage.answer import Answer
 from node.lineage.row_codec import decode_row, encode_row
@@ -77,7 +77,7 @@ def test_a_sandbox_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind(t
 
 
 def ask(home: Home, item: str, direction: Direction) -> Answer:
-    genesis = load_identity(home).genesis
+    genesis = load_genesis_and_key(home)[0]
     index = open_index(home.index, genesis)
     try:
         return QueryService(index.reader).trace(item, direction)

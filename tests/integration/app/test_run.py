@@ -196,7 +196,7 @@ def empty_settings(home: Home) -> None:
         (lambda home: home.keys.chmod(0o755), "open to others: run chmod 700"),
         (lambda home: home.node_key.unlink(), "node.key is missing"),
         (lambda home: home.node_key.write_text("nonsense", encoding="ascii"), "does not hold 64 hex digits"),
-        (swap_key, "is the key of no member"),
+        (swap_key, "put back the genesis.json and keys/"),
         (lambda home: home.genesis.unlink(), "genesis.json is missing"),
         (lambda home: home.genesis.write_text("{}", encoding="ascii"), "genesis"),
         (swap_genesis, "not in its canonical form"),
