@@ -45,6 +45,16 @@ class Home:
         return self.keys / "node.key"
 
     @property
+    def next_node_key(self) -> Path:
+        """The key that follows, while it waits for the epoch that holds it."""
+        return self.keys / "node.key.next"
+
+    @property
+    def former_node_key(self) -> Path:
+        """The key before, for the moment in which it is erased."""
+        return self.keys / "node.key.former"
+
+    @property
     def actor_key(self) -> Path:
         """A key that genesis knows for signing single transactions below the firm; a running node does not need it."""
         return self.keys / "actor.key"
