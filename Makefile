@@ -39,6 +39,7 @@ unit: setup ## all tests but the networks of processes
 check: lint type layers ## lint, types, layers and all tests, with the coverage floor of the core
 	$(BIN)/python -m pytest -n auto -m "not e2e" --cov --cov-report=
 	$(BIN)/coverage report --include='consensus/*,node/replica/*,node/feed/*,node/ledger/*' --skip-covered --fail-under=95
+	$(BIN)/python -m tests.sim --seeds 200 --first-seed 1
 	$(BIN)/python -m pytest -m e2e
 
 test: setup check ## make the environment, pass the tests
@@ -48,7 +49,7 @@ test-e2e: setup ## networks of real processes
 
 SEEDS ?= 50
 FIRST_SEED ?= 1
-sim: setup ## simulated networks: make sim SEEDS=300 FIRST_SEED=1
+sim: setup ## simulated networks under every fault: make sim SEEDS=300 FIRST_SEED=1; SEEDS=1 shows one
 	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
 sandbox: setup ## four firms on this machine, a story and a trace

@@ -1,11 +1,48 @@
-"""Run many seeds of whole replicas: `python -m tests.sim --seeds N --first-seed K`."""
+"""Run many seeds of whole replicas: `python -m tests.sim --seeds N --first-seed K`; one seed alone shows its trace."""
 
 import argparse
+import multiprocessing
+import os
 import sys
 import time
 import traceback
+from dataclasses import dataclass
+from functools import partial
 
-from tests.sim.scenario import RandomRun
+from tests.sim.coverage import SET_SEEDS, SkipProbe, missing
+from tests.sim.scenario import Outcome, RandomRun
+from tests.sim.swarm import draw
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A seed in which a rule does not hold, or something raised."""
+
+    seed: int
+    why: str
+    virtual_ms: int
+    steps: int
+
+
+def run_seed(without: frozenset[str], seed: int) -> Outcome | Failure:
+    """Run one seed. Whatever goes wrong in it is that seed's failure."""
+    probe = SkipProbe()
+    probe.install()
+    run = RandomRun(seed, without=without)
+    try:
+        outcome = run.run()
+    except Exception:  # noqa: BLE001 - as the docstring says
+        return Failure(seed, traceback.format_exc(), run.world.now_ms, run.world.steps)
+    finally:
+        probe.remove()
+    if probe.count:
+        outcome.reached["silent leader skipped"] = probe.count
+    return outcome
+
+
+def say(line: str) -> None:
+    """Print at once."""
+    print(line, flush=True)  # noqa: T201 - this is the program's output
 
 
 def main() -> int:
@@ -13,37 +50,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes; default: one a core")
+    parser.add_argument("--without", action="append", default=[], help="leave out a fault or an actor, to find causes")
     parser.add_argument("--verbose", action="store_true", help="one line a seed")
     arguments = parser.parse_args()
-    failures: list[int] = []
-    virtual_ms = height = accepted = slowest_ms = 0
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    if len(seeds) == 1:
+        say(repr(draw(seeds[0])))
+    work = partial(run_seed, frozenset(arguments.without))
+    failed: list[int] = []
+    virtual_ms = steps = height = accepted = slowest_ms = 0
     reached: dict[str, int] = {}
     begun = time.monotonic()
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        run = RandomRun(seed)
-        try:
-            outcome = run.run()
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a seed is that seed's failure
-            failures.append(seed)
-            traceback.print_exc()
-            print(f"seed {seed} FAILED: {error}", flush=True)  # noqa: T201 - this is the program's output
-            virtual_ms += run.world.now_ms
-            continue
-        virtual_ms += outcome.virtual_ms
-        height += outcome.height
-        accepted += outcome.accepted
-        slowest_ms = max(slowest_ms, outcome.settle_ms)
-        for what, count in outcome.reached.items():
-            reached[what] = reached.get(what, 0) + count
-        if arguments.verbose:
-            print(outcome, flush=True)  # noqa: T201 - this is the program's output
-    hours = f"{virtual_ms / 3_600_000:.2f}"
-    print(  # noqa: T201 - this is the program's output
-        f"{arguments.seeds} seeds from {arguments.first_seed}, {hours} virtual hours in "
-        f"{time.monotonic() - begun:.0f} s, {height} blocks, {accepted} transactions accepted, "
-        f"slowest settling {slowest_ms} ms, rare paths {reached}, {len(failures)} failures {failures}"
+    with multiprocessing.Pool(min(arguments.jobs, len(seeds))) as pool:
+        for result in pool.imap_unordered(work, seeds):
+            virtual_ms += result.virtual_ms
+            steps += result.steps
+            if isinstance(result, Failure):
+                failed.append(result.seed)
+                say(f"{result.why}\nseed {result.seed} FAILED after {result.virtual_ms} virtual ms")
+                continue
+            height += result.height
+            accepted += result.accepted
+            slowest_ms = max(slowest_ms, result.settle_ms)
+            for what, count in result.reached.items():
+                reached[what] = reached.get(what, 0) + count
+            if arguments.verbose:
+                say(repr(result))
+            elif len(seeds) == 1:
+                say(f"trace {result.trace}")
+    taken = time.monotonic() - begun
+    lacking = missing(reached) if len(seeds) >= SET_SEEDS else ()
+    for what in lacking:
+        say(f"never reached: {what}")
+    say("rare paths: " + (", ".join(f"{what} {reached[what]}" for what in sorted(reached)) or "none"))
+    say(
+        f"{len(seeds)} seeds from {arguments.first_seed}, {virtual_ms / 3_600_000:.2f} virtual hours, {height} blocks, "
+        f"{accepted} transactions accepted, slowest settling {slowest_ms} ms, {steps} steps in {taken:.0f} s "
+        f"({steps / taken:.0f} a second), {len(failed)} failures {sorted(failed)}"
     )
-    return 1 if failures else 0
+    return 1 if failed or lacking else 0
 
 
 if __name__ == "__main__":

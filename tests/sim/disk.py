@@ -1,16 +1,34 @@
-"""A disk in memory that keeps what was synced, and of the rest at a crash whatever the seed says."""
+"""A disk in memory that keeps what was synced, and of the rest at a crash whatever the seed says.
 
+The vote log is its real bytes, so that a crash can tear a record; the chain store is a table that a write batch
+changes as a whole or not at all, which is what LevelDB promises.
+"""
+
+import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from consensus.messages import Block, Certificate, Vote
 from consensus.recovery import Recovered as CoreRecovered
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.crypto.merkle import Frontier
 from node.feed.records import record_of
 from node.ledger.batch import Batch
 from node.ledger.genesis import Genesis
 from node.replica.effects import FinalBlock, Finalized, LogBatch, Persist, StoreBatch, StoreBlock
 from node.replica.recovered import Recovered
+from node.storage.vote_records import (
+    HEADER_BYTES,
+    Carried,
+    Contents,
+    LoggedState,
+    Record,
+    encode_header,
+    encode_record,
+    frame_record,
+    read_header,
+    read_segment,
+)
 from node.wire.ids import FeedId, FeedTip
 from node.wire.messages import CHAIN_BLOCKS_MAX, ChainData
 from tests.support.memory_state import MemoryState
@@ -18,21 +36,76 @@ from tests.support.memory_state import MemoryState
 ChainWrite = StoreBatch | StoreBlock | Finalized
 LogWrite = LogBatch | Persist
 
+LOG_PATH = Path("votes")
+
+
+def record_in(write: LogWrite) -> Record:
+    """What a write appends to the vote log."""
+    return write.tip if isinstance(write, LogBatch) else write.record
+
+
+class LogFile:
+    """The vote log of one node: one segment, which is enough for hours of virtual time."""
+
+    def __init__(self, network_id: Digest, public_key: bytes) -> None:
+        self.network_id, self.public_key = network_id, public_key
+        self.data = bytearray(encode_header(network_id, public_key, 1))
+        self.checksum = int.from_bytes(self.data[-4:], "big")
+
+    def append(self, writes: list[LogWrite]) -> None:
+        """All of these are synced."""
+        for write in writes:
+            framed, self.checksum = frame_record(*encode_record(record_in(write)), self.checksum)
+            self.data += framed
+
+    def tear(self, writes: list[LogWrite], chance: random.Random) -> list[LogWrite]:
+        """The machine dies while it writes these: some bytes from the front arrive. Return the whole records."""
+        framed: list[bytes] = []
+        checksum = self.checksum
+        for write in writes:
+            data, checksum = frame_record(*encode_record(record_in(write)), checksum)
+            framed.append(data)
+        kept = chance.randrange(sum(map(len, framed)) + 1)
+        self.data += b"".join(framed)[:kept]
+        whole = 0
+        for data in framed:
+            if kept < len(data):
+                break
+            kept -= len(data)
+            whole += 1
+        return writes[:whole]
+
+    def read(self) -> LoggedState:
+        """Read it as a starting node does, and cut off a torn last record."""
+        data = bytes(self.data)
+        contents = Contents(Carried(Epoch(0)))
+        start = read_header(LOG_PATH, data, network_id=self.network_id, public_key=self.public_key, number=1)
+        offset, self.checksum = read_segment(LOG_PATH, data, start, 1, contents)
+        assert offset >= HEADER_BYTES
+        del self.data[offset:]
+        return contents.state(len(data) - offset)
+
 
 @dataclass(slots=True)
 class Disk:
-    """What one node has on disk. state: of execution, always durable as a whole."""
+    """What one node has on disk. state: of execution, always durable as a whole.
+
+    votes, own_tips: what of the vote log the checkers ask for; checked_bodies: the cut after each block that they
+    found whole; torn_bytes: what the last start cut off. The node itself never reads these.
+    """
 
     genesis: Genesis
+    log: LogFile
     batches: dict[Digest, Batch] = field(default_factory=dict)
     blocks: dict[Digest, Block] = field(default_factory=dict)
     finals: list[tuple[FinalBlock, Certificate | None]] = field(default_factory=list)
     tips: dict[FeedId, FeedTip] = field(default_factory=dict)
     frontier: Frontier | None = None
-    log: list[LogWrite] = field(default_factory=list)
-    votes: dict[tuple[int, int], Vote] = field(default_factory=dict)
+    votes: dict[tuple[int, int, int], Vote] = field(default_factory=dict)
     own_tips: dict[Digest, None] = field(default_factory=dict)
+    checked_bodies: dict[Digest, dict[tuple[str, int], tuple[int, bytes]]] = field(default_factory=dict)
     digests: list[tuple[Height, Digest]] = field(default_factory=list)
+    torn_bytes: int = 0
     state: MemoryState = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,11 +132,20 @@ class Disk:
 
     def write_log(self, writes: list[LogWrite]) -> None:
         """Records appended to the vote log and synced."""
-        self.log.extend(writes)
+        self.log.append(writes)
+        self._note(writes)
+
+    def tear_log(self, writes: list[LogWrite], chance: random.Random) -> list[LogWrite]:
+        """A crash in the middle of `write_log`; return what is whole on disk."""
+        whole = self.log.tear(writes, chance)
+        self._note(whole)
+        return whole
+
+    def _note(self, writes: list[LogWrite]) -> None:
         for write in writes:
             match write:
                 case Persist(Vote() as vote):
-                    self.votes[vote.subject.kind, vote.subject.view] = vote
+                    self.votes[vote.subject.epoch, vote.subject.kind, vote.subject.view] = vote
                 case LogBatch(tip):
                     self.own_tips[tip.digest] = None
 
@@ -89,17 +171,12 @@ class Disk:
     def recover(self) -> Recovered:
         """What a restart finds."""
         final, certificate = self.finals[-1] if self.finals else (None, None)
-        own = [write.tip for write in self.log if isinstance(write, LogBatch)]
+        logged = self.log.read()
+        self.torn_bytes = logged.torn_bytes
         return Recovered(
             core=CoreRecovered(
-                votes=tuple(
-                    write.record for write in self.log if isinstance(write, Persist) and isinstance(write.record, Vote)
-                ),
-                certificates=tuple(
-                    write.record
-                    for write in self.log
-                    if isinstance(write, Persist) and isinstance(write.record, Certificate)
-                ),
+                votes=logged.votes,
+                certificates=logged.certificates,
                 final_block=None if final is None else final.block,
                 final_certificate=certificate,
                 blocks=tuple(block for block in self.blocks.values() if block.header.height > self.height),
@@ -114,6 +191,6 @@ class Disk:
                 for batch in self.batches.values()
                 if batch.header.feed not in self.tips or batch.header.seq > self.tips[batch.header.feed].seq
             ),
-            own_logged=max(own, default=None, key=lambda tip: tip.seq),
+            own_logged=logged.newest_batch,
             executed_height=self.state.height,
         )

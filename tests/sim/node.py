@@ -4,7 +4,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consensus.messages import Vote
+from consensus.messages import Proposal
 from consensus.types import Digest, Height
 from node.feed.records import CheckedCopy, CopyVerdict, check_copy
 from node.ledger.apply import apply_block
@@ -35,8 +35,10 @@ from node.replica.recovered import ReplicaSetup
 from node.replica.replica import Replica
 from node.wire.ids import MemberId
 from node.wire.messages import BatchData, BlockData, Message
+from tests.sim.actors import Actor
 from tests.sim.checkers import BrokenRuleError
-from tests.sim.disk import ChainWrite, Disk, LogWrite
+from tests.sim.disk import ChainWrite, Disk, LogFile, LogWrite
+from tests.sim.footprint import check_footprint
 from tests.support.fake_keys import FakeSigner, FakeVerifier
 from tests.support.networks import CREATED_MS, build_key
 
@@ -44,16 +46,19 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 WALL_START_MS = CREATED_MS + 1_000
+IDLE_MS_MAX = 60_000
+"""A status is always due sooner than that."""
+
 ALARMS_MAX = 50
 """So often at most may a replica be due within one millisecond: a deadline that stays would spin for ever."""
 
 
 class VoteSigner:
-    """Signs votes with a keyed hash, which is what takes the time; batches with the real node key."""
+    """Signs votes with a keyed hash, as curves take most of the time; batches, and votes if told so, with the key."""
 
     def __init__(self, world: "World", member: MemberId) -> None:
         index = world.genesis.validator_index(member)
-        self._fake = None if index is None else FakeSigner(index)
+        self._fake = None if index is None or world.has_real_keys else FakeSigner(index)
         self._key = build_key(member)
 
     def sign(self, message: bytes) -> bytes:
@@ -63,12 +68,21 @@ class VoteSigner:
 
 
 class SimNode:
-    """One member's node. effects_left: crash after so many more effects; None for never."""
+    """One member's node. effects_left: crash after so many more effects; None for never.
 
-    def __init__(self, world: "World", member: MemberId) -> None:
+    name: of the process, which differs from the member's for a twin. actor: who has taken the node over, if anybody.
+    lag_ms: how much longer than the network's delay everything it sends takes. clock_rate: thousandths of true time
+    that its monotonic clock counts.
+    """
+
+    def __init__(self, world: "World", member: MemberId, *, name: str | None = None) -> None:
         self.world = world
         self.member = member
-        self.disk = Disk(world.genesis)
+        self.name = name or str(member)
+        self.actor: Actor | None = None
+        self.lag_ms = 0
+        self.clock_rate = 1_000
+        self.disk = Disk(world.genesis, LogFile(world.genesis.network_id, build_key(member).public_key))
         self.replica: Replica | None = None
         self.incarnation = 0
         self.effects_left: int | None = None
@@ -81,7 +95,7 @@ class SimNode:
         self.evidence: list[ReportEvidence] = []
         self.refused: list[Refused] = []
         self.paused_until_ms = 0
-        self._signer = VoteSigner(world, member)
+        self.signer = VoteSigner(world, member)
         self._reset()
 
     def _reset(self) -> None:
@@ -108,22 +122,25 @@ class SimNode:
         self.incarnation += 1
         self._reset()
         self.effects_left = None
+        recovered = self.disk.recover()
+        if self.disk.torn_bytes:
+            world.checker.note("torn record")
         self.replica = Replica(
-            ReplicaSetup(world.genesis, self.member, self.incarnation.to_bytes(16, "big"), world.timing),
-            self.disk.recover(),
-            signer=self._signer,
-            verifier=FakeVerifier(),
-            now_ms=world.now_ms,
+            ReplicaSetup(world.genesis, self.member, self._boot_nonce(), world.timing),
+            recovered,
+            signer=self.signer,
+            verifier=None if world.has_real_keys else FakeVerifier(),
+            now_ms=self.monotonic_ms,
             wall_ms=self.wall_ms,
         )
-        world.checker.on_start(self.member, self.incarnation, self.disk.height)
+        world.checker.on_start(self.name, self.incarnation, self.disk.height)
         for height in range(self.disk.state.height + 1, self.disk.height + 1):
             self._execute_later(Height(height))
         self.take(inputs.Started())
         world.on_started(self)
 
     def crash(self) -> None:
-        """Lose all that was not synced, but what the seed keeps of it: a prefix, in the order of the writes."""
+        """Lose all that was not synced, but what the seed keeps of it: a prefix, down to a torn record."""
         if self.replica is None:
             return
         chance = self.world.random
@@ -132,28 +149,47 @@ class SimNode:
             self._write_chain(chain)
             chain = []
         if not chain and log:
-            self._write_log(log[: chance.randrange(len(log) + 1)])
+            self._note_logged(self.disk.tear_log(log, chance))
         self.replica = None
         self._reset()
-        self.world.trace("crash", self.member)
+        self.world.trace("crash", self.name)
         self.world.on_stopped(self)
+
+    def _boot_nonce(self) -> bytes:
+        return f"{self.incarnation:08d}{self.name[-8:]:>8}".encode()
 
     def _write_chain(self, writes: list[ChainWrite]) -> None:
         self.disk.write_chain(writes)
-        for write in writes:
-            if isinstance(write, Finalized):
-                self.world.checker.on_final_stored(self.member, write.certificate)
-                for final in write.blocks:
-                    self.world.checker.on_final(self.member, self.incarnation, final)
+        if self.actor is None:
+            for write in writes:
+                if isinstance(write, Finalized):
+                    self.world.checker.on_final_stored(self.member, write)
+                    for final in write.blocks:
+                        self.world.checker.on_final(self.name, self.incarnation, final, self.disk)
 
     def _write_log(self, writes: list[LogWrite]) -> None:
         self.disk.write_log(writes)
-        for write in writes:
-            if isinstance(write, Persist) and isinstance(write.record, Vote):
-                self.world.checker.on_logged(self.member, write.record)
+        self._note_logged(writes)
+
+    def _note_logged(self, writes: list[LogWrite]) -> None:
+        if self.actor is None:
+            for write in writes:
+                if isinstance(write, Persist):
+                    self.world.checker.on_logged(self.member, write.record, final_view=self.final_view)
+
+    @property
+    def final_view(self) -> int:
+        """The view of the highest final block on disk."""
+        return self.disk.finals[-1][0].block.header.view if self.disk.finals else 0
+
+    @property
+    def monotonic_ms(self) -> int:
+        """What the node's monotonic clock shows."""
+        return self.world.now_ms * self.clock_rate // 1_000
 
     @property
     def wall_ms(self) -> int:
+        """What its wall clock shows."""
         return WALL_START_MS + self.world.now_ms + self.skew_ms
 
     # Inputs.
@@ -170,6 +206,8 @@ class SimNode:
         """Hand an input to the replica."""
         if self.replica is None:
             return
+        if isinstance(incoming, inputs.MessageReceived) and isinstance(incoming.message, Proposal):
+            self.world.checker.on_received_proposal(self.member, incoming.message)
         if self._mailbox or self.world.now_ms < self.paused_until_ms:
             self._mailbox.append(incoming)
             return
@@ -178,7 +216,8 @@ class SimNode:
     def _step(self, incoming: Input) -> None:
         replica = self.replica
         assert replica is not None
-        self._queue.extend(replica.step(incoming, self.world.now_ms, self.wall_ms))
+        self.world.steps += 1
+        self._queue.extend(replica.step(incoming, self.monotonic_ms, self.wall_ms))
         self._pump()
         if self.replica is replica:
             self._set_alarm()
@@ -201,7 +240,8 @@ class SimNode:
         deadline = self.replica.deadline_ms
         if deadline is None:
             return
-        at_ms = max(deadline, self.world.now_ms)
+        # The first moment of true time at which its clock shows the deadline.
+        at_ms = max(-(-deadline * 1_000 // self.clock_rate), self.world.now_ms)
         if self._wake_ms is None or at_ms < self._wake_ms:
             self._wake_ms = at_ms
             self.world.after(at_ms - self.world.now_ms, partial(self._on_alarm, self.incarnation, at_ms))
@@ -213,7 +253,7 @@ class SimNode:
         if self.world.now_ms < self.paused_until_ms:
             return
         deadline = self.replica.deadline_ms
-        if deadline is not None and deadline <= self.world.now_ms:
+        if deadline is not None and deadline <= self.monotonic_ms:
             self._alarms_now = self._alarms_now + 1 if self._alarmed_ms == self.world.now_ms else 1
             self._alarmed_ms = self.world.now_ms
             if self._alarms_now > ALARMS_MAX:
@@ -266,16 +306,16 @@ class SimNode:
                 self.crash()
                 return
         world = self.world
-        world.trace(type(effect).__name__, self.member)
+        world.trace(type(effect).__name__, self.name)
         match effect:
             case Send(member, message):
                 self._say(message)
-                world.send(self.member, member, message)
+                world.send(self, member, message)
             case Broadcast(message):
                 self._say(message)
                 for member in world.nodes:
                     if member != self.member:
-                        world.send(self.member, member, message)
+                        world.send(self, member, message)
             case StoreBatch() | StoreBlock() | LogBatch() | Persist():
                 pass
             case CheckBatch(digest, encoded, node_key):
@@ -288,17 +328,17 @@ class SimNode:
             case ServeBatch(member, tip):
                 batch = self.disk.batches.get(tip.digest)
                 if batch is not None:
-                    world.send(self.member, member, BatchData(batch.encoded))
+                    world.send(self, member, BatchData(batch.encoded))
             case ServeBlock(member, digest):
                 block = self.disk.blocks.get(digest)
                 if block is not None:
-                    world.send(self.member, member, BlockData(block))
+                    world.send(self, member, BlockData(block))
             case ServeChain(member, first, last):
                 world.checker.note("chain served")
-                world.send(self.member, member, self.disk.chain(first, last))
+                world.send(self, member, self.disk.chain(first, last))
             case Finalized(blocks, _):
                 for final in blocks:
-                    world.trace(final.digest.hex(), self.member)
+                    world.trace(final.digest.hex(), self.name)
                     self._execute_later(final.block.header.height)
             case Accepted(token):
                 for transaction in self._tokens.pop(token):
@@ -311,12 +351,15 @@ class SimNode:
                 world.on_fault(self.member, effect)
             case ReportEvidence():
                 self.evidence.append(effect)
+                world.on_evidence(self.member, effect)
             case Alarm(why):
                 self.alarms.append(why)
             case Halt(why):
-                world.on_halt(self.member, why)
+                world.on_halt(self, why)
 
     def _say(self, message: Message) -> None:
+        if self.actor is not None:
+            return
         self.world.checker.on_send(self.member, message, self.disk)
         if isinstance(message, BatchData):
             batch = decode_batch(message.batch, self.world.genesis.network_id)
@@ -340,7 +383,8 @@ class SimNode:
         writes = apply_block(self.disk.state, final.block, self.disk.covered(height))
         self.disk.state.write(writes)
         self.disk.digests.append((height, writes.state_digest))
-        self.world.checker.on_executed(self.member, height, writes.state_digest)
+        if self.actor is None:
+            self.world.checker.on_executed(self.member, height, writes.state_digest)
         if self._executing:
             self._schedule_execution()
         self.take(inputs.Executed(height, writes.state_digest))
@@ -357,3 +401,13 @@ class SimNode:
         self._tokens[token] = ids
         self.take(inputs.Submitted(token, transactions))
         return ids
+
+    # What must hold at any quiet moment.
+
+    def check_bounds(self) -> None:
+        """I-14: nothing has grown beyond its bound. I-15: something is always about to happen."""
+        assert self.replica is not None
+        check_footprint(self.name, self.replica)
+        deadline = self.replica.deadline_ms
+        if not self.replica.is_halted and (deadline is None or deadline > self.monotonic_ms + IDLE_MS_MAX):
+            raise BrokenRuleError(f"at {self.world.now_ms} ms {self.name} waits for nothing")

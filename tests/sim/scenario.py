@@ -1,21 +1,29 @@
 """One random run: a safety phase in which anything may fail, then all is healed and everything must become final."""
 
+import dataclasses
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from consensus.timing import Timing
+import msgspec
+
+from consensus.messages import Certificate, Proposal, Vote
 from consensus.types import ZERO_DIGEST, Digest, Height
 from node.ledger.batch import Batch
-from node.ledger.roster import Role
+from node.ledger.genesis import Genesis, decode_genesis, encode_genesis
+from node.ledger.roster import Parameters, Role
 from node.replica import inputs
 from node.wire.ids import FeedTip, MemberId, Seq
-from node.wire.messages import BatchData, Have
+from node.wire.messages import BatchData, Have, Message
+from tests.sim import actors
+from tests.sim.node import SimNode
+from tests.sim.swarm import Swarm, draw
 from tests.sim.world import World
-from tests.support.networks import CREATED_MS, build_batch, build_transaction
+from tests.support.networks import CREATED_MS, build_batch, build_document, build_transaction
 
-SAFETY_MS = (8_000, 20_000)
-SETTLE_MS = 90_000
+OUTAGE_VIEWS = 40
+CALM_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class Outcome:
     seed: int
     trace: str
     virtual_ms: int
+    steps: int
     height: int
     accepted: int
     settle_ms: int
@@ -38,6 +47,7 @@ class HostileMember:
         self.world = world
         self.member = member
         self.batches: list[Batch] = []
+        world.checker.byzantine[member] = None
 
     def act(self) -> None:
         """Show some nodes the next batch of some branch; sometimes tell of one that there is not."""
@@ -62,113 +72,199 @@ class HostileMember:
                 node.later((1, 30), inputs.MessageReceived(self.member, Have(Height(2**40), (bogus,))))
 
 
-class RandomRun:
-    """The swarm: which faults there are, and how often, is itself drawn from the seed."""
+def build_actor(name: str, world: World) -> actors.Actor:
+    """Return the Byzantine actor of that name."""
+    chance = world.random
+    match name:
+        case "equivocating leader":
+            return actors.EquivocatingLeader(versions=chance.choice((2, 3)))
+        case "equivocating voter":
+            return actors.EquivocatingVoter()
+        case "silent":
+            return actors.Silent(shows_status=chance.random() < 0.5)
+        case "selective sender":
+            return actors.SelectiveSender(percent=chance.choice((30, 60, 90)))
+        case "future flooder":
+            return actors.FutureFlooder()
+        case "garbage":
+            return actors.Garbage()
+        case "replayer":
+            return actors.Replayer()
+        case "withholder":
+            return actors.Withholder()
+        case "forked feed":
+            return actors.ForkedFeed(branches=chance.choice((2, 3)))
+        case "twins":
+            return actors.Twins()
+        case "censoring leader":
+            return actors.CensoringLeader(chance.choice(list(world.nodes)))
+        case "lying claims":
+            return actors.LyingClaims()
+        case "bad proposer":
+            return actors.BadProposer()
+        case "forking leader":
+            return actors.ForkingLeader()
+        case _:
+            raise ValueError(name)
 
-    def __init__(self, seed: int) -> None:
+
+def build_swarm_genesis(swarm: Swarm) -> Genesis:
+    """The network of a run, with its block bounds."""
+    document = build_document(validators=swarm.validators, members=swarm.members, observers=swarm.observers)
+    parameters = Parameters(block_batches_max=swarm.block_batches_max)
+    return decode_genesis(encode_genesis(msgspec.structs.replace(document, parameters=parameters)))
+
+
+class RandomRun:
+    """One seed. without: names of faults and actors to leave out, to find out which of them a failure needs."""
+
+    def __init__(self, seed: int, *, without: frozenset[str] = frozenset()) -> None:
         self.seed = seed
-        chance = World(seed, validators=1).random
+        swarm = draw(seed)
+        self.swarm = swarm = dataclasses.replace(
+            swarm,
+            faults=tuple(fault for fault in swarm.faults if fault not in without) or ("restart",),
+            actors=tuple(name for name in swarm.actors if name not in without),
+        )
         self.world = World(
-            seed,
-            validators=chance.choice((1, 2, 4, 4, 4, 4, 5, 7)),
-            members=chance.choice((0, 1)),
-            observers=chance.choice((0, 0, 1)),
-            timing=Timing(heartbeat_ms=chance.choice((3_000, 30_000))),
+            seed, timing=swarm.timing, genesis=build_swarm_genesis(swarm), has_real_keys=swarm.has_real_keys
         )
         world = self.world
-        self.chance = world.random
-        world.has_codec = chance.random() < 0.4
-        world.checks_batches = chance.random() < 0.2
-        self.loss = chance.choice((0, 0, 5, 25))
-        self.delay_ms = chance.choice(((1, 3), (1, 3), (2, 40), (50, 350)))
-        self.twice = chance.choice((0, 0, 20))
-        self.load_ms = chance.choice((20, 100, 100, 700))
-        hostile = [member for member in world.genesis.members.values() if member.role is Role.MEMBER]
+        # Other than the world's, so that leaving a fault out disturbs as little as may be.
+        self.chance = random.Random(seed + 1_000_000_007)
+        world.has_codec = swarm.has_codec
+        world.checks_batches = swarm.checks_batches or "garbage" in swarm.actors
+        world.weather.is_ordered = swarm.is_ordered
+        self.faults: dict[str, Callable[[], None]] = {name: getattr(self, name) for name in swarm.faults}
+        self.is_over = False
+        validators = list(world.genesis.validators)
+        self.chance.shuffle(validators)
+        self.byzantine = validators[: len(swarm.actors)]
+        for member, name in zip(self.byzantine, swarm.actors, strict=True):
+            world.corrupt(member, build_actor(name, world))
+            if name == "twins":
+                world.add_twin(member)
+        # A clock far ahead dates blocks that the others must wait for: it counts among the f.
+        self.jumpy = validators[: (len(validators) - 1) // 3]
         self.hostile = None
-        if hostile and chance.random() < 0.5:
-            self.hostile = HostileMember(world, hostile[0].id)
-            world.absent[hostile[0].id] = None
-        faults: tuple[Callable[[], None], ...] = (
-            self.crash,
-            self.crash_at_effect,
-            self.crash_all,
-            self.restart,
-            self.restart,
-            self.partition,
-            self.cut_silently,
-            self.heal,
-            self.pause,
-            self.slow_down,
-        )
-        self.faults = tuple(fault for fault in faults if chance.random() < 0.6) or (self.restart,)
-        self.fault_ms = chance.choice((300, 900, 3_000))
+        members = [member for member in world.genesis.members.values() if member.role is Role.MEMBER]
+        if members and swarm.has_hostile_member and "hostile member" not in without:
+            self.hostile = HostileMember(world, members[0].id)
+            world.absent[members[0].id] = None
 
     def run(self) -> Outcome:
         """Run both phases. Raises BrokenRuleError when a rule does not hold."""
-        world, chance = self.world, self.chance
-        world.weather.delay_ms, world.weather.loss, world.weather.twice = self.delay_ms, self.loss, self.twice
-        for node in world.nodes.values():
+        world, chance, swarm = self.world, self.chance, self.swarm
+        world.weather.delay_ms, world.weather.loss, world.weather.twice = swarm.delay_ms, swarm.loss, swarm.twice
+        for node in world.instances():
             node.skew_ms = chance.randint(-400, 400)
+            node.lag_ms = chance.choice((0, 0, swarm.lag_ms))
+            node.clock_rate = chance.choice((1_000, 980, 1_020, 1_001))
             world.after(chance.randrange(500), node.start)
-        end_ms = chance.randint(*SAFETY_MS)
-        self._every(self.load_ms, self.submit, end_ms)
-        self._every(self.fault_ms, self.fail, end_ms)
+        self._every(swarm.load_ms, self.submit)
+        self._every(swarm.fault_ms, self.fail)
+        for member in self.byzantine:
+            self._every(400, partial(self._act, member), is_endless=True)
         if self.hostile is not None:
-            self._every(200, self.hostile.act, end_ms)
-        world.run(end_ms)
-        self.mend()
-        world.run(2_000)
-        for node in world.nodes.values():
-            node.submit(1)
-        world.run(500)
-        settle_ms = world.settle(within_ms=SETTLE_MS)
+            self._every(200, self.hostile.act)
+        world.run(swarm.safety_ms)
+        self.is_over = True
+        if swarm.outage_ms:
+            self.lose_proposals()
+        settle_ms = self.calm_down()
         return Outcome(
             seed=self.seed,
             trace=world.trace_digest(),
             virtual_ms=world.now_ms,
-            height=max(world.checker.chain, default=0),
-            accepted=len(world.checker.accepted),
+            steps=world.steps,
+            height=max(world.checker.chain.blocks, default=0),
+            accepted=len(world.checker.chain.accepted),
             settle_ms=settle_ms,
             reached=world.checker.reached,
         )
 
+    def calm_down(self) -> int:
+        """The liveness phase: Byzantine nodes lie on, all else is well. Return how long it took to settle."""
+        world, swarm = self.world, self.swarm
+        self.mend()
+        liars = len(swarm.actors)
+        # The view under way may be stretched to its most, and each liar may waste one of those that follow.
+        view_ms = 8 * swarm.timing.advance_ms
+        within_ms = (liars + 2) * view_ms + 20_000
+        world.run(500)
+        for node in world.correct:
+            node.submit(1)
+        settle_ms = world.settle(within_ms=within_ms)
+        for _ in range(CALM_ROUNDS):
+            for node in world.correct:
+                node.submit(1)
+            # With f liars no timeout grows; whose turn it is now, and who comes next, may all be liars.
+            world.settle(within_ms=(2 * liars + 2) * swarm.timing.advance_ms + 4_000)
+        return settle_ms
+
     def mend(self) -> None:
         """All faults end; whoever is down starts."""
         world = self.world
+        world.message_filter = None
         world.weather.loss = world.weather.twice = 0
         world.weather.delay_ms = (1, 5)
-        for node in world.nodes.values():
+        for node in world.instances():
             node.effects_left = None
+            node.lag_ms = 0
+            node.skew_ms = max(-400, min(400, node.skew_ms))
             node.sync_ms = node.execute_ms = (0, 3)
         world.heal()
         world.start_all()
 
-    def _every(self, period_ms: int, action: Callable[[], None], end_ms: int) -> None:
-        if self.world.now_ms < end_ms:
+    def lose_proposals(self) -> None:
+        """No proposal arrives, and one node hears nothing at all: the others nullify views by the dozen."""
+        world = self.world
+        self.mend()
+        deaf = self.chance.choice(world.correct)
+        world.isolate(int(deaf.member.removeprefix("firm-")))
+        world.message_filter = lambda source, target, message: not isinstance(message, Proposal)
+        for node in world.correct:
+            node.submit(1)
+        world.run(self.swarm.outage_ms)
+
+    def _act(self, member: MemberId) -> None:
+        node = self.world.nodes[member]
+        if node.is_up and node.actor is not None:
+            node.actor.act(node)
+
+    def _every(self, period_ms: int, action: Callable[[], None], *, is_endless: bool = False) -> None:
+        if is_endless or not self.is_over:
             action()
             wait_ms = self.chance.randint(period_ms // 2, period_ms * 2)
-            self.world.after(wait_ms, partial(self._every, period_ms, action, end_ms))
+            self.world.after(wait_ms, partial(self._every, period_ms, action, is_endless=is_endless))
 
     def submit(self) -> None:
         """Some client submits something."""
-        node = self.chance.choice(list(self.world.nodes.values()))
-        node.submit(self.chance.choice((1, 1, 3, 30)), size=self.chance.choice((0, 100, 2_000)))
+        self._any_node().submit(self.chance.choice((1, 1, 1, 3, 12)), size=self.chance.choice((0, 100, 2_000)))
 
     def fail(self) -> None:
         """One fault begins or ends."""
-        self.chance.choice(self.faults)()
+        self.faults[self.chance.choice(list(self.faults))]()
+
+    def _any_node(self) -> SimNode:
+        return self.chance.choice(list(self.world.instances()))
+
+    # The faults, by the names of the swarm.
 
     def crash(self) -> None:
         """One node stops at once."""
-        self.chance.choice(list(self.world.nodes.values())).crash()
+        self._any_node().crash()
 
     def crash_at_effect(self) -> None:
-        """One node will stop between two of its next effects."""
-        self.chance.choice(list(self.world.nodes.values())).effects_left = self.chance.randrange(40)
+        """One node will stop between two of its next effects, and soon start again."""
+        node = self._any_node()
+        node.effects_left = self.chance.randrange(40)
+        if self.chance.random() < 0.7:
+            self.world.after(self.chance.randrange(2_000), node.start)
 
     def crash_all(self) -> None:
         """All nodes stop, and most start again soon."""
-        for node in self.world.nodes.values():
+        for node in self.world.instances():
             node.crash()
             if self.chance.random() < 0.8:
                 self.world.after(self.chance.randrange(300), node.start)
@@ -190,16 +286,55 @@ class RandomRun:
             left, right = self.chance.sample(list(self.world.nodes), 2)
             self.world.cut([left], [right], one_way=True, breaks=False)
 
+    def flap(self) -> None:
+        """The links of one node break and come back, again and again."""
+        member = self._any_node().member
+        others = [other for other in self.world.nodes if other != member]
+        for turn in range(6):
+            self.world.after(turn * 400, partial(self.world.cut, [member], others))
+            self.world.after(turn * 400 + self.chance.randrange(50, 350), self.world.heal)
+
+    def isolate_leader(self) -> None:
+        """Whoever leads the view that some node is in reaches nobody for a while."""
+        node = self._any_node()
+        if node.replica is not None:
+            leader = node.replica.overview().leader
+            self.world.cut([leader], [other for other in self.world.nodes if other != leader])
+            self.world.after(self.chance.randrange(200, 2_000), self.world.heal)
+
+    def lose_kind(self) -> None:
+        """Messages of one kind get lost, half of them or all, until something else is lost, or nothing."""
+        kind = self.chance.choice((Vote, Certificate, Proposal, BatchData, Have, None))
+        percent = self.chance.choice((50, 100))
+
+        def keep(source: MemberId, target: MemberId, message: Message) -> bool:
+            return kind is None or not isinstance(message, kind) or self.world.random.randrange(100) >= percent
+
+        self.world.message_filter = keep
+
     def heal(self) -> None:
         """All links are good again."""
+        self.world.message_filter = None
         self.world.heal()
 
     def pause(self) -> None:
         """One process sleeps."""
-        self.chance.choice(list(self.world.nodes.values())).pause(self.chance.choice((100, 1_500, 5_000)))
+        self._any_node().pause(self.chance.choice((100, 1_500, 5_000)))
 
     def slow_down(self) -> None:
         """One node's disk or execution becomes slow, or fast again."""
-        node = self.chance.choice(list(self.world.nodes.values()))
-        node.sync_ms = self.chance.choice(((0, 3), (5, 60)))
+        node = self._any_node()
+        node.sync_ms = self.chance.choice(((0, 3), (5, 60), (100, 400)))
         node.execute_ms = self.chance.choice(((0, 3), (50, 900)))
+
+    def jump_clock(self) -> None:
+        """One wall clock of f changes by minutes: ahead, back, or to what is right."""
+        if self.jumpy:
+            member = self.chance.choice(self.jumpy)
+            self.world.nodes[member].skew_ms = self.chance.choice((0, 2_500, -2_500, 3_600_000, -3_600_000))
+
+    def weather(self) -> None:
+        """Delays and losses change."""
+        weather = self.world.weather
+        weather.delay_ms = self.chance.choice(((1, 3), (2, 40), (50, 350)))
+        weather.loss = self.chance.choice((0, 5, 30))

@@ -13,6 +13,7 @@ from node.replica.replica import Replica
 from node.wire.ids import MemberId
 from node.wire.messages import BatchData, BlockData, ChainData, Message
 from tests.sim.checkers import BrokenRuleError
+from tests.sim.node import SimNode
 from tests.sim.world import World
 from tests.support.networks import build_batch, build_key, build_transaction
 
@@ -36,7 +37,7 @@ def latency_of(world: World, number: int) -> int:
 
 def nullified(world: World) -> int:
     """How many views were given up."""
-    return len(world.checker.nullified)
+    return len(world.checker.votes.nullified)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
@@ -169,7 +170,7 @@ def test_what_was_accepted_survives_the_crash_of_its_node_at_that_very_moment() 
         # The feed goes on without a gap and without a second batch of one seq, whatever the crash left behind.
         node.submit(1)
         world.settle(within_ms=10_000)
-        assert len(world.checker.accepted) >= 1
+        assert len(world.checker.chain.accepted) >= 1
 
 
 def test_a_crash_after_any_effect_costs_nothing_but_time() -> None:
@@ -198,7 +199,7 @@ def test_all_nodes_crash_again_and_again_and_what_was_accepted_becomes_final() -
         world.start_all()
         world.run(world.random.randrange(1_500))
     world.settle(within_ms=30_000)
-    assert len(world.checker.accepted) > 8
+    assert len(world.checker.chain.accepted) > 8
 
 
 def test_members_without_a_vote_have_their_feeds_cut_and_observers_follow() -> None:
@@ -239,6 +240,7 @@ def test_a_member_that_forks_its_feed_is_reported_and_stops_nobody_else() -> Non
     world = build_world(validators=4, members=1)
     author = world.node(4)
     author.crash()
+    world.checker.byzantine[author.member] = None
     batches = [
         build_batch(world.genesis, build_transaction(world.genesis, member="firm-4", nonce=nonce), member="firm-4")
         for nonce in (1, 2)
@@ -355,7 +357,7 @@ def test_slow_execution_at_all_empties_blocks_and_forbids_none() -> None:
     for _ in range(200):
         world.node(0).submit(1)
         world.run(50)
-    headers = [world.checker.chain[height].block.header for height in sorted(world.checker.chain)]
+    headers = [world.checker.chain.blocks[height].block.header for height in sorted(world.checker.chain.blocks)]
     lagging = [header for header in headers if header.height > header.executed_height + 16]
     assert all(header.batch_count == 0 for header in lagging)
     assert max(header.height - header.executed_height for header in headers) >= 16
@@ -371,14 +373,14 @@ def test_a_node_whose_execution_differs_halts_and_the_others_go_on() -> None:
     world.settle(within_ms=5_000)
     halted: list[MemberId] = []
 
-    def on_halt(member: MemberId, why: str) -> None:
-        halted.append(member)
-        world.nodes[member].crash()
+    def on_halt(node: SimNode, why: str) -> None:
+        halted.append(node.member)
+        node.crash()
 
     world.on_halt = on_halt  # type: ignore[method-assign] # a halt is what this world is about
     odd = world.node(2)
     odd.disk.state.digest = build_batch(world.genesis, build_transaction(world.genesis)).digest
-    world.checker.distrusted = odd.member
+    world.checker.chain.distrusted = odd.member
     for _ in range(6):
         for number in (0, 1, 3):
             world.node(number).submit(1)
@@ -447,12 +449,12 @@ def test_the_checkers_notice_what_they_are_there_for() -> None:
         world.checker.on_send(node.member, dataclasses.replace(vote, signature=bytes(64)), node.disk)
     other = dataclasses.replace(vote, subject=dataclasses.replace(vote.subject, digest=world.genesis.state_digest))
     with pytest.raises(BrokenRuleError, match="twice"):
-        world.checker.on_logged(node.member, other)
-    world.checker.accepted[world.genesis.state_digest] = node.member
+        world.checker.on_logged(node.member, other, final_view=0)
+    world.checker.chain.accepted[world.genesis.state_digest] = node.member
     assert world.checker.lacking(node.disk) == 1
     with pytest.raises(BrokenRuleError, match="no progress"):
         world.settle(within_ms=100)
-    assert key[0] in (VoteKind.NOTARIZE, VoteKind.FINALIZE)
+    assert key[1] in (VoteKind.NOTARIZE, VoteKind.FINALIZE)
 
 
 def test_wide_area_timing_works_over_slow_links() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from consensus.timing import Timing
@@ -11,9 +11,11 @@ from consensus.types import Digest
 from node.ledger.genesis import Genesis
 from node.ledger.transaction import SignedTransaction
 from node.replica import inputs
-from node.replica.effects import ReportFault
+from node.replica.effects import ReportEvidence, ReportFault
+from node.wire.codec import MalformedError
 from node.wire.ids import MemberId
 from node.wire.messages import Message, decode, encode
+from tests.sim.actors import Actor
 from tests.sim.checkers import BrokenRuleError, Checker
 from tests.sim.node import SimNode
 from tests.support.networks import build_genesis, build_transaction
@@ -21,15 +23,19 @@ from tests.support.networks import build_genesis, build_transaction
 
 @dataclass(slots=True)
 class Weather:
-    """What the network does to messages. Percentages; delay in milliseconds."""
+    """What the network does to messages. Percentages; delay in milliseconds.
+
+    is_ordered: one channel delivers in the order of sending, as TCP does; else each message takes its own time.
+    """
 
     delay_ms: tuple[int, int] = (1, 3)
     loss: int = 0
     twice: int = 0
+    is_ordered: bool = False
 
 
 class World:
-    """All nodes and what lies between them."""
+    """All nodes and what lies between them. steps: how many inputs all replicas have taken."""
 
     def __init__(
         self,
@@ -40,25 +46,32 @@ class World:
         observers: int = 0,
         timing: Timing | None = None,
         genesis: Genesis | None = None,
+        has_real_keys: bool = False,
     ) -> None:
         self.random = random.Random(seed)
         self.genesis = genesis or build_genesis(validators=validators, members=members, observers=observers)
         self.timing = timing or Timing()
         self.now_ms = 0
+        self.steps = 0
         self.weather = Weather()
         self.has_codec = False
         self.checks_batches = False
         self.may_report_faults = False
-        self.checker = Checker(self.genesis.validators)
+        self.has_real_keys = has_real_keys
+        self.checker = Checker(self.genesis, has_real_keys=has_real_keys)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._cut: set[tuple[MemberId, MemberId]] = set()
-        self._sessions: dict[tuple[MemberId, MemberId], bool] = {}
+        self._sessions: dict[tuple[str, str], bool] = {}
+        self._arrivals_ms: dict[tuple[str, str], int] = {}
         self.absent: dict[MemberId, None] = {}
-        self._told_ms: dict[MemberId, int] = {}
+        self._told_ms: dict[str, int] = {}
         self._trace = hashlib.sha256()
+        self._last_encoded: tuple[Message, bytes] | None = None
         self.message_filter: Callable[[MemberId, MemberId, Message], bool] | None = None
         self.nodes = {member: SimNode(self, member) for member in self.genesis.members}
+        self.twins: dict[MemberId, SimNode] = {}
+        self._talks_to_twin: dict[tuple[MemberId, MemberId], None] = {}
 
     # Time.
 
@@ -86,9 +99,9 @@ class World:
         self._count += 1
         return self._count
 
-    def trace(self, what: str, member: MemberId) -> None:
+    def trace(self, what: str, name: str) -> None:
         """Add to what must be the same in every run of this seed."""
-        self._trace.update(f"{self.now_ms} {member} {what}\n".encode())
+        self._trace.update(f"{self.now_ms} {name} {what}\n".encode())
 
     def trace_digest(self) -> str:
         """The digest of all that has happened."""
@@ -98,48 +111,98 @@ class World:
 
     def start_all(self) -> None:
         """Start whoever is down."""
-        for node in self.nodes.values():
+        for node in self.instances():
             node.start()
+
+    def instances(self) -> Iterator[SimNode]:
+        """Every process, twins included."""
+        yield from self.nodes.values()
+        yield from self.twins.values()
 
     @property
     def up(self) -> list[SimNode]:
-        """The nodes that run."""
-        return [node for node in self.nodes.values() if node.is_up]
+        """The nodes that run and are correct."""
+        return [node for node in self.nodes.values() if node.is_up and node.actor is None]
+
+    @property
+    def correct(self) -> list[SimNode]:
+        """The nodes that do as the protocol says, whether they run or not."""
+        return [node for node in self.nodes.values() if node.actor is None and node.member not in self.absent]
 
     def node(self, number: int) -> SimNode:
         """The node of firm-<number>."""
         return self.nodes[MemberId(f"firm-{number}")]
 
+    def corrupt(self, member: MemberId, actor: Actor) -> None:
+        """Put somebody else behind a node that still has its keys. It counts among the f."""
+        self.nodes[member].actor = actor
+        self.checker.byzantine[member] = None
+
+    def add_twin(self, member: MemberId) -> SimNode:
+        """Start a second process with the keys of `member`, corrupt already, and an empty disk."""
+        actor = self.nodes[member].actor
+        assert actor is not None, "a twin is a fault of its member"
+        twin = self.twins[member] = SimNode(self, member, name=f"{member}+")
+        twin.actor = actor
+        return twin
+
+    def share_twins(self, member: MemberId) -> None:
+        """Say anew which nodes have their session with which of the two processes of `member`."""
+        for other in self.nodes:
+            if other != member and self.random.randrange(2):
+                self._talks_to_twin[member, other] = None
+            else:
+                self._talks_to_twin.pop((member, other), None)
+        self._refresh_all()
+
+    def instance(self, member: MemberId, *, seen_by: MemberId) -> SimNode:
+        """Return the process behind a session of `seen_by` with `member`."""
+        if (member, seen_by) in self._talks_to_twin:
+            return self.twins[member]
+        return self.nodes[member]
+
     def on_started(self, node: SimNode) -> None:
         """Open sessions to all that can be reached."""
-        self._refresh(node.member)
+        self._refresh(node)
 
     def on_stopped(self, node: SimNode) -> None:
         """Its sessions break."""
-        self._refresh(node.member)
+        self._refresh(node)
 
-    def on_halt(self, member: MemberId, why: str) -> None:
+    def on_halt(self, node: SimNode, why: str) -> None:
         """No correct node ever halts here."""
-        raise BrokenRuleError(f"at {self.now_ms} ms {member} halts: {why}")
+        if node.actor is None:
+            raise BrokenRuleError(f"at {self.now_ms} ms {node.name} halts: {why}")
+        node.crash()
 
     def on_fault(self, member: MemberId, fault: ReportFault) -> None:
-        """No correct node is ever blamed by a correct one."""
-        if not self.may_report_faults:
-            raise BrokenRuleError(f"at {self.now_ms} ms {member} blames {fault.member}: {fault.why}")
+        """I-13: no correct node is ever blamed by a correct one."""
+        if member in self.checker.byzantine or fault.member in self.checker.byzantine or self.may_report_faults:
+            return
+        raise BrokenRuleError(f"at {self.now_ms} ms {member} blames {fault.member}: {fault.why}")
+
+    def on_evidence(self, member: MemberId, evidence: ReportEvidence) -> None:
+        """I-13: evidence never names a correct node."""
+        self.checker.note("equivocation evidence")
+        if member in self.checker.byzantine or evidence.member in self.checker.byzantine:
+            return
+        raise BrokenRuleError(f"at {self.now_ms} ms {member} has evidence against {evidence.member}: {evidence}")
 
     def on_accepted(self, member: MemberId, transaction: Digest) -> None:
         """A client was told *accepted*."""
-        self.checker.accepted[transaction] = member
+        self.checker.on_accepted(member, transaction)
 
     def build_transaction(self, node: SimNode, *, size: int) -> SignedTransaction:
         """A transaction that no other is equal to."""
-        return build_transaction(
+        transaction = build_transaction(
             self.genesis,
             member=node.member,
             created_ms=node.wall_ms,
             nonce=self.next_number(),
             payload=bytes(size),
         )
+        self.checker.on_submitted(transaction.id)
+        return transaction
 
     # The network.
 
@@ -164,62 +227,99 @@ class World:
         self._refresh_all()
 
     def _refresh_all(self) -> None:
-        for member in self.nodes:
-            self._refresh(member)
+        for node in self.instances():
+            self._refresh(node)
 
-    def _refresh(self, member: MemberId) -> None:
-        for other in self.nodes:
-            if other != member:
-                self._refresh_session(member, other)
-                self._refresh_session(other, member)
+    def _refresh(self, node: SimNode) -> None:
+        for other in self.instances():
+            if other.member != node.member:
+                self._refresh_session(node, other)
+                self._refresh_session(other, node)
 
-    def _refresh_session(self, source: MemberId, target: MemberId) -> None:
+    def _refresh_session(self, source: SimNode, target: SimNode) -> None:
         """Tell `source` when its session with `target` opens or closes."""
         is_open = (
-            self.nodes[source].is_up
-            and self.nodes[target].is_up
-            and (source, target) not in self._cut
-            and (target, source) not in self._cut
+            source.is_up
+            and target.is_up
+            and (source.member, target.member) not in self._cut
+            and (target.member, source.member) not in self._cut
+            and self.instance(target.member, seen_by=source.member) is target
+            and self.instance(source.member, seen_by=target.member) is source
         )
-        if self._sessions.get((source, target), False) == is_open:
+        if self._sessions.get((source.name, target.name), False) == is_open:
             return
-        self._sessions[source, target] = is_open
-        if self.nodes[source].is_up:
+        self._sessions[source.name, target.name] = is_open
+        if source.is_up:
             # In the order in which they happened: a session does not close before it opens.
-            at_ms = max(self.now_ms + self.random.randint(*self.weather.delay_ms), self._told_ms.get(source, 0))
-            self._told_ms[source] = at_ms
+            at_ms = max(self.now_ms + self.random.randint(*self.weather.delay_ms), self._told_ms.get(source.name, 0))
+            self._told_ms[source.name] = at_ms
             wait_ms = at_ms - self.now_ms
-            self.nodes[source].later((wait_ms, wait_ms), inputs.PeerUp(target) if is_open else inputs.PeerDown(target))
+            member = target.member
+            source.later((wait_ms, wait_ms), inputs.PeerUp(member) if is_open else inputs.PeerDown(member))
 
-    def send(self, source: MemberId, target: MemberId, message: Message) -> None:
+    def send(self, source: SimNode, member: MemberId, message: Message) -> None:
+        """Carry what a node sends; an actor has its own mind about it."""
+        if source.actor is None:
+            self.carry(source, member, message)
+        else:
+            for said in source.actor.outgoing(source, member, message):
+                self.carry(source, member, said)
+
+    def carry(self, source: SimNode, member: MemberId, message: Message) -> None:
         """Carry a message, or lose it, or carry it twice."""
-        if not self._sessions.get((source, target), False) or (source, target) in self._cut:
+        target = self.instance(member, seen_by=source.member)
+        if not self._sessions.get((source.name, target.name), False) or (source.member, member) in self._cut:
             return
-        if self.message_filter is not None and not self.message_filter(source, target, message):
+        if self.message_filter is not None and not self.message_filter(source.member, member, message):
             return
-        chance = self.random
-        if self.weather.loss and chance.randrange(100) < self.weather.loss:
+        chance, weather = self.random, self.weather
+        if weather.loss and chance.randrange(100) < weather.loss:
             return
         if self.has_codec:
-            message = decode(encode(message))
-        received = inputs.MessageReceived(source, message)
-        self.nodes[target].later(self.weather.delay_ms, received)
-        if self.weather.twice and chance.randrange(100) < self.weather.twice:
-            self.nodes[target].later(self.weather.delay_ms, received)
+            try:
+                message = decode(self._encode(message))
+            except (MalformedError, OverflowError):
+                if source.actor is None:
+                    raise
+                # A session ends with such a frame; the next message of the actor finds a new one.
+                return
+        self._deliver(source, target, message)
+        if weather.twice and chance.randrange(100) < weather.twice:
+            self._deliver(source, target, message)
+
+    def _encode(self, message: Message) -> bytes:
+        """A broadcast is encoded once."""
+        if self._last_encoded is None or self._last_encoded[0] is not message:
+            self._last_encoded = (message, encode(message))
+        return self._last_encoded[1]
+
+    def _deliver(self, source: SimNode, target: SimNode, message: Message) -> None:
+        if target.actor is not None:
+            heard = target.actor.incoming(target, source.member, message)
+            if heard is None:
+                return
+            message = heard
+        wait_ms = self.random.randint(*self.weather.delay_ms) + source.lag_ms
+        if self.weather.is_ordered:
+            key = (source.name, target.name)
+            wait_ms = max(wait_ms, self._arrivals_ms.get(key, 0) - self.now_ms)
+            self._arrivals_ms[key] = self.now_ms + wait_ms
+        target.later((wait_ms, wait_ms), inputs.MessageReceived(source.member, message))
 
     # What is hoped for.
 
     def is_settled(self) -> bool:
-        """Whether all nodes that run have the same height, have executed it, and lack nothing that was accepted."""
-        heights = [node.disk.height for node in self.up]
+        """Whether all correct nodes that run have the same height, have executed it, and lack nothing accepted."""
+        nodes = self.up
+        heights = [node.disk.height for node in nodes]
         return (
             min(heights) == max(heights)
-            and all(node.disk.state.height == node.disk.height for node in self.up)
-            and self.checker.lacking(self.up[0].disk) == 0
+            and all(node.disk.state.height == node.disk.height for node in nodes)
+            and self.checker.lacking(nodes[0].disk) == 0
         )
 
     def settle(self, *, within_ms: int) -> int:
-        """Run until all is settled; return how long it took. Raises BrokenRuleError if it takes too long."""
+        """I-16: run until all is settled; return how long it took. Raises BrokenRuleError if it takes too long."""
         begun_ms = self.now_ms
         if not self.run(within_ms, until=self.is_settled):
             heights = {node.member: (node.disk.height, node.disk.state.height) for node in self.up}
@@ -230,9 +330,6 @@ class World:
         return self.now_ms - begun_ms
 
     def check_bounds(self) -> None:
-        """Nothing in any replica has grown beyond its bound."""
+        """I-14 and I-15 at all correct nodes."""
         for node in self.up:
-            assert node.replica is not None
-            seen = node.replica.overview()
-            if seen.open_requests > 64 or seen.uncut_batches > 100_000:
-                raise BrokenRuleError(f"{node.member} has {seen.open_requests} open requests, {seen.uncut_batches}")
+            node.check_bounds()
