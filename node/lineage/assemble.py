@@ -8,7 +8,7 @@ from typing import Final
 
 from consensus.types import Digest
 from node.epcis.identifiers import site_of
-from node.epcis.model import Action, Event, EventType, Goods
+from node.epcis.model import Event, EventType, Goods
 from node.lineage.answer import (
     Answer,
     AnswerCause,
@@ -24,10 +24,11 @@ from node.lineage.answer import (
 from node.lineage.custody import ask_whom
 from node.lineage.facts import Facts, Side
 from node.lineage.graph import EdgeKind, Graph, Reached
-from node.lineage.holdings import Reckoner, Step
 from node.lineage.items import ItemKind, read_item
+from node.lineage.ledger import build_ledger
+from node.lineage.portions import Held, LotLedger, PortionKind
 from node.lineage.readings import RULES_VERSION, Movement
-from node.lineage.records import ROLE_CHILD, ROLE_ENDED, ROLE_INPUT, ROLE_MADE, ROLE_OUTPUT, ROLE_SEEN, EventRow
+from node.lineage.records import ROLE_MADE, ROLE_OUTPUT, EventRow
 from node.lineage.timeline import FOREVER_MS, Timeline
 from node.lineage.warnings import MESSAGES
 
@@ -266,10 +267,9 @@ class Assembler:
             timeline = self._timeline(item)
             if not timeline.complete:
                 continue
-            reckoner = Reckoner(item, self._facts)
-            reckoner.run(timeline.entries, self._carried_steps(item, timeline))
-            self._take_findings(item, reached, reckoner)
-            for held in reckoner.held:
+            ledger = build_ledger(item, self._facts, timeline)
+            self._take_findings(item, reached, ledger)
+            for held in _by_holder(ledger.held):
                 holder, row = held.holder, held.since
                 self._graph.touch(row, item)
                 holders.append(
@@ -287,11 +287,11 @@ class Assembler:
         holders.sort(key=lambda one: (one.item, one.status, one.place or "", one.party or "", one.event))
         return holders
 
-    def _take_findings(self, item: str, reached: Reached, reckoner: Reckoner) -> None:
+    def _take_findings(self, item: str, reached: Reached, ledger: LotLedger) -> None:
         graph = self._graph
         bound_ms = reached.hi_ms if self._is_back else FOREVER_MS
         has_making = bool(reached.made_rows)
-        for finding in reckoner.findings:
+        for finding in ledger.findings:
             graph.warn(finding.code, item, finding.row, finding.other)
             if finding.code not in _UNKNOWN_FINDINGS or finding.row.event.time.lo_ms > bound_ms:
                 continue
@@ -300,43 +300,10 @@ class Assembler:
             graph.know_not(item, finding.code, finding.ask, finding.row)
         if self._is_back and item != self._item:
             return
-        for row, sender, receiver in reckoner.shipments:
-            graph.know_not(item, "not_received", receiver or sender, row)
-
-    def _carried_steps(self, item: str, timeline: Timeline) -> Iterable[Step]:
-        """Return the events of the units around the item, while it was in them."""
-        if not any(entry.role & ROLE_CHILD for entry in timeline.entries):
-            return ()
-        own = {
-            entry.row.event.event_digest
-            for entry in timeline.entries
-            if not (entry.role & ROLE_CHILD and entry.row.event.action is Action.OBSERVE)
-        }
-        steps: dict[tuple[str, Digest], Step] = {}
-        containment, timelines = self._facts.containment, self._facts.timelines
-        pending = [(stay.parent, stay, stay.lo_ms, stay.hi_ms) for stay in containment.stays_of(item, timeline)]
-        seen: set[tuple[str, str, int, int]] = set()
-        while pending:
-            direct, stay, lo_ms, hi_ms = pending.pop()
-            if (direct, stay.parent, lo_ms, hi_ms) in seen:
-                continue
-            seen.add((direct, stay.parent, lo_ms, hi_ms))
-            outer = timelines.of_item(stay.parent)
-            is_direct = stay.parent == direct
-            for row, role in outer.entries:
-                key = row.event.event_digest
-                if key in own or row.event.time.hi_ms < lo_ms or row.event.time.lo_ms > hi_ms:
-                    continue
-                kept = role if is_direct else (role & (ROLE_INPUT | ROLE_SEEN))
-                if is_direct and role & ROLE_ENDED and row.event.time.lo_ms < lo_ms:
-                    continue
-                steps.setdefault((direct, key), Step(row, kept, direct))
-            pending += [
-                (direct, around, max(lo_ms, around.lo_ms), min(hi_ms, around.hi_ms))
-                for around in containment.stays_of(stay.parent, outer)
-                if around.hi_ms >= lo_ms and around.lo_ms <= hi_ms
-            ]
-        return steps.values()
+        for one in ledger.of_kind(PortionKind.IN_TRANSIT):
+            if one.reports:
+                continue  # A receipt without an amount is taken for one of all of it.
+            graph.know_not(item, "not_received", one.receiver or one.holder, one.row)
 
     def _unknowns(self) -> tuple[AnswerUnknown, ...]:
         unknowns = [
@@ -378,6 +345,23 @@ class Assembler:
         if product not in self._product_names:
             self._product_names[product] = self._facts.masters.name_of(product, PRODUCT_ATTRIBUTES)
         return self._product_names[product]
+
+
+def _by_holder(held: Iterable[Held]) -> Iterable[Held]:
+    """Return stock as one for each holder, whatever units it is in; shipments each for itself.
+
+    A shipment that a receipt without an amount matches has come, as far as anybody says.
+    """
+    stock: dict[str, Held] = {}
+    moving: list[Held] = []
+    for one in held:
+        if one.has_come:
+            continue
+        if one.in_transit:
+            moving.append(one)
+        else:
+            stock.setdefault(one.holder.key, one)
+    return [*stock.values(), *moving]
 
 
 @lru_cache(maxsize=1 << 14)

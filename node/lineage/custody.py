@@ -7,6 +7,7 @@ first. Stock is kept by site: a GLN without its extension.
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from consensus.types import Digest, Height
@@ -15,7 +16,10 @@ from node.epcis.model import Event, MasterRecord
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Movement, Readings
 from node.lineage.records import EventRow
+from node.lineage.units import read_fact
 
+UNIT_FACT: Final = "unitFact"
+"""Master data attribute of a product: how much one of a unit is, such as "1 CS = 10 KGM"."""
 _PARTY_ATTRIBUTES = ("possessing_party", "owning_party")
 
 
@@ -70,6 +74,16 @@ class Masters:
             records = tuple([row.record for row in rows])
             self._records[subject] = records
         return records
+
+    def unit_fact(self, product: str, uom: str | None) -> tuple[Decimal, str] | None:
+        """Return how much of another unit one `uom` of the product is; None if nobody states it, or two differ."""
+        stated = {
+            fact[1:]
+            for record in self.of(product)
+            for name, value in record.attributes
+            if name == UNIT_FACT and (fact := read_fact(value)) is not None and fact[0] == uom
+        }
+        return stated.pop() if len(stated) == 1 else None
 
     def name_of(self, subject: str | None, attributes: tuple[str, ...]) -> str | None:
         """Return what master data call a product, place or party: by the first attribute that anyone states.

@@ -10,10 +10,12 @@ from consensus.types import Digest, Height
 from node.epcis.model import Goods
 from node.lineage.containment import Containment
 from node.lineage.custody import Custody, Masters
+from node.lineage.items import read_item
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow
 from node.lineage.timeline import Timelines
+from node.lineage.units import COUNTED, EXACT, to_base
 from node.lineage.whereabouts import Whereabouts
 
 _SHORT_LIST: Final = 8
@@ -66,6 +68,22 @@ class Facts:
     amounts: Amounts
     whereabouts: Whereabouts
     known_at: Height
+
+    def base_amount(self, item: str, row: EventRow, side: Side) -> Amount:
+        """Return how much of the item an event lists, in the unit that its kind is counted in."""
+        return self.in_base(item, *self.amounts.of(row, side, item))
+
+    def in_base(self, item: str, amount: Decimal | None, uom: str | None) -> Amount:
+        """Return an amount in kilograms, litres or pieces where it converts exactly, by a product fact too."""
+        based = to_base(amount, uom)
+        if based[1] in COUNTED:
+            return based
+        product = read_item(item).product
+        factor = None if product is None else self.masters.unit_fact(product, based[1])
+        if factor is None:
+            return based
+        per, other = factor
+        return to_base(None if based[0] is None else EXACT.multiply(based[0], per), other)
 
 
 def open_facts(reader: LineageReader, readings: Readings, *, as_of_ms: int | None, known_at: Height) -> Facts:

@@ -1,10 +1,14 @@
 """Units that convert exactly: of mass, of volume, and the names of a piece. All others are left as they are."""
 
+import re
 from decimal import Context, Decimal, Inexact
 from typing import Final
 
-_EXACT: Final = Context(prec=64, traps=[Inexact])
+EXACT: Final = Context(prec=64, traps=[Inexact])
+COUNTED: Final = frozenset({None, "KGM", "LTR"})
+"""The units that amounts are counted in."""
 _ONE: Final = Decimal(1)
+_FACT: Final = re.compile(r"1 ([A-Z0-9]{2,3}) = (\d{1,18}(?:\.\d{1,9})?) ([A-Z0-9]{2,3})")
 
 # UN/ECE Recommendation 20: the unit that each counts in, and how much of it one is. None is a piece.
 _FACTORS: Final[dict[str | None, tuple[str | None, Decimal]]] = {
@@ -32,7 +36,7 @@ def convert(amount: Decimal, uom: str | None, target: str | None) -> Decimal | N
     if source is None or wanted is None or source[0] != wanted[0]:
         return None
     try:
-        return _EXACT.divide(_EXACT.multiply(amount, source[1]), wanted[1])
+        return EXACT.divide(EXACT.multiply(amount, source[1]), wanted[1])
     except Inexact:
         return None
 
@@ -42,4 +46,10 @@ def to_base(amount: Decimal | None, uom: str | None) -> tuple[Decimal | None, st
     found = _FACTORS.get(uom)
     if found is None or found[1] == _ONE:
         return amount, uom if found is None else found[0]
-    return None if amount is None else _EXACT.multiply(amount, found[1]), found[0]
+    return None if amount is None else EXACT.multiply(amount, found[1]), found[0]
+
+
+def read_fact(text: str) -> tuple[str, Decimal, str] | None:
+    """Return (unit, amount, other unit) of a product fact such as "1 CS = 10 KGM", or None for other text."""
+    match = _FACT.fullmatch(text)
+    return None if match is None else (match[1], Decimal(match[2]), match[3])

@@ -3,10 +3,12 @@
 from typing import Final
 
 MESSAGES: Final[dict[str, str]] = {
+    "amounts_differ": "More was received than the shipment says was sent.",
     "class_lots_left_out": "The product has more lots than are looked at for goods that name no lot.",
     "class_without_lot": "Goods are named by product alone: they may be of any of its lots that the holder had then.",
     "contents_differ": "A unit was seen with other contents than were packed into it.",
     "contents_inferred": "No packing is recorded: taken to be inside since the unit was last empty, or first seen.",
+    "counted_below_book": "A count found less than the record says is there: the record stands.",
     "counter_statement": "Another member declares this event void: both statements stand, and nothing is undone.",
     "depth_limit": "The walk stopped at its depth limit: what lies beyond is not in this answer.",
     "history_left_out": "The item has a long history: only its making was read, its movements and holders were not.",
@@ -20,6 +22,7 @@ MESSAGES: Final[dict[str, str]] = {
     "serial_in_lot_stock": "A piece is part of its lot's stock: what was drawn by the lot's code may have been it.",
     "time_in_future": "An event says that it happened after the block that holds it: its time excludes nothing.",
     "told_twice": "One member reported the same event more than once: each counts, unless pieces or papers are equal.",
+    "unit_mismatch": "Amounts in units that do not convert: how much was taken is unknown.",
     "unpacked_without_packing": "Something was taken out of a unit that was never recorded to be put in.",
     "used_before_made": "The item was used before the time of its making: the times are not relied on.",
     "used_before_receipt": "Goods came in only after they were used there: this receipt carries nothing to that use.",

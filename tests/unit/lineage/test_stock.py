@@ -4,8 +4,9 @@ from decimal import Decimal
 
 from node.epcis.model import Action, EventType
 from node.lineage.custody import NOBODY, Holder, build_holder
+from node.lineage.portions import Portion, PortionKind
 from node.lineage.records import EventRow
-from node.lineage.stock import REPORTS_MAX, Shipment, Stock, Stocks, Transit, despatch_documents, is_same
+from node.lineage.stock import REPORTS_MAX, Pool, Stocks, Transit, Way, despatch_documents, is_same
 from tests.support.events import at, build_event, build_row, lot, party, place, unit
 
 
@@ -25,61 +26,75 @@ def row(step: str = "shipping", bill: str | None = None) -> EventRow:
     return build_row(event, 1)
 
 
-def stock(holder: Holder, inside: str = "") -> Stock:
-    return Stock(holder, row(), Decimal(1), "KGM", inside)
+def portion(holder: Holder, kind: PortionKind = PortionKind.POOL) -> Portion:
+    return Portion(0, kind, row(), holder, "", Decimal(0), None, "KGM")
+
+
+def stock(stocks: Stocks, holder: Holder, inside: str = "") -> Pool:
+    pool = Pool(holder, inside, "KGM", portion(holder), row())
+    stocks.add(pool)
+    fill(pool, 1)
+    stocks.note(pool)
+    return pool
+
+
+def fill(pool: Pool, amount: int) -> None:
+    pool.lo = pool.hi = Decimal(amount)
 
 
 def shipment(
-    sender: Holder, receiver: Holder | None = None, *, step: str = "shipping", bill: str | None = None
-) -> Shipment:
+    transit: Transit, sender: Holder, receiver: Holder | None = None, *, step: str = "shipping", bill: str | None = None
+) -> Way:
     sent = row(step, bill)
-    return Shipment(sender, receiver, sent, Decimal(1), "KGM", "", despatch_documents(sent.event))
+    way = Way(sender, receiver, despatch_documents(sent.event), "", "KGM", portion(sender), sent)
+    transit.add(way)
+    fill(way, 1)
+    transit.note(way)
+    transit.remember(portion(sender, PortionKind.SHIPPED), way, step)
+    return way
 
 
 def test_stock_is_found_by_site_and_unit() -> None:
-    """Loose and packed stock of one site are apart; what is removed is gone from every index."""
+    """Loose and packed stock of one site are apart; what is empty is found at its place alone."""
     stocks = Stocks()
-    loose, packed = stock(at_site(1)), stock(at_site(1), unit(1))
-    stocks.add(loose)
-    stocks.add(packed)
-    assert stocks.find(at_site(1), "") is loose
+    loose, packed = stock(stocks, at_site(1)), stock(stocks, at_site(1), unit(1))
+    assert stocks.at(at_site(1), "") == [loose]
     assert stocks.packed_at(at_site(1)) == [packed]
     assert stocks.inside(unit(1)) == [packed]
     assert list(stocks) == [loose, packed]
-    stocks.remove(loose)
-    stocks.remove(packed)
-    assert not stocks
+    for pool in (loose, packed):
+        fill(pool, 0)
+        stocks.note(pool)
     assert list(stocks) == []
+    assert stocks.any_pool() is None
     assert not stocks.has(at_site(1))
+    assert stocks.at(at_site(1), "") == [loose]
+    assert stocks.live_at(at_site(1), "") == []
 
 
 def test_only_other_stock_is_the_one_at_one_other_site() -> None:
-    """None if there is no other, or more than one."""
+    """Two show that there are several: they are not all looked at."""
     stocks = Stocks()
     here, there = at_site(1, 7), at_site(2, 7)
-    assert stocks.only_elsewhere(here) is None
-    mine = stock(there)
-    stocks.add(stock(here))
-    stocks.add(mine)
-    assert stocks.only_elsewhere(here) is mine
-    assert stocks.only_own_elsewhere(here) is mine
-    assert stocks.has_elsewhere(here)
-    stocks.add(stock(at_site(3, 8)))
-    assert stocks.only_elsewhere(here) is None
-    assert stocks.only_own_elsewhere(here) is mine
-    stocks.add(stock(there, unit(1)))
-    assert stocks.only_own_elsewhere(here) is None
-    assert stocks.only_own_elsewhere(NOBODY) is None
+    assert stocks.elsewhere(here) == []
+    stock(stocks, here)
+    mine = stock(stocks, there)
+    assert stocks.elsewhere(here) == [mine]
+    assert stocks.own_elsewhere(here) == [mine]
+    stock(stocks, at_site(3, 8))
+    assert len(stocks.elsewhere(here)) == 2
+    assert stocks.own_elsewhere(here) == [mine]
+    stock(stocks, there, unit(1))
+    assert len(stocks.own_elsewhere(here)) == 2
+    assert stocks.own_elsewhere(NOBODY) == []
 
 
 def test_shipments_are_found_by_receiver_document_and_sender() -> None:
     """In the order of their sending."""
     transit = Transit()
-    addressed = shipment(at_site(1), at_site(2, 9))
-    to_party = shipment(at_site(1), build_holder(party(9), None))
-    papered = shipment(at_site(1), bill="urn:bol:1")
-    for one in (addressed, to_party, papered):
-        transit.add(one)
+    addressed = shipment(transit, at_site(1), at_site(2, 9))
+    to_party = shipment(transit, at_site(1), build_holder(party(9), None))
+    papered = shipment(transit, at_site(1), bill="urn:bol:1")
     assert list(transit) == [addressed, to_party, papered]
     assert list(transit.addressed_to(at_site(2, 9))) == [addressed, to_party]
     assert list(transit.addressed_to(at_site(3, 9))) == [to_party]
@@ -87,7 +102,9 @@ def test_shipments_are_found_by_receiver_document_and_sender() -> None:
     assert list(transit.with_document("urn:po:1")) == []
     assert list(transit.unaddressed()) == [papered]
     assert transit.inside("") == [addressed, to_party, papered]
-    transit.remove(addressed)
+    assert transit.find(at_site(1), at_site(2, 9), frozenset(), "", "KGM") is addressed
+    fill(addressed, 0)
+    transit.note(addressed)
     assert len(transit) == 2
     assert list(transit.addressed_to(at_site(2, 9))) == [to_party]
 
@@ -95,8 +112,7 @@ def test_shipments_are_found_by_receiver_document_and_sender() -> None:
 def test_receiver_that_a_later_report_states_is_added() -> None:
     """Loading names nobody, departing does."""
     transit = Transit()
-    one = shipment(at_site(1))
-    transit.add(one)
+    one = shipment(transit, at_site(1))
     transit.name_receiver(one, at_site(2))
     assert list(transit.unaddressed()) == []
     assert list(transit.addressed_to(at_site(2))) == [one]
@@ -105,8 +121,8 @@ def test_receiver_that_a_later_report_states_is_added() -> None:
 def test_reports_by_the_same_step_are_never_compared() -> None:
     """The same step twice is two shipments; of another step the newest few are looked at."""
     transit = Transit()
-    for _number in range(REPORTS_MAX + 5):
-        transit.add(shipment(at_site(1), step="loading"))
+    for number in range(REPORTS_MAX + 5):
+        shipment(transit, at_site(1), step="loading", bill=f"urn:bol:{number}")
     assert list(transit.sent_otherwise(at_site(1), "", "loading")) == []
     assert len(list(transit.sent_otherwise(at_site(1), "", "departing"))) == REPORTS_MAX
     assert list(transit.sent_otherwise(at_site(2), "", "departing")) == []

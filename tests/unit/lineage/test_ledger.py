@@ -1,4 +1,4 @@
-"""node/lineage/holdings: who holds an item at last, and what did not add up."""
+"""node/lineage/ledger: who holds an item at last, and what did not add up."""
 
 import pytest
 

@@ -1,0 +1,261 @@
+"""Credits and draws on pools, and where what lacks came from: the arithmetic under `ledger.py`.
+
+What is drawn, received or seen beyond the stock there (a *shortfall*) came, in this order, if it has enough: from the
+only other site of this custodian that holds the lot; from the only other holding of the lot at all; else from a source
+that nobody knows, and the other holdings may have less (LINEAGE §2). Either is a finding, and excludes nothing.
+"""
+
+from decimal import Decimal
+
+from node.lineage.custody import Holder
+from node.lineage.portions import ZERO, Finding, Flow, Portion, PortionKind
+from node.lineage.records import EventRow
+from node.lineage.stock import UNCOUNTED, Pool, Stocks, Transit, Way
+
+
+class Balance:
+    """The pools of one item. `portions`, `flows` and `findings` grow as the lot's events are gone through.
+
+    single: a piece, which is at one place; is_unit: a logistic unit or asset, whose making nobody records.
+    """
+
+    def __init__(self, *, single: bool, is_unit: bool) -> None:
+        self.portions: list[Portion] = []
+        self.flows: list[Flow] = []
+        self.findings: list[Finding] = []
+        self.stocks = Stocks()
+        self.transit = Transit()
+        self.drawn_short: dict[str, EventRow] = {}
+        self._single = single
+        self._is_unit = is_unit
+        self._lost: dict[str | None, Decimal] = {}
+        self._credited: list[EventRow] = []
+
+    def portion(
+        self,
+        kind: PortionKind,
+        row: EventRow,
+        holder: Holder,
+        amount: Decimal | None,
+        uom: str | None,
+        *,
+        unit: str = "",
+        reading: bool = False,
+    ) -> Portion:
+        """Return a new portion. amount: None is unknown."""
+        low = ZERO if amount is None else amount
+        one = Portion(len(self.portions), kind, row, holder, unit, low, amount, uom, reading=reading)
+        self.portions.append(one)
+        return one
+
+    def flow(
+        self, source: Portion, target: Portion, hi: Decimal | None, uom: str | None, *, reading: bool = False
+    ) -> None:
+        """Add a flow."""
+        self.flows.append(Flow(source.number, target.number, hi, uom, reading))
+
+    def credit(self, source: Portion, holder: Holder, *, unit: str = "", since: EventRow | None = None) -> None:
+        """Put a portion into the stock of a holder."""
+        if len(self._credited) < 2 and source.row not in self._credited:
+            self._credited.append(source.row)
+        uom = UNCOUNTED if source.hi is None and source.lo == 0 else source.uom
+        pool = self.stocks.pool_at(holder, unit, uom)
+        if self._single and pool is not None and not pool.is_empty:
+            # One piece: a second report of its being here adds nothing.
+            self.flow(source, pool.state, source.hi, uom)
+            return
+        if pool is None:
+            state = self._state(source, holder, unit, uom)
+            pool = Pool(holder, unit, uom, state, since or source.row)
+            self.stocks.add(pool)
+        elif pool.is_empty:
+            pool.since = since or source.row
+        self._pour(source, pool)
+        self.stocks.note(pool)
+
+    def send(self, shipped: Portion, receiver: Holder | None, documents: frozenset[str]) -> Way:
+        """Put a shipment on its way; return what it is on."""
+        uom = UNCOUNTED if shipped.hi is None and shipped.lo == 0 else shipped.uom
+        sender, unit = shipped.holder, shipped.unit
+        way = self.transit.find(sender, receiver, documents, unit, uom)
+        if way is None:
+            state = self._state(shipped, sender, unit, uom)
+            way = Way(sender, receiver, documents, unit, uom, state, shipped.row)
+            self.transit.add(way)
+        if way.is_empty:
+            way.shipped = []
+            way.receipt = None
+        way.shipped.append(shipped)
+        self._pour(shipped, way)
+        self.transit.note(way)
+        return way
+
+    def raise_amount(self, pool: Pool, source: Portion, amount: Decimal) -> None:
+        """A later report of the same thing states more: add the difference."""
+        more = amount - source.lo
+        source.lo = source.hi = amount
+        self.flow(source, pool.state, more, source.uom)
+        pool.lo += more
+        if pool.hi is not None:
+            pool.hi += more
+        self.note(pool)
+
+    def note(self, pool: Pool) -> None:
+        """Count a pool anew, after its amount changed."""
+        if isinstance(pool, Way):
+            self.transit.note(pool)
+        else:
+            self.stocks.note(pool)
+
+    def _state(self, source: Portion, holder: Holder, unit: str, uom: str | None) -> Portion:
+        state = Portion(len(self.portions), PortionKind.POOL, source.row, holder, unit, ZERO, None, uom)
+        self.portions.append(state)
+        return state
+
+    def _pour(self, source: Portion, pool: Pool) -> None:
+        """Credit a pool: what was drawn from its state before cannot have been of this."""
+        if pool.is_drawn:
+            state = self._state(source, pool.holder, pool.unit, pool.uom)
+            self.flow(pool.state, state, pool.hi, pool.uom)
+            pool.state, pool.is_drawn = state, False
+        self.flow(source, pool.state, source.hi, source.uom)
+        self._settle(pool)
+        pool.lo += source.lo
+        pool.hi = None if pool.hi is None or source.hi is None else pool.hi + source.hi
+
+    def _settle(self, pool: Pool) -> None:
+        """Take off what lacked elsewhere since, for it may have come from here."""
+        lost = self._lost.get(pool.uom, ZERO)
+        if lost > pool.lost:
+            pool.lo = max(ZERO, pool.lo - (lost - pool.lost))
+        pool.lost = lost
+
+    def low(self, pool: Pool) -> Decimal:
+        """Return the least that can be in a pool."""
+        self._settle(pool)
+        return pool.lo
+
+    def draw(
+        self, target: Portion, pools: list[Pool], amount: Decimal | None, uom: str | None, *, reading: bool = False
+    ) -> Decimal | None:
+        """Take from what may have been the source; return what it lacks: 0 for nothing, None for an unknown amount.
+
+        Of several pools, or of one in another unit of measure, each gives between nothing and the amount.
+        """
+        live = [pool for pool in pools if not pool.is_empty]
+        for pool in pools:
+            if pool.is_empty:
+                # By the record nothing of it is here; only the amounts say so.
+                self.flow(pool.state, target, ZERO, pool.uom, reading=reading)
+                pool.is_drawn = pool.is_touched = True
+        if not live:
+            return amount
+        if len(live) == 1 and amount is not None and live[0].uom == uom:
+            return self._draw_from(target, live[0], amount, reading=reading)
+        left = amount
+        for pool in live:
+            same = pool.uom == uom
+            self._settle(pool)
+            most = pool.hi
+            if amount is not None and (same or pool.uom == UNCOUNTED):
+                most = amount if pool.hi is None else min(amount, pool.hi)
+            elif amount is not None:
+                self.findings.append(
+                    Finding("unit_mismatch", target.row, target.holder, pool.since, pool.holder, amount, uom)
+                )
+            self.flow(pool.state, target, most, uom if pool.uom == UNCOUNTED else pool.uom, reading=reading)
+            pool.is_drawn = pool.is_touched = True
+            pool.lo = max(ZERO, pool.lo - amount) if same and amount is not None else ZERO
+            if not same or pool.hi is None:
+                left = ZERO if amount is not None else None
+            elif left is not None:
+                left = max(ZERO, left - pool.hi)
+        return ZERO if left is None else left
+
+    def _draw_from(self, target: Portion, pool: Pool, amount: Decimal, *, reading: bool) -> Decimal:
+        self._settle(pool)
+        taken = amount if pool.hi is None else min(amount, pool.hi)
+        self.flow(pool.state, target, taken, pool.uom, reading=reading)
+        pool.is_drawn = pool.is_touched = True
+        pool.lo = max(ZERO, pool.lo - taken)
+        if pool.hi is not None:
+            pool.hi -= taken
+            if pool.hi == 0:
+                self.note(pool)
+        return amount - taken
+
+    def empty(self, target: Portion, pool: Pool) -> None:
+        """Take all of a pool."""
+        self._settle(pool)
+        self.flow(pool.state, target, pool.hi, target.uom if pool.uom == UNCOUNTED else pool.uom)
+        pool.is_drawn = pool.is_touched = True
+        pool.lo = pool.hi = ZERO
+        self.note(pool)
+
+    def come_short(
+        self,
+        target: Portion,
+        lack: Decimal | None,
+        uom: str | None,
+        *,
+        without: Way | None = None,
+        is_said: bool = False,
+    ) -> None:
+        """Say where what lacks came from. without: what this event itself sent. is_said: a finding tells of it."""
+        row, holder = target.row, target.holder
+        for pool in self._only_others(holder, without):
+            if pool.uom == uom and lack is not None and pool.hi is not None and pool.hi < lack:
+                continue
+            self._move(target, pool, lack, uom)
+            return
+        source = self.portion(PortionKind.UNKNOWN, row, holder, lack, uom, reading=True)
+        self.flow(source, target, lack, uom, reading=True)
+        if lack is not None:
+            self._lost[uom] = self._lost.get(uom, ZERO) + lack
+        if any(before is not row for before in self._credited):
+            self.findings.append(Finding("overdrawn", row, holder, amount=lack, uom=uom))
+        elif not is_said and not self._is_unit:
+            # A unit begins where it is first packed, and an asset is brought: nobody records their making.
+            self.findings.append(Finding("no_source", row, holder, amount=lack, uom=uom))
+
+    def _only_others(self, holder: Holder, without: Way | None) -> list[Pool]:
+        """Return the only other holding of this custodian, then the only other one at all."""
+        found: list[Pool] = []
+        own = self.stocks.own_elsewhere(holder)
+        if len(own) == 1:
+            found += own
+        elsewhere = self.stocks.elsewhere(holder)
+        ways: list[Pool] = [way for way in self.transit if way is not without] if len(self.transit) <= 2 else []
+        if len(self.transit) <= 2 and len(elsewhere) + len(ways) == 1:
+            found += [one for one in (*elsewhere, *ways) if one not in found]
+        return found
+
+    def _move(self, target: Portion, pool: Pool, lack: Decimal | None, uom: str | None) -> None:
+        moved = self.portion(PortionKind.MOVED, target.row, target.holder, lack, uom, reading=True)
+        other = pool.shipped[0].row if isinstance(pool, Way) and pool.shipped else pool.since
+        self.findings.append(Finding("moved_without_record", target.row, target.holder, other, pool.holder, lack, uom))
+        self.draw(moved, [pool], lack, uom, reading=True)
+        self.flow(moved, target, lack, uom, reading=True)
+
+    def close(self) -> None:
+        """Add what is held, and what is on its way, at last."""
+        for pool in self.stocks:
+            self._end(pool, PortionKind.HELD, pool.since, pool.state)
+        for way in self.transit:
+            if not way.is_touched:
+                for shipped in way.shipped:
+                    last = self._end(way, PortionKind.IN_TRANSIT, shipped.row, shipped)
+                    last.lo, last.hi, last.receiver = shipped.lo, shipped.hi, way.receiver
+                continue
+            last = self._end(way, PortionKind.IN_TRANSIT, way.shipped[0].row, way.state)
+            last.receiver = way.receiver
+            if way.receipt is not None:
+                last.reports.append(way.receipt)
+
+    def _end(self, pool: Pool, kind: PortionKind, row: EventRow, source: Portion) -> Portion:
+        self._settle(pool)
+        uom = None if pool.uom == UNCOUNTED else pool.uom
+        last = Portion(len(self.portions), kind, row, pool.holder, pool.unit, pool.lo, pool.hi, uom)
+        self.portions.append(last)
+        self.flow(source, last, pool.hi if source is pool.state else source.hi, uom)
+        return last
