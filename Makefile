@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup fmt lint type layers unit check test test-e2e sim sandbox bench lock clean
+.PHONY: help setup fmt lint type layers unit check test test-e2e sim chaos sandbox bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -51,6 +51,12 @@ SEEDS ?= 50
 FIRST_SEED ?= 1
 sim: setup ## simulated networks under every fault: make sim SEEDS=300 FIRST_SEED=1; SEEDS=1 shows one
 	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first-seed $(FIRST_SEED)
+
+MINUTES ?= 5
+SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))')
+VALIDATORS ?= 7
+chaos: setup ## real processes under random faults: make chaos MINUTES=10 SEED=1
+	$(BIN)/python -m tests.e2e.chaos --minutes $(MINUTES) --seed $(SEED) --validators $(VALIDATORS)
 
 sandbox: setup ## four firms on this machine, a story and a trace
 	$(BIN)/lotvine sandbox

@@ -45,7 +45,7 @@ class ChaosNet:
     journals: list[Journal]
     misbehaving: set[int] = field(default_factory=set)
     kept_logs: dict[int, list[Path]] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
+    timeline: list[str] = field(default_factory=list)
 
     @property
     def nodes(self) -> list[NodeProcess]:
@@ -111,9 +111,12 @@ class ChaosNet:
         """Return how long it took until a height above that one is final at all of these nodes, within a bound."""
         began = time.monotonic()
         chosen = list(self.honest if nodes is None else nodes)
+        self.timeline.clear()
         while True:
             heights = await self.final_heights(chosen)
             passed = time.monotonic() - began
+            if passed >= len(self.timeline):
+                self.timeline.append(f"{passed:.1f} s: {heights}")
             if len(heights) == len(chosen) and min(heights.values()) > above:
                 return passed
             if passed > seconds:
