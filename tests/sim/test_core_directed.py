@@ -21,7 +21,9 @@ from consensus.messages import (
 from consensus.scheme import vote_signing_bytes
 from consensus.timing import Timing
 from consensus.types import Epoch, Height, ValidatorIndex, View
-from tests.sim.core_network import NETWORK_ID, CoreNetwork, SimNode
+from tests.sim.core_network import CoreNetwork
+from tests.sim.core_node import SimNode
+from tests.sim.core_state import NETWORK_ID, ChainState
 from tests.support.fake_keys import fake_signature
 
 Filter = Callable[[int, int, CoreMessage], bool]
@@ -32,7 +34,8 @@ def leader(network: CoreNetwork, view: int) -> int:
 
 
 def nullified_views(network: CoreNetwork) -> set[int]:
-    return {view for view, kinds in network.checker.kinds.items() if int(VoteKind.NULLIFY) in kinds}
+    kinds = network.checker.kinds
+    return {view for view in kinds if isinstance(view, int) and int(VoteKind.NULLIFY) in kinds[view]}
 
 
 def others(network: CoreNetwork, *without: int) -> tuple[int, ...]:
@@ -368,15 +371,17 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 class UnderminingNode(SimNode):
     """A leader that builds over what is certified: on the anchor, as if nothing had happened since."""
 
-    def send(self, peer: ValidatorIndex, message: CoreMessage) -> None:
+    def send(self, target: int, message: CoreMessage) -> None:
         if isinstance(message, Proposal) and message.view > 1:
             header = dataclasses.replace(
                 message.block.header, height=Height(1), parent_digest=NETWORK_ID, executed_height=Height(0)
             )
             subject = Subject(VoteKind.NOTARIZE, Epoch(0), message.view, View(0), header.digest())
-            vote = Vote(subject, self.index, fake_signature(self.index, vote_signing_bytes(NETWORK_ID, subject)))
+            vote = Vote(
+                subject, ValidatorIndex(self.index), fake_signature(self.index, vote_signing_bytes(NETWORK_ID, subject))
+            )
             message = Proposal(message.view, Block(header, message.block.payload), View(0), None, (), None, vote)
-        self.network.carry(self.index, peer, message)
+        self.network.carry(self.index, target, message)
 
 
 def test_a_leader_that_builds_below_a_notarized_block_gets_no_vote() -> None:
@@ -484,7 +489,7 @@ def test_a_good_header_beside_foreign_bytes_stops_nobody() -> None:
     def keep(source: int, target: int, message: CoreMessage) -> bool:
         if isinstance(message, Proposal) and target == victim and message.view == 1 and message.block.payload:
             spoiled = dataclasses.replace(message, block=Block(message.block.header, b""))
-            network.deliver(ValidatorIndex(source), ValidatorIndex(target), spoiled)
+            network.deliver(source, target, spoiled)
             return False
         return True
 
@@ -563,10 +568,10 @@ class SecretiveNode(SimNode):
 
     favourite = 0
 
-    def send(self, peer: ValidatorIndex, message: CoreMessage) -> None:
-        if isinstance(message, Proposal) and message.executed_certificate is not None and peer != self.favourite:
+    def send(self, target: int, message: CoreMessage) -> None:
+        if isinstance(message, Proposal) and message.executed_certificate is not None and target != self.favourite:
             message = dataclasses.replace(message, executed_certificate=None)
-        self.network.carry(self.index, peer, message)
+        self.network.carry(self.index, target, message)
 
 
 def test_a_proof_of_finality_shown_to_some_only_halts_nobody() -> None:
@@ -597,7 +602,8 @@ def test_two_states_of_one_height_stop_the_one_that_is_alone() -> None:
     network.run_until(lambda: network.is_final(0), within_ms=1_000)
     network.run_for(10)
     odd.crash()
-    odd.disk.states[1] = NETWORK_ID
+    odd.disk.states[1] = ChainState(NETWORK_ID)
+    network.checker.odd.add(2)
     odd.start()
     for item in range(1, 6):
         network.submit(item)

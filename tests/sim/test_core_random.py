@@ -11,7 +11,8 @@ import pytest
 from consensus.messages import VoteKind
 from consensus.timing import Timing
 from tests.sim.core_byzantine import LyingNode
-from tests.sim.core_network import CoreNetwork, SimNode
+from tests.sim.core_network import CoreNetwork
+from tests.sim.core_node import SimNode
 
 SEEDS = range(int(os.environ.get("LOTVINE_SIM_SEEDS", "6")))
 
