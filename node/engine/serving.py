@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from consensus.messages import HEADER_BYTES, Block, Certificate
+from consensus.messages import FLAG_EPOCH_END, HEADER_BYTES, Block, Certificate
 from consensus.types import Height
 from node.replica.effects import ServeBatch, ServeBlock, ServeChain
 from node.storage.chain import ChainStore
@@ -29,7 +29,10 @@ def build_answer(chain: ChainStore, request: Serve) -> bytes | None:
 
 
 def read_range(chain: ChainStore, first: Height, last: Height) -> ChainData:
-    """Return the final blocks from `first` on: up to the highest one that fits and has a certificate of its own."""
+    """Return the final blocks from `first` on: up to the highest one that fits and has a certificate of its own.
+
+    Never across the end of an epoch: who asks does not know the next validators before it has that block.
+    """
     blocks: list[Block] = []
     certified, certificate = 0, None
     room = FRAME_BYTES_MAX - _OVERHEAD_BYTES
@@ -45,4 +48,6 @@ def read_range(chain: ChainStore, first: Height, last: Height) -> ChainData:
         found: Certificate | None = chain.find_certificate(height)
         if found is not None:
             certified, certificate = len(blocks), found
+        if block.header.flags & FLAG_EPOCH_END:
+            break
     return ChainData(first, tuple(blocks[:certified]), certificate)

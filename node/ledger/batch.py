@@ -14,13 +14,15 @@ from node.crypto.digests import BATCH_DOMAIN, sha256
 from node.crypto.keys import SIGNATURE_BYTES, PublicKey, verify_signature
 from node.crypto.merkle import merkle_root
 from node.ledger.transaction import SignedTransaction, read_signed
-from node.wire.codec import MalformedError, pack, read_array, read_bytes, read_digest, read_int, unpack
+from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
 from node.wire.ids import MEMBER_ID_LENGTH_MAX, FeedId, FeedNumber, FeedTip, MemberId, Seq, read_member_id
 from node.wire.messages import BATCH_BYTES_MAX
 
 BATCH_VERSION: Final = 1
 BATCH_BODY_BYTES_MAX: Final = 1024 * 1024
 BATCH_TRANSACTIONS_MAX: Final = 4096
+HEADER_FIELDS: Final = 10
+"""Of an encoded batch, before its signature."""
 SEAL_DELAY_MS: Final = 25
 TIME_MS_MAX: Final = 2**48
 
@@ -55,6 +57,21 @@ class BatchHeader:
             self.transaction_root,
         )
 
+    def to_fields(self) -> tuple[Packable, ...]:
+        """Return the fields that an encoded batch begins with."""
+        return (
+            BATCH_VERSION,
+            self.network_id,
+            self.feed.member,
+            self.feed.number,
+            self.seq,
+            self.previous,
+            self.time_ms,
+            self.transaction_count,
+            self.byte_count,
+            self.transaction_root,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -77,22 +94,7 @@ class Batch:
 
 
 def _encode(header: BatchHeader, signature: bytes, transactions: tuple[SignedTransaction, ...]) -> bytes:
-    return pack(
-        (
-            BATCH_VERSION,
-            header.network_id,
-            header.feed.member,
-            header.feed.number,
-            header.seq,
-            header.previous,
-            header.time_ms,
-            header.transaction_count,
-            header.byte_count,
-            header.transaction_root,
-            signature,
-            tuple(transaction.to_fields() for transaction in transactions),
-        )
-    )
+    return pack((*header.to_fields(), signature, tuple(transaction.to_fields() for transaction in transactions)))
 
 
 def seal_batch(
@@ -140,13 +142,10 @@ def read_batch_header(fields: tuple[object, ...]) -> BatchHeader:
     )
 
 
-_HEADER_FIELDS: Final = 10
-
-
 def decode_batch_header(encoded: bytes) -> BatchHeader:
     """Return only the header of an encoded batch, without reading its transactions. Raises MalformedError."""
-    fields = read_array(unpack(encoded, what="batch"), "batch", length=_HEADER_FIELDS + 2)
-    return read_batch_header(fields[:_HEADER_FIELDS])
+    fields = read_array(unpack(encoded, what="batch"), "batch", length=HEADER_FIELDS + 2)
+    return read_batch_header(fields[:HEADER_FIELDS])
 
 
 def decode_batch(encoded: bytes, network_id: Digest) -> Batch:
@@ -157,14 +156,14 @@ def decode_batch(encoded: bytes, network_id: Digest) -> Batch:
     """
     if len(encoded) > BATCH_BYTES_MAX:
         raise MalformedError(f"batch: {len(encoded)} bytes, more than {BATCH_BYTES_MAX}")
-    fields = read_array(unpack(encoded, what="batch"), "batch", length=_HEADER_FIELDS + 2)
-    header = read_batch_header(fields[:_HEADER_FIELDS])
+    fields = read_array(unpack(encoded, what="batch"), "batch", length=HEADER_FIELDS + 2)
+    header = read_batch_header(fields[:HEADER_FIELDS])
     if header.network_id != network_id:
         raise MalformedError("batch.network_id: another network's")
-    signature = read_bytes(fields[_HEADER_FIELDS], "batch.signature", length=SIGNATURE_BYTES)
+    signature = read_bytes(fields[HEADER_FIELDS], "batch.signature", length=SIGNATURE_BYTES)
     transactions = tuple(
         read_signed(entry, network_id, "batch.transaction")
-        for entry in read_array(fields[_HEADER_FIELDS + 1], "batch.transactions", length=header.transaction_count)
+        for entry in read_array(fields[HEADER_FIELDS + 1], "batch.transactions", length=header.transaction_count)
     )
     for transaction in transactions:
         # Safety: a transaction travels in its own member's feed only, so nobody submits for another.

@@ -24,13 +24,15 @@ from node.wire.codec import MalformedError, Packable, pack, read_array, read_byt
 from node.wire.ids import FeedId, FeedNumber, MemberId, read_member_id
 
 ROSTER_VERSION: Final = 1
-ROSTER_BYTES_MAX: Final = 4 * 1024 * 1024
+ROSTER_BYTES_MAX: Final = 8 * 1024 * 1024
+"""More than the bounds below come to."""
 MEMBERS_MAX: Final = 512
 """Who takes part; removed members do not count."""
-ENTRIES_MAX: Final = 4096
+ENTRIES_MAX: Final = 2048
 """All members of a roster, removed ones too."""
 VALIDATORS_MAX: Final = 64
 ACTOR_KEYS_MAX: Final = 1000
+ACTOR_KEYS_TOTAL_MAX: Final = 65_536
 TEXT_LENGTH_MAX: Final = 200
 ADDRESS_LENGTH_MAX: Final = 280
 BATCH_BLOCK_MINIMUM: Final = 1024 * 1024 + 4096
@@ -145,6 +147,11 @@ class Member:
         )
 
 
+def role_code(role: Role) -> int:
+    """Return the number of a role in a roster."""
+    return _ROLE_CODES[role]
+
+
 def read_role(value: object, what: str) -> Role:
     """Return `value`, a role's number, as a role. Raises MalformedError."""
     return _ROLES[read_int(value, what, lowest=1, highest=len(_ROLES))]
@@ -228,16 +235,18 @@ class Roster:
         """Return a member, removed ones too, or None."""
         return self.members.get(member)
 
+    def to_fields(self) -> Packable:
+        """Return the array that is encoded."""
+        return (
+            ROSTER_VERSION,
+            self.epoch,
+            tuple(member.to_fields() for member in self.members.values()),
+            parameter_fields(self.parameters),
+        )
+
     def encode(self) -> bytes:
         """Return the one encoding."""
-        return pack(
-            (
-                ROSTER_VERSION,
-                self.epoch,
-                tuple(member.to_fields() for member in self.members.values()),
-                parameter_fields(self.parameters),
-            )
-        )
+        return pack(self.to_fields())
 
     def digest(self, network_id: Digest) -> Digest:
         """Return what the last block of the epoch before names as `next_epoch_digest`."""

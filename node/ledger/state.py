@@ -1,41 +1,15 @@
 """What execution reads and what it writes: typed records; their keys on disk are `storage/`'s."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol
 
-from consensus.types import Digest, Epoch, Height, View
+from consensus.types import Digest, Epoch, Height
+from node.ledger.evidence import Evidence
 from node.ledger.governance import GovernanceState
-from node.ledger.roster import EpochRecord, Member, Parameters
+from node.ledger.roster import EpochRecord
+from node.ledger.verdicts import EventCode, TransactionCode
 from node.lineage.records import EventRow, ItemRow, MasterRow, Posting
-from node.wire.ids import FeedId, MemberId, Seq
-
-
-class TransactionCode(IntEnum):
-    """The verdict on a transaction. Numbers are hashed into the state digest; names stand in the API."""
-
-    ACCEPTED = 0
-    DUPLICATE = 1
-    """The same id was executed before."""
-    EXPIRED = 2
-    """Created too long before its feed's clock."""
-    TOO_EARLY = 3
-    """Created too far after the block's time."""
-    UNKNOWN_KIND = 4
-    MALFORMED = 5
-    """The payload cannot be read."""
-    ACTOR_UNKNOWN = 6
-    """The actor key is not one of the member's."""
-
-
-class EventCode(IntEnum):
-    """The verdict on one event of an accepted capture."""
-
-    ACCEPTED = 0
-    DUPLICATE = 1
-    """The member entered the same event before, eventID included."""
-    UNREADABLE = 2
-    """The network's numbered rules cannot read it."""
+from node.wire.ids import FeedId, MemberId
 
 
 class StateReader(Protocol):
@@ -57,11 +31,6 @@ class StateReader(Protocol):
         ...
 
     @property
-    def parameters(self) -> Parameters:
-        """The network's parameters at that height."""
-        ...
-
-    @property
     def governance(self) -> GovernanceState:
         """The membership, the parameters and what governance has before it."""
         ...
@@ -72,10 +41,6 @@ class StateReader(Protocol):
 
     def has_evidence(self, key: bytes) -> bool:
         """Return whether evidence of this misdeed stands on the ledger. key: see `EvidenceRow`."""
-        ...
-
-    def find_member(self, member: MemberId) -> Member | None:
-        """Return a member, or None."""
         ...
 
     def has_transaction(self, transaction_id: Digest) -> bool:
@@ -114,21 +79,16 @@ class TransactionRow:
 class EvidenceRow:
     """A misdeed that is proven on the ledger, counted once.
 
-    key: what it is counted once by: a byte for what was done twice, then who and where. signer: who did it.
-    epoch, view: of two votes, else None. feed_number, seq: of two batches, else None. reporter: whose transaction
-    brought it first. encoded: both signed things.
+    key: what it is counted once by, of signer and evidence. reporter: whose transaction brought it first, in the block
+    at height.
     """
 
     key: bytes
     signer: MemberId
-    epoch: Epoch
-    view: View | None
-    feed_number: int | None
-    seq: Seq | None
+    evidence: Evidence
     reporter: MemberId
     transaction_id: Digest
     height: Height
-    encoded: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,14 @@ class Kind(IntEnum):
     """Enter events and master data."""
     NOOP = 2
     """Enter nothing."""
+    PROPOSE = 3
+    """Propose changes of the roster; the proposal's id is that of the transaction."""
+    APPROVE = 4
+    """As a validator, approve a proposal."""
+    WITHDRAW = 5
+    """Take back a proposal, or one's approval of it."""
+    EVIDENCE = 6
+    """Enter the proof that a member's node signed two things that exclude each other."""
 
 
 @dataclass(frozen=True, slots=True)

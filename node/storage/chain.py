@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from consensus.errors import invariant
-from consensus.messages import Block, Certificate, payload_digest
-from consensus.types import DIGEST_BYTES, Digest, Height
+from consensus.messages import FLAG_EPOCH_END, Block, Certificate, payload_digest
+from consensus.types import DIGEST_BYTES, Digest, Epoch, Height
 from node.crypto.merkle import Frontier
 from node.ledger.batch import Batch, decode_batch
 from node.ledger.cut import decode_cut
@@ -124,6 +124,8 @@ class ChainStore:
             height, digest, frontier = block.header.height, block_digest, frontier.append(block_digest)
             self._add_block(rows, block, block_digest)
             rows.append((keys.final_key(height), block_digest))
+            if block.header.flags & FLAG_EPOCH_END:
+                rows.append((keys.epoch_end_key(block.header.epoch), keys.u64(height)))
             rows.extend(
                 (keys.final_tip_key(tip.feed), pack((tip.seq, tip.digest))) for tip in decode_cut(block.payload)
             )
@@ -218,6 +220,20 @@ class ChainStore:
         certificate = self._read_certificate(row[1])
         assert certificate is not None
         return keys.height_of(row[0]), certificate
+
+    def find_epoch_end(self, epoch: Epoch) -> tuple[Height, Certificate] | None:
+        """Return the height of the last block of `epoch` and what finalizes it, or None if it is not final here.
+
+        Kept for ever: nobody knows the next validators before this block, so its own certificate alone proves it.
+        """
+        value = self._store.get(keys.epoch_end_key(epoch))
+        if value is None:
+            return None
+        height = Height(keys.read_u64(value))
+        certificate = self.find_certificate(height)
+        if certificate is None:
+            raise self._store.damaged(f"the certificate of block {height}, the last of epoch {epoch}, is missing")
+        return height, certificate
 
     def _read_certificate(self, encoded: bytes | None) -> Certificate | None:
         if encoded is None:

@@ -17,13 +17,15 @@ from consensus.types import Digest, Epoch, Height
 from node.epcis.model import MasterKind, MasterRecord
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceState, genesis_governance
-from node.ledger.roster import EpochRecord, Member, Parameters
-from node.ledger.state import EventCode, TransactionCode, TransactionRow, WriteSet
+from node.ledger.roster import EpochRecord
+from node.ledger.state import EvidenceRow, TransactionRow, WriteSet
+from node.ledger.verdicts import EventCode, TransactionCode
 from node.lineage.items import read_item
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 from node.lineage.row_codec import decode_row, encode_row
 from node.storage import keys
 from node.storage.errors import REINDEX_ADVICE
+from node.storage.governance import GovernanceCache, governance_rows, read_epoch_row, read_evidence_row, rows_of_block
 from node.storage.near import CODE_LENGTH_MAX, DISTANCE_MAX, distance, prefixes_to_scan
 from node.storage.store import Row, Snapshot, Store, create_store, open_store
 from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
@@ -36,13 +38,15 @@ _ITEMS_REMEMBERED: Final = 1 << 16
 _LIKE_ROWS_MAX: Final = 256
 """How many keys one look for near matches reads at most, for each beginning."""
 
+_AFTER_EVIDENCE: Final = b"W"
+
 _short = lru_cache(maxsize=_SHORTS_CACHED)(keys.short)
 _ROLES: Final = [bytes([role]) for role in range(256)]
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutedBlock:
-    """What executing a block came to."""
+    """What executing a block came to. due_digest: of the roster of the next epoch, zero if none was due then."""
 
     height: Height
     digest: Digest
@@ -50,6 +54,7 @@ class ExecutedBlock:
     state_digest: Digest
     transaction_count: int
     event_count: int
+    due_digest: Digest
 
 
 def _encode_transaction(height: Height, row: TransactionRow) -> bytes:
@@ -108,14 +113,18 @@ class IndexReader:
     A context manager; close it soon. It may be used by one thread at a time.
     """
 
-    def __init__(self, snapshot: Snapshot, store: Store, genesis: Genesis) -> None:
+    def __init__(self, snapshot: Snapshot, store: Store, network_id: Digest, governance: GovernanceCache) -> None:
         self._snapshot = snapshot
         self._store = store
-        self._genesis = genesis
+        self._network_id = network_id
+        self._governance = governance
         try:
-            height, digest = read_array(unpack(snapshot.get(keys.STATE_MARK) or b"", what="state"), "state", length=2)
+            height, digest, changed = read_array(
+                unpack(snapshot.get(keys.STATE_MARK) or b"", what="state"), "state", length=3
+            )
             self._height = Height(read_int(height, "state.height"))
             self._state_digest = read_digest(digest, "state.digest")
+            self._governance_height = Height(read_int(changed, "state.governance_height"))
         except MalformedError as error:
             snapshot.close()
             raise store.damaged(error) from error
@@ -143,29 +152,45 @@ class IndexReader:
     @property
     def network_id(self) -> Digest:
         """The network's name."""
-        return self._genesis.network_id
+        return self._network_id
 
     @property
-    def parameters(self) -> Parameters:
-        """The network's parameters at that height."""
-        return self._genesis.parameters
+    def governance_height(self) -> Height:
+        """The newest height, at or below this one, whose block changed the state of governance; 0 if none did."""
+        return self._governance_height
 
     @property
     def governance(self) -> GovernanceState:
-        """The membership, the parameters and what governance has before it, at that height."""
-        return genesis_governance(self._genesis)
+        """The membership, the parameters and what governance has before it, at this height."""
+        known = self._governance.find(self._governance_height)
+        if known is not None:
+            return known
+        try:
+            return self._governance.load(self._governance_height, self._snapshot.get(keys.GOVERNANCE) or b"")
+        except MalformedError as error:
+            raise self._store.damaged(error) from error
 
     def find_epoch(self, epoch: Epoch) -> EpochRecord | None:
         """Return an epoch that has begun, or None."""
-        return self._genesis.epoch_record if epoch == 0 else None
+        value = self._snapshot.get(keys.epoch_key(epoch))
+        try:
+            return None if value is None else read_epoch_row(epoch, value)
+        except MalformedError as error:
+            raise self._store.damaged(error) from error
 
     def has_evidence(self, key: bytes) -> bool:
         """Return whether evidence of this misdeed stands on the ledger."""
         return self._snapshot.get(keys.evidence_key(key)) is not None
 
-    def find_member(self, member: MemberId) -> Member | None:
-        """Return a member, or None."""
-        return self._genesis.members.get(member)
+    def evidence(self, *, after: bytes = b"", count: int) -> tuple[EvidenceRow, ...]:
+        """Return up to `count` misdeeds in the order of their keys, those above `after`."""
+        rows = self._snapshot.rows(
+            start=keys.evidence_key(after) + b"\0" if after else keys.EVIDENCE, stop=_AFTER_EVIDENCE
+        )
+        try:
+            return tuple(read_evidence_row(key[1:], value) for key, value in itertools.islice(rows, count))
+        except MalformedError as error:
+            raise self._store.damaged(error) from error
 
     def has_transaction(self, transaction_id: Digest) -> bool:
         """Return whether a transaction was executed."""
@@ -196,8 +221,8 @@ class IndexReader:
         if value is None:
             return None
         try:
-            digest, time_ms, state_digest, transactions, events = read_array(
-                unpack(value, what="executed block"), "executed block", length=5
+            digest, time_ms, state_digest, transactions, events, due = read_array(
+                unpack(value, what="executed block"), "executed block", length=6
             )
             return ExecutedBlock(
                 height,
@@ -206,6 +231,7 @@ class IndexReader:
                 read_digest(state_digest, "state_digest"),
                 read_int(transactions, "transactions"),
                 read_int(events, "events"),
+                read_digest(due, "due_digest"),
             )
         except MalformedError as error:
             raise self._store.damaged(error) from error
@@ -366,9 +392,11 @@ class IndexStore:
         self._store = store
         self._genesis = genesis
         self._remembered: dict[str, None] = {}
+        self._governance = GovernanceCache(genesis.network_id)
         with self.reader() as reader:
             self._height = reader.height
             self._state_digest = reader.state_digest
+            self._governance_height = reader.governance_height
 
     @property
     def height(self) -> Height:
@@ -382,7 +410,7 @@ class IndexStore:
 
     def reader(self) -> IndexReader:
         """Return the index as it is now. Close it."""
-        return IndexReader(self._store.snapshot(), self._store, self._genesis)
+        return IndexReader(self._store.snapshot(), self._store, self._genesis.network_id, self._governance)
 
     def write(self, write_set: WriteSet, covered: Iterable[FeedTip], *, sync: bool = True) -> None:
         """Write all that one block changes, or nothing. covered: the batches that the block newly covers.
@@ -412,11 +440,16 @@ class IndexStore:
             write_set.state_digest,
             len(write_set.transactions),
             len(write_set.events),
+            write_set.governance.due_digest,
         )
         rows.append((keys.executed_key(height), pack(counts)))
-        rows.append((keys.STATE_MARK, pack((height, write_set.state_digest))))
+        rows.extend(rows_of_block(write_set))
+        changed = height if write_set.is_governance_changed else self._governance_height
+        rows.append((keys.STATE_MARK, pack((height, write_set.state_digest, changed))))
         self._store.write(rows, sync=sync)
-        self._height, self._state_digest = height, write_set.state_digest
+        if write_set.is_governance_changed:
+            self._governance.put(height, write_set.governance)
+        self._height, self._state_digest, self._governance_height = height, write_set.state_digest, changed
         self._remember(new_items)
 
     @staticmethod
@@ -479,7 +512,14 @@ class IndexStore:
 
 def create_index(folder: Path, genesis: Genesis) -> None:
     """Make the empty index of a new home. Raises StorageError if there is one."""
-    create_store(folder, genesis.network_id, marks=((keys.STATE_MARK, pack((Height(0), genesis.state_digest))),))
+    create_store(
+        folder,
+        genesis.network_id,
+        marks=(
+            (keys.STATE_MARK, pack((0, genesis.state_digest, 0))),
+            *governance_rows(genesis_governance(genesis), genesis.epoch_record),
+        ),
+    )
 
 
 def open_index(

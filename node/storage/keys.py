@@ -15,17 +15,20 @@ chain/ (the truth; never rewritten but for the marks)
 | `d` height u64                  | digest of the final block                                 |
 | `e` height u64                  | the finalization certificate of the block at that height  |
 | `f` feed                        | tip of the feed that is final: `[seq, digest]`            |
+| `g` epoch u64                   | height u64 of the last block of the epoch                 |
 
 index/ (derived from the chain; `lotvine reindex` builds it anew)
 
 | key                             | value                                                     |
 | ------------------------------- | --------------------------------------------------------- |
 | `s` name                        | marks: schema, network, state                             |
-| `B` height u64                  | an executed block: `[digest, time, state digest, counts]` |
+| `B` height u64                  | a block: `[digest, time, state digest, counts, due]`      |
 | `C` feed                        | the feed's clock u64                                      |
 | `D` member 00 event digest      | nothing: the member has entered this event                |
 | `E` height u64 place u32 no u16 | an event, as `lineage/row_codec` has it                   |
 | `F` feed seq u64                | an executed batch: `[digest, height]`                     |
+| `G`                             | the state of governance                                   |
+| `H` epoch u64                   | an epoch: `[epoch, anchor height, anchor digest, roster]` |
 | `I` item                        | nothing: the item was named; its id says what it is       |
 | `K` folded code 00 item         | nothing: items by the letters and digits of their code    |
 | `L` reversed folded code 00 item| nothing: the same from its end                            |
@@ -41,7 +44,7 @@ import hashlib
 import struct
 from typing import Final
 
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.lineage.records import EventRef, PostingKind
 from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
 
@@ -56,12 +59,15 @@ BLOCK_AT: Final = b"c"
 FINAL: Final = b"d"
 CERTIFICATE: Final = b"e"
 FINAL_TIP: Final = b"f"
+EPOCH_END: Final = b"g"
 
 EXECUTED: Final = b"B"
 FEED_CLOCK: Final = b"C"
 EVENT_DIGEST: Final = b"D"
 EVENT: Final = b"E"
 EXECUTED_BATCH: Final = b"F"
+GOVERNANCE: Final = b"G"
+EPOCH: Final = b"H"
 ITEM: Final = b"I"
 CODE: Final = b"K"
 CODE_REVERSED: Final = b"L"
@@ -248,6 +254,16 @@ def master_version_key(id: str, member: MemberId, ref: EventRef) -> bytes:  # no
 def transaction_key(transaction_id: Digest) -> bytes:
     """Return where a transaction stands."""
     return TRANSACTION + transaction_id
+
+
+def epoch_end_key(epoch: Epoch) -> bytes:
+    """Return where the height of the last block of `epoch` stands."""
+    return EPOCH_END + _U64.pack(epoch)
+
+
+def epoch_key(epoch: Epoch) -> bytes:
+    """Return where an epoch stands."""
+    return EPOCH + _U64.pack(epoch)
 
 
 def evidence_key(key: bytes) -> bytes:

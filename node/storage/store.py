@@ -17,7 +17,7 @@ from node.errors import ConfigError, StorageError
 from node.storage.errors import DamagedStoreError, MissingStoreError, UnknownSchemaError, WriteFailedError
 from node.storage.keys import NETWORK_MARK, SCHEMA_MARK, read_u64, u64
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _OPEN_FILES_MAX: Final = 256
 _BLOOM_BITS: Final = 10
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from consensus.messages import BLOCK_DOMAIN, CUT_DOMAIN, HEADER_BYTES
 from consensus.scheme import VOTE_DOMAIN, vote_signing_bytes
 from node.crypto import digests
-from node.ledger.state import EventCode, TransactionCode
+from node.ledger.verdicts import EventCode, TransactionCode
 from node.wire.tags import Tag
 from tests.support.networks import build_batch, build_genesis, build_transaction
 from tests.unit.wire.test_messages import VOTE
@@ -43,3 +43,11 @@ def test_every_verdict_is_named() -> None:
     """The names are those of the API."""
     for code in (*TransactionCode, *EventCode):
         assert f"`{code.name.lower()}`" in PAGE
+
+
+def test_every_refusal_is_listed_by_its_number() -> None:
+    """The numbers are hashed into the state digest."""
+    listed = re.findall(r"^\| (\d+) \| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert [(int(number), name) for number, name in listed] == [
+        (int(code), code.name.lower()) for code in TransactionCode if code > TransactionCode.ACTOR_UNKNOWN
+    ]

@@ -14,8 +14,9 @@ from node.api.schema.events import EventEntry, EventsResult
 from node.errors import RequestError
 from node.ledger.cut import decode_cut
 from node.ledger.genesis import Genesis
-from node.ledger.state import EventCode, TransactionRow
+from node.ledger.state import TransactionRow
 from node.ledger.transaction import Capture, Kind, decode_capture
+from node.ledger.verdicts import EventCode
 from node.lineage.records import EventRow, PostingKind
 from node.storage.chain import ChainStore
 from node.storage.index import IndexReader, IndexStore

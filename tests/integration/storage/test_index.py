@@ -11,7 +11,9 @@ from consensus.errors import InvariantError
 from consensus.types import Digest, Height
 from node.errors import StorageError
 from node.ledger.batch import Batch
-from node.ledger.state import EventCode, TransactionCode, WriteSet
+from node.ledger.governance import genesis_governance
+from node.ledger.state import WriteSet
+from node.ledger.verdicts import EventCode, TransactionCode
 from node.lineage.records import EventRef, PostingKind
 from node.storage import keys
 from node.storage.errors import DamagedStoreError, MissingStoreError
@@ -81,7 +83,7 @@ def test_a_new_index_stands_at_genesis(ledger: Ledger) -> None:
     with ledger.index.reader() as reader:
         assert (reader.height, reader.state_digest) == (0, GENESIS.state_digest)
         assert reader.network_id == GENESIS.network_id
-        assert reader.parameters == GENESIS.parameters
+        assert reader.governance == genesis_governance(GENESIS)
         assert list(reader.iterate_events()) == []
         assert reader.find_block(Height(1)) is None
 
@@ -199,7 +201,7 @@ def test_execution_reads_what_it_wrote(ledger: Ledger) -> None:
         assert block is not None
         assert (block.digest, block.state_digest) == (writes.block_digest, writes.state_digest)
         assert (block.transaction_count, block.event_count) == (1, 1)
-        assert reader.find_member(member) == GENESIS.members[member]
+        assert reader.governance.roster.find(member) == GENESIS.members[member]
 
 
 def test_master_data_of_each_member_stands_once(ledger: Ledger) -> None:

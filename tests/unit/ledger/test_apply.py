@@ -9,8 +9,9 @@ from consensus.errors import InvariantError
 from consensus.types import Digest
 from node.crypto.merkle import merkle_root
 from node.ledger.apply import apply_block
-from node.ledger.state import EventCode, TransactionCode, WriteSet
+from node.ledger.state import WriteSet
 from node.ledger.transaction import Capture, Kind
+from node.ledger.verdicts import EventCode, TransactionCode
 from node.wire.codec import pack
 from tests.support.memory_state import MemoryState, build_block
 from tests.support.networks import CREATED_MS, DAY_MS, build_batch, build_genesis, build_key, build_transaction
@@ -170,9 +171,9 @@ def test_the_state_digest_is_the_one_of_the_protocol_page() -> None:
     writes = run(MemoryState(GENESIS), build_batch(GENESIS, signed))
     domain = b"lotvine/state/v1"
     verdicts = merkle_root([signed.id + b"\x00" + b"\x00\x02"])
-    clocks = hashlib.sha256(pack((("firm-0", 0, CREATED_MS),))).digest()
+    others = hashlib.sha256(pack(((("firm-0", 0, CREATED_MS),), None, ()))).digest()
     genesis_state = hashlib.sha256(domain + GENESIS.network_id).digest()
-    assert writes.state_digest == hashlib.sha256(domain + genesis_state + verdicts + clocks).digest()
+    assert writes.state_digest == hashlib.sha256(domain + genesis_state + verdicts + others).digest()
 
 
 def test_master_data_is_entered_and_unreadable_elements_are_passed_over() -> None:

@@ -9,6 +9,7 @@ from consensus.errors import InvariantError
 from consensus.types import Digest, Epoch, Height
 from node.crypto.digests import sha256
 from node.ledger.roster import (
+    ROSTER_BYTES_MAX,
     VALIDATORS_MAX,
     EpochRecord,
     Member,
@@ -128,7 +129,7 @@ def spoil(place: int, value: object, *, member: int | None = None) -> bytes:
         (spoil(6, (bytes(32),) * 1001, member=1), "actor_keys"),
         (spoil(7, "nowhere", member=1), "address"),
         (spoil(7, 5, member=1), "address"),
-        (bytes(4 * 1024 * 1024 + 1), "more than"),
+        (bytes(ROSTER_BYTES_MAX + 1), "more than"),
     ],
 )
 def test_what_is_no_roster_is_refused(encoded: bytes, word: str) -> None:
