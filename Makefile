@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup fmt lint type layers unit check test test-e2e sim chaos sandbox bench lock clean
+.PHONY: help setup fmt lint type layers unit check test test-e2e sim model chaos sandbox bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -51,6 +51,10 @@ SEEDS ?= 50
 FIRST_SEED ?= 1
 sim: setup ## simulated networks under every fault: make sim SEEDS=300 FIRST_SEED=1; SEEDS=1 shows one
 	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first-seed $(FIRST_SEED)
+
+VIEWS ?= 2
+model: setup ## every run of the core in small worlds: make model VIEWS=3
+	$(BIN)/python -m tests.model --views $(VIEWS) $(MODEL)
 
 MINUTES ?= 5
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))')
