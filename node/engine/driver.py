@@ -19,7 +19,7 @@ from node.engine.errors import HaltedError
 from node.engine.execution import ExecutionQueue
 from node.engine.journal import Group, Journal
 from node.engine.observer import Observer
-from node.engine.serving import Serve, build_answer
+from node.engine.serving import Serve, build_answer, load_batches
 from node.engine.transport import Transport
 from node.errors import RequestError
 from node.feed.records import check_copy
@@ -35,9 +35,12 @@ from node.replica.effects import (
     Broadcast,
     CheckBatch,
     Effect,
+    EpochStarted,
     Finalized,
     Halt,
+    LoadOwn,
     LogBatch,
+    LogEpoch,
     Persist,
     Refused,
     ReportEvidence,
@@ -46,6 +49,7 @@ from node.replica.effects import (
     ServeBatch,
     ServeBlock,
     ServeChain,
+    ServeEpochEnd,
     StoreBatch,
     StoreBlock,
 )
@@ -54,6 +58,7 @@ from node.replica.inputs import (
     Executed,
     Input,
     MessageReceived,
+    OwnLoaded,
     PeerDown,
     PeerUp,
     Shutdown,
@@ -95,7 +100,7 @@ class Engine:
         self._genesis = genesis
         self._clock = clock
         self._observer = observer
-        self._chain = stores.chain
+        self._chain, self._index = stores.chain, stores.index
         self._journal = Journal(stores.chain, stores.vote_log)
         self._execution = ExecutionQueue(stores.chain, stores.index)
         self._writer = ThreadPoolExecutor(1, "engine-write")
@@ -284,8 +289,8 @@ class Engine:
                     self._on_fault(member, str(error), provable=True)
                     return
                 self._step(MessageReceived(member, message))
-            case SessionUp(member):
-                self._step(PeerUp(member))
+            case SessionUp(member, _, is_sync_only):
+                self._step(PeerUp(member, is_sync_only))
             case SessionDown(member):
                 self._step(PeerDown(member))
             case _:
@@ -351,7 +356,7 @@ class Engine:
 
     def _do(self, effect: Effect) -> None:
         match effect:
-            case ServeBatch() | ServeBlock() | ServeChain():
+            case ServeBatch() | ServeBlock() | ServeChain() | ServeEpochEnd():
                 self._serve(effect)
             case Finalized(blocks):
                 for block in blocks:
@@ -371,8 +376,15 @@ class Engine:
             case Halt(why):
                 self._observer.on_alarm(why)
                 self._fail(HaltedError(why))
-            case StoreBatch() | StoreBlock() | LogBatch() | Persist() | Send() | Broadcast() | CheckBatch():
-                raise AssertionError("taken up by the group or sent already")
+            case LoadOwn(tips):
+                load = partial(load_batches, self._chain, tips, self._genesis.network_id)
+                self._in_thread(self._server, load, lambda batches: self._results.append(OwnLoaded(batches)))
+            case EpochStarted(record):
+                self._observer.on_epoch(record)
+            case StoreBatch() | StoreBlock() | LogBatch() | LogEpoch() | Persist():
+                raise AssertionError("taken up by the group")
+            case Send() | Broadcast() | CheckBatch():
+                raise AssertionError("sent already")
             case _:
                 assert_never(effect)
 
@@ -406,7 +418,8 @@ class Engine:
         if self._answers_waiting >= ANSWERS_WAITING_MAX:
             return
         self._answers_waiting += 1
-        self._in_thread(self._server, partial(build_answer, self._chain, request), partial(self._send, request.member))
+        answer = partial(build_answer, self._chain, self._index, request)
+        self._in_thread(self._server, answer, partial(self._send, request.member))
 
     def _send(self, member: MemberId, frame: bytes | None) -> None:
         self._answers_waiting -= 1
@@ -425,7 +438,9 @@ class Engine:
 
     def _on_executed(self, write_set: WriteSet) -> None:
         self._is_executing = False
-        self._results.append(Executed(write_set.height, write_set.state_digest))
+        self._results.append(
+            Executed(write_set.height, write_set.state_digest, write_set.governance.due_digest, write_set.epoch_record)
+        )
         self._observer.on_executed(write_set)
         if self._stopping is None:
             self._execute()

@@ -5,6 +5,7 @@ from typing import Protocol
 import structlog
 
 from consensus.messages import Vote
+from node.ledger.roster import EpochRecord
 from node.ledger.state import WriteSet
 from node.replica.effects import ReportEvidence
 from node.wire.ids import FeedTip, MemberId
@@ -31,6 +32,10 @@ class Observer(Protocol):
         """A member signed two things that cannot both be honest."""
         ...
 
+    def on_epoch(self, record: EpochRecord) -> None:
+        """An epoch has begun here: members, roles, keys and parameters are those of its roster."""
+        ...
+
     def on_alarm(self, why: str) -> None:
         """The operator should know."""
         ...
@@ -54,6 +59,11 @@ class LogObserver:
         _log.warning(
             "evidence", peer=evidence.member, first=_in_words(evidence.first), second=_in_words(evidence.second)
         )
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """A line: it happens a few times a year."""
+        roster = record.roster
+        _log.info("epoch started", epoch=record.epoch, height=record.anchor_height, validators=len(roster.validators))
 
     def on_alarm(self, why: str) -> None:
         """An error: the operator must act."""

@@ -3,19 +3,23 @@
 from typing import Final
 
 from consensus.messages import FLAG_EPOCH_END, HEADER_BYTES, Block, Certificate
-from consensus.types import Height
-from node.replica.effects import ServeBatch, ServeBlock, ServeChain
+from consensus.types import Digest, Epoch, Height
+from node.ledger.batch import Batch, decode_batch
+from node.replica.effects import ServeBatch, ServeBlock, ServeChain, ServeEpochEnd
 from node.storage.chain import ChainStore
+from node.storage.index import IndexStore
+from node.wire.codec import MalformedError
+from node.wire.ids import FeedTip
 from node.wire.messages import FRAME_BYTES_MAX, VALIDATORS_MAX, BatchData, BlockData, ChainData, encode
 
-Serve = ServeBatch | ServeBlock | ServeChain
+Serve = ServeBatch | ServeBlock | ServeChain | ServeEpochEnd
 
 _OVERHEAD_BYTES: Final = 1024 + 128 + 70 * VALIDATORS_MAX
 """Of a frame of blocks: its head and its certificate."""
 _BLOCK_OVERHEAD_BYTES: Final = 16
 
 
-def build_answer(chain: ChainStore, request: Serve) -> bytes | None:
+def build_answer(chain: ChainStore, index: IndexStore, request: Serve) -> bytes | None:
     """Return the frame that answers `request`, or None where nothing is to be said. Raises DamagedStoreError."""
     match request:
         case ServeBatch(_, tip):
@@ -26,6 +30,26 @@ def build_answer(chain: ChainStore, request: Serve) -> bytes | None:
             return None if block is None else encode(BlockData(block))
         case ServeChain(_, first, last):
             return encode(read_range(chain, first, last))
+        case ServeEpochEnd(_, epoch):
+            with index.reader() as reader:
+                following = reader.find_epoch(Epoch(epoch + 1))
+            end = None if following is None else chain.find_certificate(following.anchor_height)
+            return None if end is None else encode(end)
+
+
+def load_batches(chain: ChainStore, tips: tuple[FeedTip, ...], network_id: Digest) -> tuple[Batch, ...]:
+    """Return these batches of our own, in the same order; what cannot be read as one is left out."""
+    batches = []
+    for tip in tips:
+        encoded = chain.find_batch(tip)
+        if encoded is None:
+            continue
+        try:
+            batches.append(decode_batch(encoded, network_id))
+        except MalformedError:
+            # Another program made it with our key: a network that took it for valid would stand still.
+            continue
+    return tuple(batches)
 
 
 def read_range(chain: ChainStore, first: Height, last: Height) -> ChainData:
@@ -49,5 +73,6 @@ def read_range(chain: ChainStore, first: Height, last: Height) -> ChainData:
         if found is not None:
             certified, certificate = len(blocks), found
         if block.header.flags & FLAG_EPOCH_END:
+            # Who reads it knows no validators beyond, before it has executed this one.
             break
     return ChainData(first, tuple(blocks[:certified]), certificate)

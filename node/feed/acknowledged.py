@@ -19,6 +19,10 @@ class Acknowledged:
     def __init__(self, others: tuple[MemberId, ...]) -> None:
         self._tips: dict[MemberId, dict[FeedId, tuple[FeedTip, ...]]] = {member: {} for member in others}
 
+    def enter(self, others: tuple[MemberId, ...]) -> None:
+        """Count these validators from now on; what one has told stays told."""
+        self._tips = {member: self._tips.get(member, {}) for member in others}
+
     def learn(self, member: MemberId, feed: FeedId, tips: tuple[FeedTip, ...]) -> None:
         """Take a member's word on one feed. Members that do not vote are not counted."""
         known = self._tips.get(member)

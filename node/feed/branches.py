@@ -193,6 +193,11 @@ class FeedBranches:
         records.reverse()
         return Walk(records=tuple(records))
 
+    def longest(self) -> tuple[BatchRecord, ...]:
+        """Return the connected batches above the final cut, rising; of a forked feed those of its longest branch."""
+        tips = self.tips()
+        return self.walk(tips[0], self.final).records if tips else ()
+
     def missing_below(self, tip: FeedTip) -> FeedTip | None:
         """Return the next batch to fetch on the way down from `tip` to the final cut: `tip` itself, or one below it.
 

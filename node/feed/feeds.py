@@ -1,6 +1,6 @@
 """All feeds: what is held of each, what is being checked, and in which of them something waits to be cut."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,15 @@ class Feeds:
         branches.finalize(tip)
         if branches.limit_seq == branches.final_seq and not branches.is_forked:
             self._uncut.pop(tip.feed, None)
+
+    def retire(self, *, is_feed: Callable[[FeedId], bool]) -> tuple[FeedBranches, ...]:
+        """Let go of the feeds that have ended, with all that was held above their final cut; return them."""
+        ended = [feed for feed in self._branches if not is_feed(feed)]
+        for digest in [digest for digest, check in self._checks.items() if not is_feed(check.tip.feed)]:
+            self.end_check(digest)
+        for feed in ended:
+            self._uncut.pop(feed, None)
+        return tuple(self._branches.pop(feed) for feed in ended)
 
     def is_here(self, tip: FeedTip) -> bool:
         """Return whether the batch is held, final, being checked, or known to be bad: no use in fetching it."""

@@ -44,7 +44,8 @@ class Sealed:
 class OwnFeed:
     """What waits to be sealed, and where the feed goes on. The batches themselves are in its branches.
 
-    Begins lost: nothing is sealed until `continue_after` says where the feed ends.
+    Begins lost: nothing is sealed until `continue_after` says where the feed ends. is_held: what is submitted waits
+    until something else is settled first.
     """
 
     def __init__(self, *, network_id: Digest, feed: FeedId, key: Signer) -> None:
@@ -55,6 +56,7 @@ class OwnFeed:
         self._waiting: deque[tuple[int | None, SignedTransaction]] = deque()
         self._waiting_bytes = 0
         self._sealed_ms: int | None = None
+        self.is_held = False
 
     @property
     def is_lost(self) -> bool:
@@ -100,7 +102,7 @@ class OwnFeed:
 
     def deadline_ms(self) -> int | None:
         """Return when the next batch is to be sealed; in the past for at once; None if nothing waits."""
-        if not self._waiting or self._end is None:
+        if not self._waiting or self._end is None or self.is_held:
             return None
         if self._sealed_ms is None or self._has_full_batch():
             return 0
@@ -109,16 +111,29 @@ class OwnFeed:
     def seal(self, *, now_ms: int, wall_ms: int, at_once: bool = False) -> Sealed | None:
         """Return the next batch if one is due. wall_ms: the batch's time. at_once: do not wait for more to gather."""
         deadline = self.deadline_ms()
-        if deadline is None or self._end is None or (deadline > now_ms and not at_once):
+        if deadline is None or (deadline > now_ms and not at_once):
             return None
         transactions, tokens = self._take()
+        return self._seal(transactions, tokens, now_ms=now_ms, time_ms=wall_ms)
+
+    def reseal(self, batch: Batch, *, now_ms: int) -> Sealed:
+        """Return a batch of an ended feed of ours as the next one of this feed: the same transactions and time.
+
+        Their ids stay the same, so whichever comes to be final first counts. The feed is not lost.
+        """
+        return self._seal(batch.transactions, (), now_ms=now_ms, time_ms=batch.header.time_ms)
+
+    def _seal(
+        self, transactions: tuple[SignedTransaction, ...], tokens: tuple[int, ...], *, now_ms: int, time_ms: int
+    ) -> Sealed:
+        assert self._end is not None
         seq, previous = self._end
         batch = seal_batch(
             network_id=self._network_id,
             feed=self.feed,
             seq=Seq(seq),
             previous=previous,
-            time_ms=wall_ms,
+            time_ms=time_ms,
             transactions=transactions,
             key=self._key,
         )

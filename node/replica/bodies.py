@@ -40,6 +40,14 @@ class Bodies:
         self.wanted: dict[Digest, None] = {}
         self.syncing_to: Height | None = None
 
+    def enter(self) -> None:
+        """Begin an epoch: blocks of an earlier one are waited for no longer."""
+        self._waiters.clear()
+        self._waiting_on.clear()
+        self._blocks.clear()
+        self.wanted.clear()
+        self.syncing_to = None
+
     def is_needed(self, digest: Digest) -> bool:
         """Return whether a batch or a block still has somebody waiting for it."""
         return digest in self._waiters or digest in self._blocks

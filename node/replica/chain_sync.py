@@ -54,6 +54,13 @@ class ChainSync:
         self.target: Height | None = None
         self.range: Range | None = None
 
+    def enter(self, notary: Notary, epoch: Epoch) -> None:
+        """Begin an epoch at the final block: ranges end with their epoch, and the next one has another notary."""
+        self._notary = notary
+        self._epoch = epoch
+        self._asked = self.target = self.range = None
+        self._retry_ms = 0
+
     def aim(self, height: Height) -> None:
         """Catch up at least to this height, of a block with a verified certificate."""
         if self.target is None or height > self.target:

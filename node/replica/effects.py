@@ -1,11 +1,11 @@
 """All that the replica can ask of its driver. The order is the contract.
 
-What follows a StoreBatch, StoreBlock, LogBatch, Persist or Finalized happens only once that is on disk. A driver may
-carry out the effects of many steps as one group: first all writes to the chain store (StoreBatch, StoreBlock,
-Finalized) in one synced write batch, then all records of the vote log (LogBatch, Persist) with one sync, then the rest
-in order. Effects of a later step are never carried out before those of an earlier one, with the exception of the
-writes, which a group may bring forward, and of CheckBatch and the sending of requests, which tell nobody what this
-node holds or promises and so may be carried out at once.
+What follows a StoreBatch, StoreBlock, LogBatch, LogEpoch, Persist or Finalized happens only once that is on disk. A
+driver may carry out the effects of many steps as one group: first all writes to the chain store (StoreBatch,
+StoreBlock, Finalized) in one synced write batch, then all records of the vote log (LogBatch, LogEpoch, Persist) with
+one sync, then the rest in order. Effects of a later step are never carried out before those of an earlier one, with
+the exception of the writes, which a group may bring forward, and of CheckBatch and the sending of requests, which tell
+nobody what this node holds or promises and so may be carried out at once.
 
 StoreBlock, Persist, Alarm and Halt are the core's own, passed on. A block may be stored twice.
 """
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 from consensus.effects import Alarm, Halt, Persist, StoreBlock
 from consensus.messages import Block, Certificate, Vote
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.crypto.keys import PublicKey
 from node.ledger.batch import Batch
+from node.ledger.roster import EpochRecord
 from node.wire.ids import FeedTip, MemberId
+from node.wire.logged import EpochStart
 from node.wire.messages import Message
 
 __all__ = [
@@ -26,10 +28,13 @@ __all__ = [
     "Broadcast",
     "CheckBatch",
     "Effect",
+    "EpochStarted",
     "FinalBlock",
     "Finalized",
     "Halt",
+    "LoadOwn",
     "LogBatch",
+    "LogEpoch",
     "Persist",
     "Refused",
     "ReportEvidence",
@@ -38,6 +43,7 @@ __all__ = [
     "ServeBatch",
     "ServeBlock",
     "ServeChain",
+    "ServeEpochEnd",
     "StoreBatch",
     "StoreBlock",
 ]
@@ -55,6 +61,27 @@ class LogBatch:
     """Append the `B` record of this node's own feed to the vote log; the newest one is never dropped."""
 
     tip: FeedTip
+
+
+@dataclass(frozen=True, slots=True)
+class LogEpoch:
+    """Append to the vote log that this node serves in the epoch from now on, before anything that is said in it."""
+
+    start: EpochStart
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStarted:
+    """The epoch has begun here: sessions, roles, keys and parameters are those of its roster."""
+
+    record: EpochRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOwn:
+    """Read these batches of this node's own ended feed from the chain store, at most 64 MiB; answered by OwnLoaded."""
+
+    tips: tuple[FeedTip, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +129,7 @@ class ServeBlock:
 
 @dataclass(frozen=True, slots=True)
 class ServeChain:
-    """Send ChainData with the final blocks first … last to the member, in one frame.
+    """Send ChainData with the final blocks first … last to the member, in one frame, none beyond an epoch's end.
 
     Cut it short at the highest block that fits (2 MiB a frame) and has its own stored certificate; with no such
     block send no blocks and no certificate. At most CHAIN_BLOCKS_MAX blocks are asked for.
@@ -111,6 +138,14 @@ class ServeChain:
     member: MemberId
     first: Height
     last: Height
+
+
+@dataclass(frozen=True, slots=True)
+class ServeEpochEnd:
+    """Send the member the certificate that finalizes the last block of that epoch, which is over here."""
+
+    member: MemberId
+    epoch: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +211,9 @@ Effect = (
     StoreBatch
     | StoreBlock
     | LogBatch
+    | LogEpoch
+    | EpochStarted
+    | LoadOwn
     | Persist
     | Send
     | Broadcast
@@ -183,6 +221,7 @@ Effect = (
     | ServeBatch
     | ServeBlock
     | ServeChain
+    | ServeEpochEnd
     | Finalized
     | Accepted
     | Refused

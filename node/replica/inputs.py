@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from consensus.types import Digest, Height
+from consensus.types import ZERO_DIGEST, Digest, Height
 from node.feed.records import CheckedCopy
+from node.ledger.batch import Batch
+from node.ledger.roster import EpochRecord
 from node.ledger.transaction import SignedTransaction
 from node.wire.ids import MemberId
 from node.wire.messages import Message
@@ -24,9 +26,14 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """The session with a member's node is open."""
+    """The session with a member's node is open.
+
+    is_sync_only: nobody knows its key yet. From it only blocks, batches and certificates are taken, which prove
+    themselves; nothing is served to it, and nothing that it says counts as a member's word.
+    """
 
     member: MemberId
+    is_sync_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +73,23 @@ class BatchChecked:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """The final block at `height` is executed and the result is durable; state_digest is the one after it."""
+    """The final block at `height` is executed and the result is durable; state_digest is the one after it.
+
+    due_digest: of the roster that the state says the next epoch must have, zero if none is due. epoch_record: the
+    epoch that the block begins, if it is the last of one.
+    """
 
     height: Height
     state_digest: Digest
+    due_digest: Digest = ZERO_DIGEST
+    epoch_record: EpochRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLoaded:
+    """The answer to LoadOwn: the batches, in the same order; one that cannot be read any more is left out."""
+
+    batches: tuple[Batch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +97,15 @@ class Shutdown:
     """The node stops: give up the leadership of the current view, take no more submissions."""
 
 
-Input = Started | MessageReceived | PeerUp | PeerDown | TimerDue | Submitted | BatchChecked | Executed | Shutdown
+Input = (
+    Started
+    | MessageReceived
+    | PeerUp
+    | PeerDown
+    | TimerDue
+    | Submitted
+    | BatchChecked
+    | Executed
+    | OwnLoaded
+    | Shutdown
+)

@@ -4,7 +4,7 @@ from consensus.effects import RequestJudgement
 from consensus.errors import invariant
 from consensus.inputs import Judged
 from consensus.types import Digest, View
-from node.ledger.roster import Parameters
+from node.ledger.roster import EpochRecord
 from node.replica.bodies import Bodies
 from node.replica.effects import Alarm
 from node.replica.executed import ExecutedHeights
@@ -14,13 +14,14 @@ from node.replica.tree import BlockTree
 
 
 class Judging:
-    """The blocks under judgement, by digest."""
+    """The blocks of one epoch under judgement, by digest."""
 
     def __init__(
-        self, moment: Moment, *, parameters: Parameters, executed: ExecutedHeights, tree: BlockTree, bodies: Bodies
+        self, moment: Moment, *, record: EpochRecord, executed: ExecutedHeights, tree: BlockTree, bodies: Bodies
     ) -> None:
         self._moment = moment
-        self._parameters = parameters
+        self._parameters = record.roster.parameters
+        self._anchor_height = record.anchor_height
         self._executed = executed
         self._tree = tree
         self._bodies = bodies
@@ -68,7 +69,8 @@ class Judging:
                 node.covered,
                 parameters=self._parameters,
                 history_root=frontier.root(),
-                state_digest=self._executed.find(header.executed_height),
+                anchor_height=self._anchor_height,
+                executed=self._executed.find(header.executed_height),
             )
             if isinstance(verdict, NeedsExecution):
                 return None

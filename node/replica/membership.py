@@ -1,34 +1,38 @@
-"""Who is who: members, their node keys and feeds, and the validators by their index.
+"""Who is who in one epoch: members, their node keys and feeds, and the validators by their index.
 
-The one place to ask, so that members may come, go and change keys later. In epoch 0 it is what genesis says.
+The one place to ask. Constant within an epoch: every change takes effect at an epoch's boundary.
 """
 
 from consensus.types import ValidatorIndex
 from node.crypto.keys import PublicKey, verify_signature
-from node.ledger.genesis import Genesis
-from node.ledger.roster import Role
-from node.wire.ids import FeedId, FeedNumber, MemberId
+from node.ledger.roster import Roster
+from node.wire.ids import FeedId, MemberId
 
 
 class Membership:
-    """The members as genesis names them, seen from one of them.
+    """The members of a roster, seen from one of them.
 
-    own_index: None for a node that does not vote. own_feed: None for an observer, which may not submit. others: the
-    validators besides this node.
+    own: may be missing in the roster: a node that only follows. own_index: None for a node that does not vote, and
+    for one whose key is no longer the member's. own_feed: None for a node that may not submit. others: the
+    validators besides this node's member.
     """
 
-    def __init__(self, genesis: Genesis, own: MemberId) -> None:
-        self._members = genesis.members
-        self.validators = genesis.validators
-        self._index = {member: ValidatorIndex(place) for place, member in enumerate(genesis.validators)}
+    def __init__(self, roster: Roster, own: MemberId, own_key: PublicKey | None = None) -> None:
+        """own_key: of this node; None takes it for the one that the roster names."""
+        self.roster = roster
+        self.validators = roster.validators
+        self._index = {member: ValidatorIndex(place) for place, member in enumerate(roster.validators)}
         self.own = own
-        self.own_index = self._index.get(own)
-        self.own_feed = FeedId(own, FeedNumber(0)) if genesis.members[own].role is not Role.OBSERVER else None
-        self.others = tuple(member for member in genesis.validators if member != own)
+        us = roster.find(own)
+        self.is_ours = us is not None and own_key in (None, us.node_key)
+        self.own_index = self._index.get(own) if self.is_ours else None
+        self.own_feed = us.feed if us is not None and self.is_ours and us.has_feed else None
+        self.others = tuple(member for member in roster.validators if member != own)
 
     def has_member(self, member: MemberId) -> bool:
-        """Return whether the member belongs to the network."""
-        return member in self._members
+        """Return whether the member takes part in the network."""
+        found = self.roster.find(member)
+        return found is not None and found.is_present
 
     def index_of(self, member: MemberId) -> ValidatorIndex | None:
         """Return the member's place among the validators; None for one that does not vote."""
@@ -39,9 +43,9 @@ class Membership:
         return self.validators[index]
 
     def find_feed_key(self, feed: FeedId) -> PublicKey | None:
-        """Return the key that signs a feed's batches; None for a feed that does not exist (yet)."""
-        member = self._members.get(feed.member)
-        if member is None or member.role is Role.OBSERVER or feed != member.feed:
+        """Return the key that signs a feed's batches; None for a feed that does not exist (yet), or has ended."""
+        member = self.roster.find(feed.member)
+        if member is None or not member.has_feed or feed != member.feed:
             return None
         return member.node_key
 
@@ -49,8 +53,8 @@ class Membership:
 class ValidatorKeys:
     """The core's Verifier over the validators' node keys."""
 
-    def __init__(self, genesis: Genesis) -> None:
-        self._keys = tuple(genesis.members[member].node_key for member in genesis.validators)
+    def __init__(self, roster: Roster) -> None:
+        self._keys = roster.validator_keys()
 
     def verify(self, signer: ValidatorIndex, message: bytes, signature: bytes) -> bool:
         """Return whether `signature` is that validator's of `message`; False for an unknown one."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from consensus.types import Digest, Height, View
+from consensus.types import Digest, Epoch, Height, View
 from node.wire.ids import FeedId, MemberId, Seq
 
 
@@ -20,8 +20,10 @@ class Overview:
     """A replica at one moment. sync_target: the height it is catching up to, or None. peers: sessions that are open.
 
     uncut_batches: held above the final cut, over all feeds. open_requests: unanswered ones for batches and blocks.
+    waiting_for: in words, what this node lacks before it can do its part; None for nothing.
     """
 
+    epoch: Epoch
     view: View
     leader: MemberId
     final_height: Height
@@ -32,3 +34,4 @@ class Overview:
     feeds: tuple[FeedView, ...]
     uncut_batches: int
     open_requests: int
+    waiting_for: str | None

@@ -5,7 +5,7 @@ from typing import Final
 
 from consensus.effects import RequestBuild
 from consensus.inputs import Built
-from consensus.messages import FLAG_HEARTBEAT, Block, Header, payload_digest
+from consensus.messages import FLAG_EPOCH_END, FLAG_HEARTBEAT, Block, Header, payload_digest
 from consensus.timing import Timing
 from consensus.types import ZERO_DIGEST, Digest, Height, ValidatorIndex
 from node.feed.acknowledged import Acknowledged, acknowledgements_needed
@@ -14,8 +14,8 @@ from node.feed.cutting import Offer, choose_batches
 from node.feed.feeds import Feeds
 from node.feed.records import BatchRecord
 from node.ledger.cut import batch_root, encode_cut
-from node.ledger.genesis import Genesis
-from node.replica.executed import ExecutedHeights
+from node.ledger.roster import EpochRecord
+from node.replica.executed import ExecutedHeights, ExecutedState
 from node.replica.judge import EXECUTION_LAG_MAX
 from node.replica.membership import Membership
 from node.replica.moment import Moment
@@ -27,13 +27,14 @@ UNSHARED_STATUS_PERIODS: Final = 2
 
 
 class Proposing:
-    """The view of a validator on what could be cut. candidate: the block that the core would extend."""
+    """The view of a validator on what could be cut in one epoch. candidate: the block that the core would extend."""
 
     def __init__(
         self,
         moment: Moment,
         *,
-        genesis: Genesis,
+        network_id: Digest,
+        record: EpochRecord,
         timing: Timing,
         membership: Membership,
         feeds: Feeds,
@@ -43,7 +44,8 @@ class Proposing:
         own_index: ValidatorIndex,
     ) -> None:
         self._moment = moment
-        self._genesis = genesis
+        self._network_id = network_id
+        self._record = record
         self._feeds = feeds
         self._acknowledged = acknowledged
         self._executed = executed
@@ -81,12 +83,35 @@ class Proposing:
             # No age counts while there is nothing to measure it by: one that has passed would stay due for ever.
             self._ages_ms = self._looked_at = None
             return None
+        if self._is_sealed(candidate):
+            # Nothing follows it in this epoch but itself, and the core sees to that.
+            return None
+        if self._is_change_due(candidate):
+            self._is_due = True
+            return True
         looked_at = (candidate, self._is_idle(candidate))
         if self._looked_at != looked_at or (self._ages_ms is not None and self._ages_ms <= self._moment.now_ms):
             touched = self._feeds.uncut()
             self._looked_at, self._ages_ms = looked_at, None
         self._is_due = any(self._is_work(candidate, self._feeds.branches(feed)) for feed in touched)
         return self._is_due or None
+
+    def _is_sealed(self, digest: Digest) -> bool:
+        """Return whether the block is the last of this epoch: the anchor was the last of the one before."""
+        header = self._tree.header_of(digest)
+        return header.epoch == self._record.epoch and bool(header.flags & FLAG_EPOCH_END)
+
+    def _is_change_due(self, candidate: Digest) -> bool:
+        """Return whether the block that we would build on the candidate would end the epoch."""
+        header = self._tree.header_of(candidate)
+        state = self._executed.find(self._executed_height_above(header))
+        return state is not None and state.due_digest != ZERO_DIGEST
+
+    def _executed_height_above(self, parent: Header) -> Height:
+        """Return the executed height that a block of ours on this parent names: in an epoch's first the anchor's."""
+        if parent.height == self._record.anchor_height:
+            return parent.height
+        return max(parent.executed_height, min(self._executed.claimable(), self._tree.final_height))
 
     def _is_work(self, candidate: Digest, branches: FeedBranches) -> bool:
         """Return whether a batch beyond the candidate's cut is held by enough, or has waited long enough."""
@@ -125,20 +150,21 @@ class Proposing:
         if request is None or not self._tree.is_complete(request.parent_digest):
             return None
         parent = request.parent.header
-        executed_height = max(parent.executed_height, min(self._executed.claimable(), self._tree.final_height))
-        state_digest = self._executed.find(executed_height)
-        if state_digest is None:
+        executed_height = self._executed_height_above(parent)
+        executed = self._executed.find(executed_height)
+        if executed is None:
             return None
         chosen: tuple[tuple[BatchRecord, ...], ...] = ()
-        if executed_height + EXECUTION_LAG_MAX > parent.height:
+        is_seal = executed.due_digest != ZERO_DIGEST
+        if not is_seal and executed_height + EXECUTION_LAG_MAX > parent.height:
             chosen = self._choose(request.parent_digest, turn=parent.height)
-        if not chosen and not request.may_be_empty:
+        if not chosen and not is_seal and not request.may_be_empty:
             return None
         self._asked = None
         return Built(
             request.view,
             request.parent_digest,
-            self._assemble(request, chosen, executed_height=executed_height, state_digest=state_digest),
+            self._assemble(request, chosen, executed_height=executed_height, executed=executed),
         )
 
     def _choose(self, parent: Digest, *, turn: int) -> tuple[tuple[BatchRecord, ...], ...]:
@@ -149,7 +175,7 @@ class Proposing:
             upto = self._upto_seq(branches, is_idle=self._is_idle(parent))
             if upto > after:
                 offers.append(Offer(branches, after, upto))
-        parameters = self._genesis.parameters
+        parameters = self._record.roster.parameters
         return choose_batches(
             offers,
             batches_max=parameters.block_batches_max,
@@ -163,16 +189,17 @@ class Proposing:
         chosen: tuple[tuple[BatchRecord, ...], ...],
         *,
         executed_height: Height,
-        state_digest: Digest,
+        executed: ExecutedState,
     ) -> Block:
         parent = request.parent.header
         covered = tuple(record for records in chosen for record in records)
         payload = encode_cut(tuple(records[-1].tip for records in chosen))
         frontier = self._tree.frontier_of(request.parent_digest)
         assert frontier is not None
+        flags = FLAG_EPOCH_END if executed.due_digest != ZERO_DIGEST else 0 if covered else FLAG_HEARTBEAT
         header = Header(
-            network_id=self._genesis.network_id,
-            epoch=parent.epoch,
+            network_id=self._network_id,
+            epoch=self._record.epoch,
             height=Height(parent.height + 1),
             view=request.view,
             proposer=self._own_index,
@@ -184,9 +211,9 @@ class Proposing:
             batch_count=len(covered),
             transaction_count=sum(record.transaction_count for record in covered),
             executed_height=executed_height,
-            state_digest=state_digest,
-            flags=0 if covered else FLAG_HEARTBEAT,
-            next_epoch_digest=ZERO_DIGEST,
+            state_digest=executed.state_digest,
+            flags=flags,
+            next_epoch_digest=executed.due_digest,
         )
         block = Block(header, payload)
         self._tree.add_built(block, header.digest(), covered)

@@ -2,16 +2,17 @@
 
 It holds the consensus core and does what the core asks for: it builds and judges blocks over the feeds, makes their
 bodies complete, catches up by chain sync. What belongs to data alone is in `traffic`, `bodies`, `proposing` and
-`chain_sync`; this file joins them, and all that becomes final passes through `_commit`, keyed by height.
+`chain_sync`, what is new in each epoch in `epoch`; this file joins them. All that becomes final passes through
+`_commit`, keyed by height, and once the last block of an epoch is executed, `_enter_epoch` goes over to the next.
 """
 
+import dataclasses
 from collections import deque
+from collections.abc import Callable
 from typing import assert_never
 
 from consensus import effects as core_effects
 from consensus import inputs as core_inputs
-from consensus.certificates import Notary
-from consensus.core import Core
 from consensus.errors import invariant
 from consensus.messages import (
     Block,
@@ -25,10 +26,10 @@ from consensus.messages import (
     payload_digest,
 )
 from consensus.scheme import Signer, Verifier
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.feed.acknowledged import Acknowledged
 from node.feed.feeds import Feeds
-from node.feed.own import OwnFeed
+from node.ledger.roster import EpochRecord, Roster
 from node.replica import inputs
 from node.replica.bodies import SYNC_GAP, Bodies
 from node.replica.chain_sync import ChainSync
@@ -37,28 +38,29 @@ from node.replica.effects import (
     Alarm,
     Broadcast,
     Effect,
+    EpochStarted,
     FinalBlock,
     Finalized,
     Halt,
+    LogEpoch,
     Persist,
     ReportEvidence,
     ReportFault,
     Send,
     StoreBlock,
 )
-from node.replica.executed import ExecutedHeights
-from node.replica.judging import Judging
+from node.replica.epoch import Lasting, build_notary, open_epoch
+from node.replica.executed import ExecutedHeights, ExecutedState
 from node.replica.membership import Membership, ValidatorKeys
 from node.replica.moment import Moment, earliest
 from node.replica.overview import FeedView, Overview
-from node.replica.proposing import Proposing
 from node.replica.recovered import Recovered, ReplicaSetup
 from node.replica.serving import Serving
-from node.replica.start import core_recovered, core_setup, first_frontier
-from node.replica.timers import CoreTimers
+from node.replica.start import anchor_block, core_recovered, first_frontier, known_states, later_records
 from node.replica.traffic import FeedTraffic
 from node.replica.tree import BlockTree, Node
-from node.wire.ids import FeedId, MemberId
+from node.wire.ids import FeedId, FeedTip, MemberId
+from node.wire.logged import EpochStart
 from node.wire.messages import (
     HAVE_ENTRIES_MAX,
     BatchData,
@@ -80,6 +82,16 @@ CLOCK_STEP_MS = 20
 """The core is told of the wall clock when it has moved by more than this against the monotonic one."""
 
 
+def _epoch_of(message: Vote | Certificate | Proposal | CertificateRequest) -> Epoch:
+    match message:
+        case Vote() | Certificate():
+            return message.subject.epoch
+        case Proposal():
+            return message.leader_vote.subject.epoch
+        case CertificateRequest():
+            return message.epoch
+
+
 class Replica:
     """One node of the network, without its disk, sockets and threads."""
 
@@ -89,87 +101,86 @@ class Replica:
         recovered: Recovered,
         *,
         signer: Signer,
-        verifier: Verifier | None = None,
+        verifiers: Callable[[Roster], Verifier] = ValidatorKeys,
         now_ms: int,
         wall_ms: int,
     ) -> None:
         """Hold what is given; the input Started does the work.
 
-        signer: the node's key. verifier: of the validators' votes; None for their node keys.
+        signer: the node's key. verifiers: gives who verifies the votes of a roster's validators.
         """
         genesis = setup.genesis
         self._setup = setup
         self._moment = moment = Moment(now_ms, wall_ms)
-        self._membership = membership = Membership(genesis, setup.member)
         self._recovered = recovered
-        verifier = ValidatorKeys(genesis) if verifier is None else verifier
+        record = genesis.epoch_record if recovered.epoch is None else recovered.epoch
+        anchor = anchor_block(genesis) if recovered.anchor is None else recovered.anchor
+        membership = Membership(record.roster, setup.member, setup.node_key)
         self._feeds = feeds = Feeds(recovered.final_tips, recovered.held, now_ms)
+        # What of our own is among them has to be sealed again; Started sees to that.
+        self._ended = feeds.retire(is_feed=lambda feed: membership.find_feed_key(feed) is not None)
         self._acknowledged = Acknowledged(membership.others)
-        known = recovered.core.executed or ((genesis.anchor_height, genesis.state_digest),)
         self._executed = ExecutedHeights(
-            known,
+            known_states(recovered, genesis),
             height=recovered.executed_height,
             others=membership.others,
             is_validator=membership.own_index is not None,
         )
+        final_block = recovered.core.final_block
         self._tree = tree = BlockTree(
             feeds=feeds,
             membership=membership,
-            batches_max=genesis.parameters.block_batches_max,
-            height=recovered.final_height,
-            digest=genesis.anchor_digest if recovered.final_digest is None else recovered.final_digest,
+            batches_max=record.roster.parameters.block_batches_max,
+            header=(anchor if final_block is None else final_block).header,
+            digest=record.anchor_digest if recovered.final_digest is None else recovered.final_digest,
             frontier=first_frontier(genesis) if recovered.frontier is None else recovered.frontier,
         )
         self._bodies = Bodies(moment, feeds=feeds, acknowledged=self._acknowledged, tree=tree)
         self._fetcher = self._bodies.fetcher
-        own_feed = membership.own_feed
+        self._lasting = lasting = Lasting(
+            setup=setup,
+            moment=moment,
+            signer=signer,
+            verifiers=verifiers,
+            feeds=feeds,
+            acknowledged=self._acknowledged,
+            executed=self._executed,
+            tree=tree,
+            bodies=self._bodies,
+        )
         self._traffic = FeedTraffic(
             moment,
             network_id=genesis.network_id,
             membership=membership,
             feeds=feeds,
-            own=None if own_feed is None else OwnFeed(network_id=genesis.network_id, feed=own_feed, key=signer),
+            own=lasting.build_own_feed(membership, None),
             acknowledged=self._acknowledged,
             executed=self._executed,
             fetcher=self._fetcher,
             bodies=self._bodies,
         )
-        self._proposing = (
-            None
-            if membership.own_index is None
-            else Proposing(
-                moment,
-                genesis=genesis,
-                timing=setup.timing,
-                membership=membership,
-                feeds=feeds,
-                acknowledged=self._acknowledged,
-                executed=self._executed,
-                tree=tree,
-                own_index=membership.own_index,
-            )
-        )
-        self._core = Core(
-            core_setup(genesis, membership),
-            setup.timing,
-            core_recovered(recovered, tree),
-            signer=None if membership.own_index is None else signer,
-            verifier=verifier,
-            wall_offset_ms=wall_ms - now_ms,
-        )
         self._wall_offset_ms = wall_ms - now_ms
-        notary = Notary(genesis.network_id, genesis.epoch, len(genesis.validators), verifier)
-        self._sync = ChainSync(tree, notary, genesis.epoch)
-        self._timers = CoreTimers()
+        notary = build_notary(lasting, record)
+        core = core_recovered(recovered, record, tree)
+        self._epoch = open_epoch(
+            lasting,
+            record,
+            anchor,
+            core,
+            membership=membership,
+            notary=notary,
+            wall_offset_ms=self._wall_offset_ms,
+        )
+        self._sync = ChainSync(tree, notary, record.epoch)
         self._clocks = Clocks(skew_ms=setup.timing.clock_skew_ms)
         self._serving = Serving(moment)
-        self._judging = Judging(
-            moment, parameters=genesis.parameters, executed=self._executed, tree=tree, bodies=self._bodies
-        )
         self._to_core: deque[core_inputs.Input] = deque()
         self._up: dict[MemberId, None] = {}
+        self._sync_only: dict[MemberId, None] = {}
         self._sender: MemberId | None = None
-        self._final_certificate = recovered.core.final_certificate
+        self._final_block: Block = anchor if final_block is None else final_block
+        self._final_certificate = core.final_certificate
+        self._next_epoch: EpochRecord | None = None
         self._is_dirty = False
         self._is_halted = False
 
@@ -181,11 +192,11 @@ class Replica:
         if self._is_halted:
             return None
         return earliest(
-            self._timers.deadline_ms(),
+            self._epoch.timers.deadline_ms(),
             self._traffic.deadline_ms(),
             self._fetcher.deadline_ms(),
             self._sync.deadline_ms() if self._up else None,
-            None if self._proposing is None else self._proposing.deadline_ms(),
+            None if self._epoch.proposing is None else self._epoch.proposing.deadline_ms(),
         )
 
     @property
@@ -196,8 +207,9 @@ class Replica:
     def overview(self) -> Overview:
         """Return where this node stands, for people."""
         return Overview(
-            view=self._core.view,
-            leader=self._membership.member_at(self._core.leader),
+            epoch=self._epoch.record.epoch,
+            view=self._epoch.core.view,
+            leader=self._epoch.membership.member_at(self._epoch.core.leader),
             final_height=self._tree.final_height,
             final_digest=self._tree.final_digest,
             executed_height=self._executed.height,
@@ -209,7 +221,18 @@ class Replica:
             ),
             uncut_batches=sum(self._feeds.branches(feed).held_count for feed in self._feeds.uncut()),
             open_requests=self._fetcher.open_count,
+            waiting_for=self._waiting_for(),
         )
+
+    def _waiting_for(self) -> str | None:
+        """Return in words what this node waits for before it can do its part, or None."""
+        if not self._epoch.membership.is_ours and self._epoch.membership.has_member(self._setup.member):
+            return f"the member {self._setup.member} has another node key: this node only follows"
+        if self._epoch.is_over(self._tree):
+            return f"the execution of block {self._tree.final_height}, the last of epoch {self._epoch.record.epoch}"
+        if self._sync.target is not None:
+            return f"the chain up to block {self._sync.target}: block {self._tree.final_height} is here"
+        return None
 
     def holders(self, feed: FeedId, seq: int) -> int:
         """Return how many other validators are known to hold a feed's batch that this node holds."""
@@ -246,18 +269,16 @@ class Replica:
                 self._on_settled(self._traffic.on_checked(incoming))
             case inputs.Submitted():
                 self._traffic.submit(incoming)
-            case inputs.Executed(height, state_digest):
-                self._on_executed(height, state_digest)
-            case inputs.PeerUp(member):
-                self._on_peer_up(member)
+            case inputs.Executed():
+                self._on_executed(incoming)
+            case inputs.OwnLoaded(batches):
+                self._traffic.on_own_loaded(batches)
+            case inputs.PeerUp(member, is_sync_only):
+                self._on_peer_up(member, is_sync_only=is_sync_only)
             case inputs.PeerDown(member):
                 self._on_peer_down(member)
             case inputs.Started():
-                # Safety: what the status will show of our own feed must be on record before.
-                self._traffic.recover_own(self._recovered.own_logged)
-                self._recovered = Recovered()
-                self._to_core.append(core_inputs.Started())
-                self._is_dirty = True
+                self._on_started()
             case inputs.Shutdown():
                 self._traffic.stop()
                 self._to_core.append(core_inputs.Shutdown())
@@ -271,6 +292,8 @@ class Replica:
         self._run_core()
         while not self._is_halted:
             self._catch_up()
+            if self._next_epoch is not None and self._epoch.is_over(self._tree):
+                self._enter_epoch(self._next_epoch)
             self._consider_work()
             if not self._to_core:
                 break
@@ -283,7 +306,7 @@ class Replica:
 
     def _consider_work(self) -> None:
         """Tell the core whether work is due and give it the block it waits for, if anything of that has changed."""
-        proposing = self._proposing
+        proposing = self._epoch.proposing
         ages_ms = None if proposing is None else proposing.deadline_ms()
         is_aged = ages_ms is not None and ages_ms <= self._moment.now_ms
         if not (self._is_dirty or self._traffic.touched or is_aged):
@@ -304,51 +327,77 @@ class Replica:
 
     def _on_timers(self) -> None:
         while True:
-            due = self._timers.pop_due(self._moment.now_ms)
+            due = self._epoch.timers.pop_due(self._moment.now_ms)
             if due is None:
                 return
             self._to_core.append(core_inputs.TimerFired(*due))
             # One at a time: what it leads to may cancel the next one.
             self._run_core()
 
-    def _on_executed(self, height: Height, state_digest: Digest) -> None:
-        self._executed.note(height, state_digest)
-        self._to_core.append(core_inputs.Executed(height, state_digest))
-        for digest in self._judging.pending():
+    def _on_started(self) -> None:
+        recovered, record = self._recovered, self._epoch.record
+        if record.epoch > 0 and not recovered.is_epoch_logged:
+            # The last run ended between the execution of the block that begins the epoch and this record.
+            self._moment.out.append(LogEpoch(self._start_of(record)))
+        # Safety: what the status will show of our own feed must be on record before.
+        self._traffic.recover_own(recovered.own_logged)
+        self._traffic.take_over(self._ended)
+        self._ended = ()
+        self._recovered = Recovered(core=later_records(recovered.core, record.epoch))
+        self._to_core.append(core_inputs.Started())
+        self._is_dirty = True
+
+    def _on_executed(self, executed: inputs.Executed) -> None:
+        self._executed.note(executed.height, ExecutedState(executed.state_digest, executed.due_digest))
+        self._to_core.append(core_inputs.Executed(executed.height, executed.state_digest))
+        if executed.epoch_record is not None:
+            self._next_epoch = executed.epoch_record
+        for digest in self._epoch.judging.pending():
             self._judge(digest)
         self._is_dirty = True
 
-    def _on_peer_up(self, member: MemberId) -> None:
-        if not self._membership.has_member(member) or member == self._setup.member:
+    def _on_peer_up(self, member: MemberId, *, is_sync_only: bool) -> None:
+        if member == self._setup.member or not (is_sync_only or self._epoch.membership.has_member(member)):
             return
         self._up[member] = None
+        if is_sync_only:
+            self._sync_only[member] = None
         self._fetcher.peer_up(member)
-        index = self._membership.index_of(member)
+        index = None if is_sync_only else self._epoch.membership.index_of(member)
         if index is not None:
             self._to_core.append(core_inputs.PeerUp(index))
         else:
-            self._moment.out.append(Send(member, self._to_wire(self._core.status())))
+            self._moment.out.append(Send(member, self._to_wire(self._epoch.core.status())))
 
     def _on_peer_down(self, member: MemberId) -> None:
         if member not in self._up:
             return
         del self._up[member]
         self._fetcher.peer_down(member)
-        index = self._membership.index_of(member)
-        if index is not None:
+        index = self._epoch.membership.index_of(member)
+        if member in self._sync_only:
+            del self._sync_only[member]
+        elif index is not None:
             self._to_core.append(core_inputs.PeerDown(index))
 
     def _on_message(self, member: MemberId, message: Message) -> None:
-        if not self._membership.has_member(member) or member == self._setup.member:
+        if member == self._setup.member:
+            return
+        is_sync_only = member in self._sync_only
+        if not is_sync_only and not self._epoch.membership.has_member(member):
+            return
+        if is_sync_only and not isinstance(message, Certificate | BatchData | BlockData | ChainData):
             return
         self._sender = member
         match message:
             case Vote() | Certificate() | Proposal() | CertificateRequest():
-                self._to_core.append(core_inputs.MessageReceived(self._membership.index_of(member), message))
+                if self._is_of_epoch(member, _epoch_of(message)):
+                    index = None if is_sync_only else self._epoch.membership.index_of(member)
+                    self._to_core.append(core_inputs.MessageReceived(index, message))
             case StatusReport():
                 self._on_status(member, message)
             case Have(executed_height, have):
-                self._traffic.on_have(member, executed_height, have)
+                self._on_have(member, executed_height, have, is_full=False)
             case BatchData(encoded):
                 self._traffic.on_batch(member, encoded)
             case BlockData(block):
@@ -367,17 +416,34 @@ class Replica:
             case _:
                 assert_never(message)
 
+    def _is_of_epoch(self, member: MemberId, epoch: Epoch) -> bool:
+        """Return whether something is of the open epoch; whoever is in an earlier one is told how that ended.
+
+        What is of a later one is lost on us: its sender says it again once our status is of that epoch.
+        """
+        if epoch < self._epoch.record.epoch:
+            self._serving.serve_epoch_end(member, epoch)
+        return epoch == self._epoch.record.epoch
+
     def _on_status(self, member: MemberId, report: StatusReport) -> None:
         moment = self._moment
-        self._traffic.on_have(member, report.executed_height, report.have, is_full=len(report.have) < HAVE_ENTRIES_MAX)
-        index = self._membership.index_of(member)
-        self._to_core.append(core_inputs.MessageReceived(index, report.status))
+        self._on_have(member, report.executed_height, report.have, is_full=len(report.have) < HAVE_ENTRIES_MAX)
+        index = self._epoch.membership.index_of(member)
+        is_of_epoch = self._is_of_epoch(member, report.status.epoch)
+        if is_of_epoch:
+            self._to_core.append(core_inputs.MessageReceived(index, report.status))
         if index is not None:
             alarm = self._clocks.note(member, report.clock_ms, wall_ms=moment.wall_ms, now_ms=moment.now_ms)
             if alarm is not None:
                 moment.out.append(Alarm(alarm))
-        else:
+        elif is_of_epoch:
             self._serving.help_follower(member, report.status, self._final_certificate)
+
+    def _on_have(self, member: MemberId, executed: Height, have: tuple[FeedTip, ...], *, is_full: bool) -> None:
+        if self._executed.report(member, executed):
+            # What we may claim as executed may have risen, and so a change of the epoch have become due.
+            self._is_dirty = True
+        self._traffic.on_have(member, have, is_full=is_full)
 
     def _on_block(self, member: MemberId, block: Block) -> None:
         digest = block.header.digest()
@@ -401,7 +467,7 @@ class Replica:
 
     def _run_core(self) -> None:
         while self._to_core and not self._is_halted:
-            for effect in self._core.step(self._to_core.popleft(), self._moment.now_ms):
+            for effect in self._epoch.core.step(self._to_core.popleft(), self._moment.now_ms):
                 self._carry_out(effect)
 
     def _carry_out(self, effect: core_effects.Effect) -> None:
@@ -416,40 +482,41 @@ class Replica:
             case core_effects.Broadcast(message):
                 out.append(Broadcast(self._to_wire(message)))
             case core_effects.Send(peer, message):
-                out.append(Send(self._membership.member_at(peer), self._to_wire(message)))
+                out.append(Send(self._epoch.membership.member_at(peer), self._to_wire(message)))
             case core_effects.SetTimer(timer, view, at_ms):
-                self._timers.set(timer, view, at_ms)
+                self._epoch.timers.set(timer, view, at_ms)
             case core_effects.CancelTimers(view):
-                self._timers.cancel(view)
-                self._judging.abandon(view)
+                self._epoch.timers.cancel(view)
+                self._epoch.judging.abandon(view)
             case core_effects.FetchBody(digest, hints):
-                members = tuple(self._membership.member_at(hint) for hint in hints)
+                members = tuple(self._epoch.membership.member_at(hint) for hint in hints)
                 self._on_settled(self._bodies.want_body(digest, members))
             case core_effects.RequestJudgement(proposal):
                 digest = proposal.leader_vote.subject.digest
-                self._judging.ask(digest, effect)
+                self._epoch.judging.ask(digest, effect)
                 self._tree.add(proposal.block, digest)
                 self._on_settled(self._bodies.advance(digest))
                 self._judge(digest)
             case core_effects.DropJudgement(digest):
-                self._judging.drop(digest)
+                self._epoch.judging.drop(digest)
             case core_effects.TipChanged(digest):
                 self._is_dirty = True
-                if self._proposing is not None:
-                    self._proposing.tip_changed(digest)
+                if self._epoch.proposing is not None:
+                    self._epoch.proposing.tip_changed(digest)
             case core_effects.RequestBuild():
                 self._is_dirty = True
-                invariant(self._proposing is not None, "only a validator proposes")
-                assert self._proposing is not None
-                self._proposing.ask(effect)
+                invariant(self._epoch.proposing is not None, "only a validator proposes")
+                assert self._epoch.proposing is not None
+                self._epoch.proposing.ask(effect)
             case core_effects.Finalized(blocks, certificate):
                 self._commit(blocks[-1].header.digest(), certificate)
             case core_effects.EpochEnded():
-                invariant(False, "the judge takes no block that ends an epoch")  # noqa: FBT003 - a case that cannot be
+                # The final block of the tree says so too. The next epoch begins once that is executed.
+                pass
             case core_effects.ReportEvidence(first, second):
-                out.append(ReportEvidence(self._membership.member_at(first.signer), first, second))
+                out.append(ReportEvidence(self._epoch.membership.member_at(first.signer), first, second))
             case core_effects.ReportFault(peer, why, provable):
-                member = self._sender if peer is None else self._membership.member_at(peer)
+                member = self._sender if peer is None else self._epoch.membership.member_at(peer)
                 out.append(ReportFault(member, why, provable))
             case Halt(why):
                 self._halt(why)
@@ -490,7 +557,7 @@ class Replica:
             self._to_core.append(core_inputs.BodyAvailable(node.block))
 
     def _judge(self, digest: Digest) -> None:
-        judged = self._judging.look(digest)
+        judged = self._epoch.judging.look(digest)
         if judged is not None:
             self._to_core.append(judged)
 
@@ -531,6 +598,7 @@ class Replica:
     def _commit(self, digest: Digest, certificate: Certificate) -> None:
         """Make everything up to this complete block final: the one way, whoever brought it."""
         path = self._tree.path_to(digest)
+        self._final_block = path[-1].block
         blocks = tuple(
             FinalBlock(node.block, node.digest, tuple(record.tip for record in node.covered or ())) for node in path
         )
@@ -539,4 +607,49 @@ class Replica:
         self._executed.forget_below(path[-1].block.header.executed_height)
         self._bodies.clear_passed()
         self._sync.passed()
+        self._is_dirty = True
+
+    # From epoch to epoch.
+
+    def _start_of(self, record: EpochRecord) -> EpochStart:
+        return EpochStart(record.epoch, record.anchor_digest, record.roster.digest(self._lasting.network_id))
+
+    def _enter_epoch(self, record: EpochRecord) -> None:
+        """Go over to the next epoch: its first block will stand on the last final one, which is executed here.
+
+        # Safety: one core at a time, and the record stands before anything that is said in the epoch.
+        """
+        invariant(record.anchor_digest == self._tree.final_digest, "an epoch begins where the one before has ended")
+        lasting, out = self._lasting, self._moment.out
+        out.append(LogEpoch(self._start_of(record)))
+        membership = lasting.membership_of(record)
+        ended = self._feeds.retire(is_feed=lambda feed: membership.find_feed_key(feed) is not None)
+        self._tree.enter(membership, batches_max=record.roster.parameters.block_batches_max)
+        self._bodies.enter()
+        self._acknowledged.enter(membership.others)
+        self._executed.enter(others=membership.others, is_validator=membership.own_index is not None)
+        notary = build_notary(lasting, record)
+        self._sync.enter(notary, record.epoch)
+        self._traffic.enter(membership, lasting.build_own_feed(membership, self._traffic.find_own()))
+        self._traffic.take_over(ended)
+        # Of an epoch that this node had already served in when it lost what it had executed, the votes are on record.
+        self._epoch = open_epoch(
+            lasting,
+            record,
+            self._final_block,
+            dataclasses.replace(self._recovered.core, executed=self._executed.known()),
+            membership=membership,
+            notary=notary,
+            wall_offset_ms=self._wall_offset_ms,
+        )
+        self._next_epoch = self._final_certificate = None
+        out.append(EpochStarted(record))
+        self._to_core.clear()
+        self._to_core.append(core_inputs.Started())
+        for member in tuple(self._up):
+            if member not in self._sync_only and not membership.has_member(member):
+                del self._up[member]
+                self._fetcher.peer_down(member)
+        voters = [membership.index_of(member) for member in self._up if member not in self._sync_only]
+        self._to_core.extend(core_inputs.PeerUp(index) for index in voters if index is not None)
         self._is_dirty = True

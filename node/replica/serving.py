@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from consensus.messages import Certificate, Status
-from consensus.types import Height
-from node.replica.effects import ReportFault, Send, ServeBatch, ServeBlock, ServeChain
+from consensus.types import Epoch, Height
+from node.replica.effects import ReportFault, Send, ServeBatch, ServeBlock, ServeChain, ServeEpochEnd
 from node.replica.moment import Moment
 from node.wire.ids import MemberId
 from node.wire.messages import CHAIN_BLOCKS_MAX, BatchRequest, BlockRequest, ChainData, ChainRequest
@@ -25,6 +25,8 @@ class Budget:
 DATA_BUDGET: Final = Budget(burst=128, per_second=512)
 CHAIN_BUDGET: Final = Budget(burst=4, per_second=8)
 HELP_BUDGET: Final = Budget(burst=1, per_second=1)
+EPOCH_BUDGET: Final = Budget(burst=4, per_second=2)
+"""Certificates of ended epochs: whoever was away for many of them asks for one after the other."""
 
 
 class Allowance:
@@ -54,6 +56,7 @@ class Serving:
         self._data = Allowance(DATA_BUDGET)
         self._chain = Allowance(CHAIN_BUDGET)
         self._help = Allowance(HELP_BUDGET)
+        self._epochs = Allowance(EPOCH_BUDGET)
 
     def serve_data(self, member: MemberId, request: BatchRequest | BlockRequest) -> None:
         """Have a batch or a block sent."""
@@ -75,6 +78,11 @@ class Serving:
             out.append(Send(member, ChainData(request.first, (), None)))
         else:
             out.append(ServeChain(member, request.first, request.last))
+
+    def serve_epoch_end(self, member: MemberId, epoch: Epoch) -> None:
+        """Have a node that is still in an epoch that is over here told how it ended."""
+        if self._epochs.take(member, self._moment.now_ms):
+            self._moment.out.append(ServeEpochEnd(member, epoch))
 
     def help_follower(self, member: MemberId, status: Status, certificate: Certificate | None) -> None:
         """Tell a node without a vote what is final: the core answers validators alone. It fetches the rest."""

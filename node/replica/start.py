@@ -5,10 +5,12 @@ import dataclasses
 from consensus.messages import Block, Header
 from consensus.recovery import Recovered as CoreRecovered
 from consensus.recovery import Setup
-from consensus.types import ZERO_DIGEST, Height, ValidatorIndex, View
+from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
 from node.crypto.merkle import EMPTY_ROOT, Frontier
 from node.ledger.cut import batch_root, cut_digest, encode_cut
 from node.ledger.genesis import Genesis
+from node.ledger.roster import EpochRecord
+from node.replica.executed import ExecutedState
 from node.replica.membership import Membership
 from node.replica.recovered import Recovered
 from node.replica.tree import BlockTree
@@ -40,35 +42,62 @@ def anchor_block(genesis: Genesis) -> Block:
     )
 
 
+def known_states(recovered: Recovered, genesis: Genesis) -> tuple[tuple[Height, ExecutedState], ...]:
+    """Return what is known of the executed heights."""
+    digests = recovered.core.executed or ((genesis.anchor_height, genesis.state_digest),)
+    due = dict(recovered.due)
+    return tuple((height, ExecutedState(digest, due.get(height, ZERO_DIGEST))) for height, digest in digests)
+
+
+def later_records(recovered: CoreRecovered, epoch: Epoch) -> CoreRecovered:
+    """Return the recorded votes and certificates of epochs after this one: the node was there before.
+
+    It then lost what it had executed, or comes back from a state that was made anew.
+    """
+    return CoreRecovered(
+        votes=tuple(vote for vote in recovered.votes if vote.subject.epoch > epoch),
+        certificates=tuple(certificate for certificate in recovered.certificates if certificate.subject.epoch > epoch),
+    )
+
+
 def first_frontier(genesis: Genesis) -> Frontier:
     """Return the frontier over the digest of block 0 alone."""
     return Frontier().append(genesis.anchor_digest)
 
 
-def core_setup(genesis: Genesis, membership: Membership) -> Setup:
-    """Return the epoch as the core sees it."""
+def core_setup(network_id: Digest, record: EpochRecord, anchor: Block, membership: Membership) -> Setup:
+    """Return the epoch as the core sees it. anchor: the block that the record names."""
     return Setup(
-        network_id=genesis.network_id,
-        epoch=genesis.epoch,
-        validator_count=len(genesis.validators),
+        network_id=network_id,
+        epoch=record.epoch,
+        validator_count=len(membership.validators),
         own_index=membership.own_index,
-        anchor=anchor_block(genesis),
-        anchor_digest=genesis.anchor_digest,
+        anchor=anchor,
+        anchor_digest=record.anchor_digest,
     )
 
 
-def core_recovered(recovered: Recovered, tree: BlockTree) -> CoreRecovered:
+def core_recovered(recovered: Recovered, record: EpochRecord, tree: BlockTree) -> CoreRecovered:
     """Return what the core goes on from; the stored blocks whose data are all here are put into the tree.
 
-    A block was stored before all of its batches were, if the crash came between two syncs: it is fetched anew.
+    A block was stored before all of its batches were, if the crash came between two syncs: it is fetched anew. The
+    anchor of the epoch is final in an earlier one.
     """
     complete: list[Block] = []
+    is_at_anchor = recovered.final_height == record.anchor_height
     for block in sorted(recovered.core.blocks, key=lambda block: (block.header.height, block.header.view)):
         digest = block.header.digest()
+        if block.header.epoch != record.epoch:
+            continue
         node = tree.add(block, digest)
         tree.complete(node)
         if node.covered is not None:
             complete.append(block)
         else:
             tree.drop(digest)
-    return dataclasses.replace(recovered.core, blocks=tuple(complete))
+    return dataclasses.replace(
+        recovered.core,
+        blocks=tuple(complete),
+        final_block=None if is_at_anchor else recovered.core.final_block,
+        final_certificate=None if is_at_anchor else recovered.core.final_certificate,
+    )

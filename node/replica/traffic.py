@@ -3,20 +3,21 @@
 import itertools
 from typing import Final
 
-from consensus.types import ZERO_DIGEST, Digest, Height
+from consensus.types import ZERO_DIGEST, Digest
 from node.crypto.digests import sha256
 from node.feed.acknowledged import Acknowledged
 from node.feed.branches import BRANCHES_MAX, FeedBranches
 from node.feed.feeds import Feeds, UnderCheck
 from node.feed.own import OwnFeed, Refusal, Sealed
 from node.feed.records import BatchRecord, CopyVerdict, record_of
-from node.ledger.batch import decode_batch_header
+from node.ledger.batch import Batch, decode_batch_header
 from node.replica.bodies import Bodies
 from node.replica.effects import (
     Accepted,
     Alarm,
     Broadcast,
     CheckBatch,
+    LoadOwn,
     LogBatch,
     Refused,
     ReportEvidence,
@@ -95,6 +96,7 @@ class FeedTraffic:
         self._repeated: dict[MemberId, tuple[int, int]] = {}
         self._said_executed = executed.height
         self._said_ms: int | None = None
+        self._is_resealing = False
         self._is_stopping = False
         self.touched: dict[FeedId, None] = {}
 
@@ -105,6 +107,9 @@ class FeedTraffic:
         if self._own is None:
             return
         branches = self._feeds.branches(self._own.feed)
+        if logged is not None and logged.feed != self._own.feed:
+            # It was sent on a feed that has ended since.
+            logged = None
         self._own_logged = logged
         tips = branches.tips()
         if branches.is_forked or (
@@ -124,6 +129,50 @@ class FeedTraffic:
             self._own.continue_after(seq=tips[0].seq, digest=tips[0].digest)
         else:
             self._own.continue_after(seq=-1, digest=ZERO_DIGEST)
+
+    def enter(self, membership: Membership, own: OwnFeed | None) -> None:
+        """Begin an epoch. own: this node's feed, another object than before if it is another feed."""
+        self._membership = membership
+        self._unsaid = {feed: None for feed in self._unsaid if membership.find_feed_key(feed) is not None}
+        self.touched.clear()
+        self._repeated.clear()
+        if own is not self._own:
+            self._own = own
+            self._own_logged = None
+            if own is not None:
+                # It begins with this epoch.
+                own.continue_after(seq=-1, digest=ZERO_DIGEST)
+
+    def find_own(self) -> OwnFeed | None:
+        """Return this node's feed, if it has one."""
+        return self._own
+
+    def take_over(self, ended: tuple[FeedBranches, ...]) -> None:
+        """See to what stands uncut on our own feeds that have ended: it is put on the present one, if there is one.
+
+        A present feed that holds anything already has it: all of it is sealed in one step.
+        """
+        own_ended = [branches for branches in ended if branches.feed.member == self._membership.own]
+        uncut = tuple(record.tip for branches in own_ended for record in branches.longest())
+        if not uncut:
+            return
+        if self._own is None:
+            self._moment.out.append(
+                Alarm(f"our feed has ended: {len(uncut)} batches of it were not final yet, and never will be")
+            )
+        elif not self._own.is_lost and self._own.next_seq == 0:
+            self._own.is_held = self._is_resealing = True
+            self._moment.out.append(LoadOwn(uncut))
+
+    def on_own_loaded(self, batches: tuple[Batch, ...]) -> None:
+        """Seal the transactions of an ended feed of ours anew."""
+        own = self._own
+        if own is None or not self._is_resealing:
+            return
+        self._is_resealing = False
+        own.is_held = False
+        for batch in batches:
+            self._publish(own.reseal(batch, now_ms=self._moment.now_ms))
 
     def submit(self, submitted: Submitted) -> None:
         """Take a submission, or say why not."""
@@ -182,9 +231,12 @@ class FeedTraffic:
         except MalformedError as error:
             out.append(ReportFault(member, f"bad batch: {error}", provable=True))
             return
+        if header.network_id != self._network_id:
+            out.append(ReportFault(member, "batch of another network", provable=True))
+            return
         node_key = self._membership.find_feed_key(header.feed)
-        if header.network_id != self._network_id or node_key is None:
-            out.append(ReportFault(member, f"batch of no feed of this network: {header.feed.member}", provable=True))
+        if node_key is None:
+            # Unjudged: its sender may be in another epoch than we are, where that feed or key exists.
             return
         tip = FeedTip(header.feed, header.seq, sha256(header.signing_bytes()))
         was_asked = self._fetcher.close(member, tip.digest)
@@ -283,9 +335,8 @@ class FeedTraffic:
 
     # What is held where.
 
-    def on_have(self, member: MemberId, executed: Height, have: tuple[FeedTip, ...], *, is_full: bool = False) -> None:
-        """Take what a member says to hold and to have executed. is_full: of a feed not named it holds nothing."""
-        self._executed.report(member, executed)
+    def on_have(self, member: MemberId, have: tuple[FeedTip, ...], *, is_full: bool = False) -> None:
+        """Take what a member says to hold. is_full: of a feed not named it holds nothing."""
         if self._own is not None:
             own = tuple(tip for tip in have if tip.feed == self._own.feed)
             if own or is_full:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from consensus.errors import invariant
-from consensus.messages import Block
+from consensus.messages import Block, Header
 from consensus.types import Digest, Height
 from node.crypto.merkle import Frontier
 from node.feed.feeds import Feeds
@@ -70,22 +70,34 @@ class BlockTree:
         feeds: Feeds,
         membership: Membership,
         batches_max: int,
-        height: Height,
+        header: Header,
         digest: Digest,
         frontier: Frontier,
     ) -> None:
-        """Begin at a final block. frontier: over the digests 0 … height. batches_max: of one block."""
+        """Begin at a final block. frontier: over the digests 0 … its height. batches_max: of one block."""
         self._feeds = feeds
         self._membership = membership
         self._batches_max = batches_max
         self._nodes: dict[Digest, Node] = {}
         self._waiting_for_parent: dict[Digest, list[Digest]] = {}
-        self.final_height = height
+        self.final_header = header
         self.final_digest = digest
         self.final_frontier = frontier
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    def enter(self, membership: Membership, *, batches_max: int) -> None:
+        """Begin an epoch at the final block: no block of an earlier one can come to stand on it."""
+        self._membership = membership
+        self._batches_max = batches_max
+        self._nodes.clear()
+        self._waiting_for_parent.clear()
+
+    @property
+    def final_height(self) -> Height:
+        """The height of the final block."""
+        return self.final_header.height
 
     def find(self, digest: Digest) -> Node | None:
         """Return the block of that name."""
@@ -97,6 +109,10 @@ class BlockTree:
             return True
         node = self._nodes.get(digest)
         return node is not None and node.covered is not None
+
+    def header_of(self, digest: Digest) -> Header:
+        """Return the header of the final block or of one that is here."""
+        return self.final_header if digest == self.final_digest else self._nodes[digest].block.header
 
     def frontier_of(self, digest: Digest) -> Frontier | None:
         """Return the frontier up to and with a block whose ancestors are all here; None otherwise."""
@@ -192,7 +208,7 @@ class BlockTree:
                 "final blocks follow one another",
             )
             assert node.frontier is not None
-            self.final_height, self.final_digest, self.final_frontier = node.height, node.digest, node.frontier
+            self.final_header, self.final_digest, self.final_frontier = node.block.header, node.digest, node.frontier
             for tip in node.cut:
                 self._feeds.finalize(tip)
         for node in path:

@@ -22,6 +22,7 @@ from node.errors import ConfigError
 from node.storage.errors import VOTE_LOG_ADVICE, DamagedVoteLogError
 from node.wire.codec import MalformedError, pack, read_array, read_int, unpack
 from node.wire.ids import FeedTip, read_feed_tip
+from node.wire.logged import EpochStart, Loss, read_epoch_start, read_loss
 from node.wire.messages import certificate_fields, read_certificate, read_vote, vote_fields
 
 RECORD_BYTES_MAX: Final = 64 * 1024
@@ -50,6 +51,10 @@ class RecordType(IntEnum):
     """How many commits the chain had when this was written: fewer at start means that it lost some."""
     OLDEST = 5
     """The oldest segment still needed: those before it may be gone."""
+    EPOCH = 6
+    """The epoch that the node serves in from here on: votes before it mean nothing any more."""
+    LOSS = 7
+    """An earlier log of this key is lost; the newest record says how far the node has come since."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,11 +73,12 @@ START_POSITION: Final = LogPosition(1, HEADER_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class LoggedState:
-    """What the log holds of one epoch. votes: own ones. certificates: all that were relayed or rested upon.
+    """What the log holds of its newest epoch. votes: own ones. certificates: all that were relayed or rested upon.
 
     Both only from `VIEWS_KEPT_BELOW_FLOOR` views below the floor on. newest_batch: of the own feed, or None.
     chain_commits: of the newest mark. floor_view: of the highest finalization certificate, 0 without one.
-    torn_bytes: how much of an unfinished last record was cut off.
+    torn_bytes: how much of an unfinished last record was cut off. epoch_start: of the epoch, None while that is the
+    first. loss: what this key has lost, None for nothing.
     """
 
     votes: tuple[Vote, ...] = ()
@@ -81,9 +87,11 @@ class LoggedState:
     chain_commits: int = 0
     floor_view: View = NO_FLOOR
     torn_bytes: int = 0
+    epoch_start: EpochStart | None = None
+    loss: Loss | None = None
 
 
-Record = Vote | Certificate | FeedTip
+Record = Vote | Certificate | FeedTip | EpochStart | Loss
 """What the replica asks to log."""
 
 
@@ -96,6 +104,10 @@ def encode_record(record: Record) -> tuple[RecordType, bytes]:
             return RecordType.CERTIFICATE, pack(certificate_fields(record))
         case FeedTip():
             return RecordType.BATCH, pack(record.to_fields())
+        case EpochStart():
+            return RecordType.EPOCH, pack(record.to_fields())
+        case Loss():
+            return RecordType.LOSS, pack(record.to_fields())
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -119,9 +131,11 @@ def frame_record(kind: RecordType, payload: bytes, checksum: int) -> tuple[bytes
 
 @dataclass(slots=True)
 class Carried:
-    """What must never be lost when old segments go: each new segment begins with it."""
+    """What must never be lost when old segments go: each new segment begins with it. epoch: the newest."""
 
     epoch: Epoch
+    epoch_start: EpochStart | None = None
+    loss: Loss | None = None
     newest_batch: FeedTip | None = None
     chain_commits: int = 0
     floor: Certificate | None = None
@@ -131,15 +145,29 @@ class Carried:
 
     def note(self, segment: int, record: Record) -> None:
         """Remember what `record`, of that segment, adds."""
-        if isinstance(record, FeedTip):
-            self.newest_batch = record
-            return
+        match record:
+            case FeedTip():
+                self.newest_batch = record
+            case Loss():
+                self.loss = record
+            case EpochStart():
+                self._enter(record)
+            case _ if record.subject.epoch == self.epoch:
+                self._note_of_epoch(segment, record)
+
+    def _enter(self, start: EpochStart) -> None:
+        """Begin an epoch: what is recorded of the ones before is needed no longer."""
+        if start.epoch != self.epoch:
+            self.floor = None
+            self.views.clear()
+        self.epoch, self.epoch_start = start.epoch, start
+
+    def _note_of_epoch(self, segment: int, record: Vote | Certificate) -> None:
         subject = record.subject
         self.views[segment] = max(self.views.get(segment, NO_FLOOR), subject.view)
         if (
             isinstance(record, Certificate)
             and subject.kind is VoteKind.FINALIZE
-            and subject.epoch == self.epoch
             and (self.floor is None or subject.view > self.floor.subject.view)
         ):
             self.floor = record
@@ -147,7 +175,8 @@ class Carried:
     def records(self) -> list[tuple[RecordType, bytes]]:
         """Return what a new segment begins with."""
         carried = [(RecordType.CHAIN, pack((self.chain_commits,))), (RecordType.OLDEST, pack((self.oldest,)))]
-        carried.extend(encode_record(record) for record in (self.newest_batch, self.floor) if record is not None)
+        kept = (self.epoch_start, self.loss, self.newest_batch, self.floor)
+        carried.extend(encode_record(record) for record in kept if record is not None)
         return carried
 
 
@@ -176,6 +205,14 @@ class Contents:
                     self.certificates.append(certificate)
             case RecordType.BATCH:
                 carried.note(segment, read_feed_tip(fields, "batch"))
+            case RecordType.EPOCH:
+                start = read_epoch_start(fields, "epoch")
+                if start.epoch != carried.epoch:
+                    self.votes.clear()
+                    self.certificates.clear()
+                carried.note(segment, start)
+            case RecordType.LOSS:
+                carried.note(segment, read_loss(fields, "loss"))
             case RecordType.CHAIN:
                 carried.chain_commits = read_int(read_array(fields, "chain", length=1)[0], "chain")
             case RecordType.OLDEST:
@@ -192,6 +229,8 @@ class Contents:
             chain_commits=self.carried.chain_commits,
             floor_view=floor,
             torn_bytes=torn_bytes,
+            epoch_start=self.carried.epoch_start,
+            loss=self.carried.loss,
         )
 
 

@@ -8,14 +8,15 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from consensus.messages import Block, Certificate, Vote
+from consensus.messages import FLAG_EPOCH_END, Block, Certificate, Vote
 from consensus.recovery import Recovered as CoreRecovered
-from consensus.types import Digest, Epoch, Height
+from consensus.types import ZERO_DIGEST, Digest, Epoch, Height
 from node.crypto.merkle import Frontier
 from node.feed.records import record_of
 from node.ledger.batch import Batch
 from node.ledger.genesis import Genesis
-from node.replica.effects import FinalBlock, Finalized, LogBatch, Persist, StoreBatch, StoreBlock
+from node.ledger.state import WriteSet
+from node.replica.effects import FinalBlock, Finalized, LogBatch, LogEpoch, Persist, StoreBatch, StoreBlock
 from node.replica.recovered import Recovered
 from node.storage.vote_records import (
     HEADER_BYTES,
@@ -34,14 +35,20 @@ from node.wire.messages import CHAIN_BLOCKS_MAX, ChainData
 from tests.support.memory_state import MemoryState
 
 ChainWrite = StoreBatch | StoreBlock | Finalized
-LogWrite = LogBatch | Persist
+LogWrite = LogBatch | LogEpoch | Persist
 
 LOG_PATH = Path("votes")
 
 
 def record_in(write: LogWrite) -> Record:
     """What a write appends to the vote log."""
-    return write.tip if isinstance(write, LogBatch) else write.record
+    match write:
+        case LogBatch(tip):
+            return tip
+        case LogEpoch(start):
+            return start
+        case Persist(record):
+            return record
 
 
 class LogFile:
@@ -106,6 +113,7 @@ class Disk:
     checked_bodies: dict[Digest, dict[tuple[str, int], tuple[int, bytes]]] = field(default_factory=dict)
     digests: list[tuple[Height, Digest]] = field(default_factory=list)
     torn_bytes: int = 0
+    due: list[tuple[Height, Digest]] = field(default_factory=list)
     state: MemoryState = field(init=False)
 
     def __post_init__(self) -> None:
@@ -154,6 +162,17 @@ class Disk:
         """The final height."""
         return Height(len(self.finals))
 
+    def note_executed(self, writes: WriteSet) -> None:
+        """Remember what the state says after a block."""
+        self.digests.append((writes.height, writes.state_digest))
+        if writes.governance.due_digest != ZERO_DIGEST:
+            self.due.append((writes.height, writes.governance.due_digest))
+
+    def epoch_end(self, epoch: Epoch) -> Certificate | None:
+        """What finalizes the last block of an epoch that is over."""
+        record = self.state.find_epoch(Epoch(epoch + 1))
+        return None if record is None else self.finals[record.anchor_height - 1][1]
+
     def covered(self, height: int) -> tuple[Batch, ...]:
         """The batches of a final block."""
         return tuple(self.batches[tip.digest] for tip in self.finals[height - 1][0].batches)
@@ -161,6 +180,10 @@ class Disk:
     def chain(self, first: int, last: int) -> ChainData:
         """What a peer is told of the chain."""
         last = min(last, self.height, first + CHAIN_BLOCKS_MAX - 1)
+        for height in range(first, last):
+            if self.finals[height - 1][0].block.header.flags & FLAG_EPOCH_END:
+                last = height
+                break
         while last >= first and self.finals[last - 1][1] is None:
             last -= 1
         if last < first:
@@ -173,6 +196,8 @@ class Disk:
         final, certificate = self.finals[-1] if self.finals else (None, None)
         logged = self.log.read()
         self.torn_bytes = logged.torn_bytes
+        record = self.state.find_epoch(self.state.governance.roster.epoch)
+        assert record is not None
         return Recovered(
             core=CoreRecovered(
                 votes=logged.votes,
@@ -182,6 +207,10 @@ class Disk:
                 blocks=tuple(block for block in self.blocks.values() if block.header.height > self.height),
                 executed=tuple(self.digests[-64:]),
             ),
+            epoch=record,
+            anchor=self.finals[record.anchor_height - 1][0].block if record.epoch else None,
+            is_epoch_logged=logged.epoch_start is not None and logged.epoch_start.epoch >= record.epoch,
+            due=tuple(self.due[-64:]),
             final_height=self.height,
             final_digest=None if final is None else final.digest,
             final_tips=tuple(self.tips[feed] for feed in sorted(self.tips)),

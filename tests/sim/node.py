@@ -16,9 +16,12 @@ from node.replica.effects import (
     Broadcast,
     CheckBatch,
     Effect,
+    EpochStarted,
     Finalized,
     Halt,
+    LoadOwn,
     LogBatch,
+    LogEpoch,
     Persist,
     Refused,
     ReportEvidence,
@@ -27,10 +30,12 @@ from node.replica.effects import (
     ServeBatch,
     ServeBlock,
     ServeChain,
+    ServeEpochEnd,
     StoreBatch,
     StoreBlock,
 )
 from node.replica.inputs import Input
+from node.replica.membership import ValidatorKeys
 from node.replica.recovered import ReplicaSetup
 from node.replica.replica import Replica
 from node.wire.ids import MemberId
@@ -57,13 +62,18 @@ class VoteSigner:
     """Signs votes with a keyed hash, as curves take most of the time; batches, and votes if told so, with the key."""
 
     def __init__(self, world: "World", member: MemberId) -> None:
-        index = world.genesis.validator_index(member)
-        self._fake = None if index is None or world.has_real_keys else FakeSigner(index)
+        self._world = world
+        self._member = member
         self._key = build_key(member)
 
     def sign(self, message: bytes) -> bytes:
-        if self._fake is not None and message.startswith(b"lotvine/vote"):
-            return self._fake.sign(message)
+        if message.startswith(b"lotvine/vote") and not self._world.has_real_keys:
+            # Domain and network id come before the epoch; the index is that of the epoch's roster.
+            rosters = self._world.rosters
+            roster = rosters.get(int.from_bytes(message[48:56], "big"), rosters[0])
+            index = roster.validator_index(self._member)
+            if index is not None:
+                return FakeSigner(index).sign(message)
         return self._key.sign(message)
 
 
@@ -129,7 +139,7 @@ class SimNode:
             ReplicaSetup(world.genesis, self.member, self._boot_nonce(), world.timing),
             recovered,
             signer=self.signer,
-            verifier=None if world.has_real_keys else FakeVerifier(),
+            verifiers=ValidatorKeys if world.has_real_keys else lambda _: FakeVerifier(),
             now_ms=self.monotonic_ms,
             wall_ms=self.wall_ms,
         )
@@ -270,7 +280,7 @@ class SimNode:
         group = list(self._queue)
         self._queue.clear()
         chain = [effect for effect in group if isinstance(effect, StoreBatch | StoreBlock | Finalized)]
-        log = [effect for effect in group if isinstance(effect, LogBatch | Persist)]
+        log = [effect for effect in group if isinstance(effect, LogBatch | LogEpoch | Persist)]
         self._is_busy = True
         self._in_flight = (chain, log)
         incarnation = self.incarnation
@@ -316,8 +326,18 @@ class SimNode:
                 for member in world.nodes:
                     if member != self.member:
                         world.send(self, member, message)
-            case StoreBatch() | StoreBlock() | LogBatch() | Persist():
+            case StoreBatch() | StoreBlock() | LogBatch() | LogEpoch() | Persist():
                 pass
+            case EpochStarted(record):
+                world.checker.note("epoch entered")
+                world.trace(f"epoch {record.epoch}", self.name)
+            case LoadOwn(tips):
+                own = tuple(self.disk.batches[tip.digest] for tip in tips)
+                self.later(self.check_ms, inputs.OwnLoaded(own))
+            case ServeEpochEnd(member, epoch):
+                end = self.disk.epoch_end(epoch)
+                if end is not None:
+                    world.send(self, member, end)
             case CheckBatch(digest, encoded, node_key):
                 checked = (
                     check_copy(encoded, network_id=world.genesis.network_id, node_key=node_key)
@@ -382,12 +402,14 @@ class SimNode:
         final = self.disk.finals[height - 1][0]
         writes = apply_block(self.disk.state, final.block, self.disk.covered(height))
         self.disk.state.write(writes)
-        self.disk.digests.append((height, writes.state_digest))
+        self.disk.note_executed(writes)
+        if writes.epoch_record is not None:
+            self.world.rosters[writes.epoch_record.epoch] = writes.epoch_record.roster
         if self.actor is None:
             self.world.checker.on_executed(self.member, height, writes.state_digest)
         if self._executing:
             self._schedule_execution()
-        self.take(inputs.Executed(height, writes.state_digest))
+        self.take(inputs.Executed(height, writes.state_digest, writes.governance.due_digest, writes.epoch_record))
 
     # Clients.
 

@@ -59,6 +59,7 @@ class World:
         self.may_report_faults = False
         self.has_real_keys = has_real_keys
         self.checker = Checker(self.genesis, has_real_keys=has_real_keys)
+        self.rosters = {0: self.genesis.roster}
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._cut: set[tuple[MemberId, MemberId]] = set()

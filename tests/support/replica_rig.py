@@ -54,7 +54,7 @@ class ReplicaRig:
             ReplicaSetup(self.genesis, MemberId(member), NONCE, Timing()),
             recovered or Recovered(),
             signer=RigSigner(self.genesis, MemberId(member)),
-            verifier=FakeVerifier(),
+            verifiers=lambda _: FakeVerifier(),
             now_ms=self.now_ms,
             wall_ms=self.wall_ms,
         )

@@ -20,6 +20,7 @@ from node.engine.driver import (
 from node.engine.errors import HaltedError
 from node.errors import RequestError
 from node.ledger.batch import Batch
+from node.ledger.roster import EpochRecord
 from node.p2p.inbox import Arrival, FrameReceived, PeerDown, PeerUp
 from node.replica import inputs
 from node.replica.effects import (
@@ -190,9 +191,13 @@ class RecordingObserver:
         self.faults: list[tuple[MemberId | None, bool]] = []
         self.evidence: list[ReportEvidence] = []
         self.written: list[int] = []
+        self.epochs: list[EpochRecord] = []
 
     def on_executed(self, write_set: object) -> None:
         raise AssertionError("nothing is executed here")
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
 
     def on_written(self, records: int, seconds: float) -> None:
         self.written.append(records)

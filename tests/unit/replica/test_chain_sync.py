@@ -10,6 +10,7 @@ from consensus.types import Epoch, Height
 from node.feed.feeds import Feeds
 from node.replica.chain_sync import ANSWER_MS_MAX, LOOK_AHEAD_BLOCKS, ChainSync
 from node.replica.membership import Membership
+from node.replica.start import anchor_block
 from node.replica.tree import BlockTree
 from node.wire.ids import MemberId
 from node.wire.messages import CHAIN_BLOCKS_MAX, ChainData, ChainRequest
@@ -31,9 +32,9 @@ class Rig:
             self.chain.extend()
         self.tree = BlockTree(
             feeds=Feeds((), (), 0),
-            membership=Membership(GENESIS, MemberId("firm-0")),
+            membership=Membership(GENESIS.roster, MemberId("firm-0")),
             batches_max=10,
-            height=Height(0),
+            header=anchor_block(GENESIS).header,
             digest=GENESIS.anchor_digest,
             frontier=start,
         )

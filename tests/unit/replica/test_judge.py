@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 
 from consensus.messages import FLAG_EPOCH_END, FLAG_HEARTBEAT, Header
-from consensus.types import Digest, Height
+from consensus.types import Height
 from node.feed.records import BatchRecord
 from node.ledger.roster import BATCH_BLOCK_MINIMUM, Parameters
+from node.replica.executed import ExecutedState
 from node.replica.judge import (
     EXECUTION_LAG_MAX,
     Invalid,
@@ -25,6 +26,7 @@ GENESIS = build_genesis()
 CHAIN = FinalChain(GENESIS)
 PARENT = CHAIN.extend(build_record(0, "a")).header
 COVERED = (build_record(1, "b", "a", count=3), build_record(0, "c", member="firm-1"))
+EXECUTED = ExecutedState(GENESIS.state_digest)
 GOOD = CHAIN.build(*COVERED).header
 
 
@@ -34,7 +36,8 @@ def judge(
     *,
     parent: Header = PARENT,
     parameters: Parameters = GENESIS.parameters,
-    state_digest: Digest | None = GENESIS.state_digest,
+    anchor_height: int = 0,
+    executed: ExecutedState | None = EXECUTED,
 ) -> Verdict:
     """The verdict on a child of PARENT."""
     return judge_block(
@@ -43,7 +46,8 @@ def judge(
         covered,
         parameters=parameters,
         history_root=CHAIN.frontier.root(),
-        state_digest=state_digest,
+        anchor_height=Height(anchor_height),
+        executed=executed,
     )
 
 
@@ -61,10 +65,11 @@ def test_a_block_whose_parts_all_match_is_valid() -> None:
         ({"batch_root": build_digest("x")}, "batch root"),
         ({"history_root": build_digest("x")}, "history root"),
         ({"executed_height": Height(2)}, "out of range"),
-        ({"flags": FLAG_EPOCH_END}, "ends the epoch"),
-        ({"flags": 4}, "ends the epoch"),
-        ({"next_epoch_digest": build_digest("x")}, "ends the epoch"),
-        ({"flags": FLAG_HEARTBEAT}, "heartbeat"),
+        ({"flags": FLAG_EPOCH_END}, "without the other"),
+        ({"flags": 4}, "why it is empty"),
+        ({"next_epoch_digest": build_digest("x")}, "without the other"),
+        ({"flags": FLAG_EPOCH_END, "next_epoch_digest": build_digest("x")}, "why it is empty"),
+        ({"flags": FLAG_HEARTBEAT}, "why it is empty"),
         ({"state_digest": build_digest("x")}, "state digest"),
     ],
 )
@@ -107,5 +112,27 @@ def test_a_block_far_above_its_executed_height_covers_nothing() -> None:
 
 def test_no_verdict_before_the_executed_height_is_executed() -> None:
     """Not yet is neither valid nor invalid; what is wrong anyway is invalid at once."""
-    assert judge(GOOD, state_digest=None) == NeedsExecution()
-    assert isinstance(judge(dataclasses.replace(GOOD, batch_count=9), state_digest=None), Invalid)
+    assert judge(GOOD, executed=None) == NeedsExecution()
+    assert isinstance(judge(dataclasses.replace(GOOD, batch_count=9), executed=None), Invalid)
+
+
+def test_an_epoch_ends_with_exactly_what_is_due_and_with_nothing_else() -> None:
+    """T-45: the block names the roster that the state at its executed height says is due, and covers no batches."""
+    due = build_digest("next roster")
+    sealing = ExecutedState(GENESIS.state_digest, due)
+    seal = dataclasses.replace(CHAIN.build().header, flags=FLAG_EPOCH_END, next_epoch_digest=due)
+    assert judge(seal, (), executed=sealing) == Valid()
+    assert isinstance(judge(seal, ()), Invalid), "nothing is due"
+    assert isinstance(judge(seal, (), executed=ExecutedState(GENESIS.state_digest, build_digest("x"))), Invalid)
+    assert isinstance(judge(CHAIN.build().header, (), executed=sealing), Invalid), "it must end the epoch"
+    assert isinstance(judge(GOOD, executed=sealing), Invalid), "no batches before the change"
+    flagged = dataclasses.replace(seal, flags=FLAG_EPOCH_END | FLAG_HEARTBEAT)
+    assert isinstance(judge(flagged, (), executed=sealing), Invalid), "it has one encoding"
+
+
+def test_the_first_block_of_an_epoch_names_its_anchor_as_executed() -> None:
+    """T-45: with a lower height the change that began the epoch would be due once more, and seal follow seal."""
+    anchor = dataclasses.replace(PARENT, executed_height=Height(0))
+    at_anchor = dataclasses.replace(GOOD, executed_height=anchor.height)
+    assert judge(at_anchor, parent=anchor, anchor_height=anchor.height) == Valid()
+    assert isinstance(judge(GOOD, parent=anchor, anchor_height=anchor.height), Invalid)

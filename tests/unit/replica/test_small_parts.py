@@ -5,7 +5,7 @@ import pytest
 from consensus.inputs import TimerId
 from consensus.types import Height, ValidatorIndex, View
 from node.replica.clocks import ALARM_PAUSE_MS, LASTING_MS, Clocks
-from node.replica.executed import ExecutedHeights
+from node.replica.executed import ExecutedHeights, ExecutedState
 from node.replica.membership import Membership, ValidatorKeys
 from node.replica.moment import earliest
 from node.replica.serving import Allowance, Budget
@@ -92,16 +92,21 @@ def test_old_clocks_that_a_process_reads_after_it_slept_are_no_alarm() -> None:
         assert clocks.note(member, 30_000, wall_ms=52_000, now_ms=52_000) is None
 
 
+def build_state(height: int) -> ExecutedState:
+    """The state after a height, in which nothing is due."""
+    return ExecutedState(build_digest(f"{height}"))
+
+
 def build_executed(others: tuple[MemberId, ...] = OTHERS, *, is_validator: bool = True) -> ExecutedHeights:
     """A node that has executed nothing but genesis."""
-    return ExecutedHeights([(Height(0), build_digest("0"))], height=Height(0), others=others, is_validator=is_validator)
+    return ExecutedHeights([(Height(0), build_state(0))], height=Height(0), others=others, is_validator=is_validator)
 
 
 def test_a_height_is_claimable_once_a_quorum_with_us_has_executed_it() -> None:
     """The newest that q validators report, ourselves among them, and never above our own."""
     executed = build_executed()
     for height in range(1, 8):
-        executed.note(Height(height), build_digest(f"{height}"))
+        executed.note(Height(height), build_state(height))
     assert executed.claimable() == 0
     assert executed.report(OTHERS[0], Height(6))
     assert executed.claimable() == 0
@@ -116,7 +121,7 @@ def test_a_height_is_claimable_once_a_quorum_with_us_has_executed_it() -> None:
 def test_a_node_alone_or_without_a_vote_claims_what_it_has_executed() -> None:
     """There is nobody else to ask."""
     for executed in (build_executed(()), build_executed(is_validator=False)):
-        executed.note(Height(1), build_digest("1"))
+        executed.note(Height(1), build_state(1))
         assert executed.claimable() == 1
 
 
@@ -124,12 +129,12 @@ def test_old_state_digests_are_forgotten_but_never_the_newest() -> None:
     """What the final block names and newer is kept."""
     executed = build_executed()
     for height in range(1, 6):
-        executed.note(Height(height), build_digest(f"{height}"))
+        executed.note(Height(height), build_state(height))
     executed.forget_below(Height(3))
     assert executed.find(Height(2)) is None
-    assert executed.find(Height(3)) == build_digest("3")
+    assert executed.find(Height(3)) == build_state(3)
     executed.forget_below(Height(99))
-    assert executed.find(Height(5)) == build_digest("5")
+    assert executed.find(Height(5)) == build_state(5)
     empty = ExecutedHeights([], height=Height(0), others=(), is_validator=False)
     empty.forget_below(Height(3))
     assert empty.find(Height(0)) is None
@@ -139,7 +144,7 @@ def test_membership_knows_validators_by_place_and_feeds_by_their_keys() -> None:
     """Observers have no feed; nor has a number that no key was given for."""
     genesis = build_genesis(validators=2, members=1, observers=1)
     first, second = genesis.validators
-    membership = Membership(genesis, first)
+    membership = Membership(genesis.roster, first)
     assert membership.own_index == 0
     assert membership.others == (second,)
     assert membership.member_at(ValidatorIndex(1)) == second
@@ -151,14 +156,14 @@ def test_membership_knows_validators_by_place_and_feeds_by_their_keys() -> None:
     assert membership.find_feed_key(FeedId(MemberId("firm-2"), FeedNumber(1))) is None
     assert membership.find_feed_key(FeedId(MemberId("firm-3"), FeedNumber(0))) is None
     assert membership.find_feed_key(FeedId(MemberId("stranger"), FeedNumber(0))) is None
-    assert Membership(genesis, MemberId("firm-3")).own_feed is None
-    assert Membership(genesis, MemberId("firm-2")).own_index is None
+    assert Membership(genesis.roster, MemberId("firm-3")).own_feed is None
+    assert Membership(genesis.roster, MemberId("firm-2")).own_index is None
 
 
 def test_validators_are_verified_by_their_node_keys() -> None:
     """An index beyond the set verifies nothing."""
     genesis = build_genesis(validators=2)
-    keys = ValidatorKeys(genesis)
+    keys = ValidatorKeys(genesis.roster)
     signature = build_key(genesis.validators[1]).sign(b"message")
     assert keys.verify(ValidatorIndex(1), b"message", signature)
     assert not keys.verify(ValidatorIndex(0), b"message", signature)

@@ -9,6 +9,7 @@ from consensus.messages import Block, payload_digest
 from consensus.types import Height
 from node.feed.feeds import Feeds
 from node.replica.membership import Membership
+from node.replica.start import anchor_block
 from node.replica.tree import BlockTree, Lack, Missing, Node
 from node.wire.ids import MemberId
 from tests.support.feeds import build_digest, build_feed_id, build_record, build_tip
@@ -28,9 +29,9 @@ class Rig:
         self.chain = FinalChain(GENESIS)
         self.tree = BlockTree(
             feeds=self.feeds,
-            membership=Membership(GENESIS, MemberId("firm-0")),
+            membership=Membership(GENESIS.roster, MemberId("firm-0")),
             batches_max=batches_max,
-            height=Height(0),
+            header=anchor_block(GENESIS).header,
             digest=GENESIS.anchor_digest,
             frontier=self.chain.frontier,
         )

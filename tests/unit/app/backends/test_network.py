@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consensus.types import Digest, Height, View
+from consensus.types import Digest, Epoch, Height, View
 from node.app.backends.network import NetworkStatus, Totals
 from node.app.backends.transactions import Pending
 from node.p2p.peers import PeerStatus
@@ -30,6 +30,7 @@ class FakeNode:
 
     def overview(self) -> Overview:
         return Overview(
+            epoch=Epoch(0),
             view=View(9),
             leader=MemberId("firm-1"),
             final_height=self.final_height,
@@ -40,6 +41,7 @@ class FakeNode:
             feeds=tuple(self.feeds),
             uncut_batches=0,
             open_requests=0,
+            waiting_for=None,
         )
 
     def peers(self) -> tuple[PeerStatus, ...]:
