@@ -100,7 +100,7 @@ class Engine:
         self._genesis = genesis
         self._clock = clock
         self._observer = observer
-        self._chain, self._index = stores.chain, stores.index
+        self._chain = stores.chain
         self._journal = Journal(stores.chain, stores.vote_log)
         self._execution = ExecutionQueue(stores.chain, stores.index)
         self._writer = ThreadPoolExecutor(1, "engine-write")
@@ -418,8 +418,7 @@ class Engine:
         if self._answers_waiting >= ANSWERS_WAITING_MAX:
             return
         self._answers_waiting += 1
-        answer = partial(build_answer, self._chain, self._index, request)
-        self._in_thread(self._server, answer, partial(self._send, request.member))
+        self._in_thread(self._server, partial(build_answer, self._chain, request), partial(self._send, request.member))
 
     def _send(self, member: MemberId, frame: bytes | None) -> None:
         self._answers_waiting -= 1

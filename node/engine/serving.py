@@ -3,11 +3,10 @@
 from typing import Final
 
 from consensus.messages import FLAG_EPOCH_END, HEADER_BYTES, Block, Certificate
-from consensus.types import Digest, Epoch, Height
+from consensus.types import Digest, Height
 from node.ledger.batch import Batch, decode_batch
 from node.replica.effects import ServeBatch, ServeBlock, ServeChain, ServeEpochEnd
 from node.storage.chain import ChainStore
-from node.storage.index import IndexStore
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedTip
 from node.wire.messages import FRAME_BYTES_MAX, VALIDATORS_MAX, BatchData, BlockData, ChainData, encode
@@ -19,7 +18,7 @@ _OVERHEAD_BYTES: Final = 1024 + 128 + 70 * VALIDATORS_MAX
 _BLOCK_OVERHEAD_BYTES: Final = 16
 
 
-def build_answer(chain: ChainStore, index: IndexStore, request: Serve) -> bytes | None:
+def build_answer(chain: ChainStore, request: Serve) -> bytes | None:
     """Return the frame that answers `request`, or None where nothing is to be said. Raises DamagedStoreError."""
     match request:
         case ServeBatch(_, tip):
@@ -31,10 +30,8 @@ def build_answer(chain: ChainStore, index: IndexStore, request: Serve) -> bytes 
         case ServeChain(_, first, last):
             return encode(read_range(chain, first, last))
         case ServeEpochEnd(_, epoch):
-            with index.reader() as reader:
-                following = reader.find_epoch(Epoch(epoch + 1))
-            end = None if following is None else chain.find_certificate(following.anchor_height)
-            return None if end is None else encode(end)
+            end = chain.find_epoch_end(epoch)
+            return None if end is None else encode(end[1])
 
 
 def load_batches(chain: ChainStore, tips: tuple[FeedTip, ...], network_id: Digest) -> tuple[Batch, ...]:
