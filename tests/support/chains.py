@@ -1,6 +1,7 @@
 """A chain written block by block, with roots that are right: what consensus would have made final."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from consensus.messages import Block, Header, VoteKind, payload_digest
 from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
@@ -24,8 +25,8 @@ class ChainBuilder:
         self.frontier = Frontier().append(genesis.anchor_digest)
         self.time_ms = genesis.created_ms
 
-    def build_block(self, *batches: Batch, time_ms: int | None = None) -> Block:
-        """The next block, covering `batches` in cut order; the builder moves on to it."""
+    def build_block(self, *batches: Batch, time_ms: int | None = None, **changes: object) -> Block:
+        """The next block, covering `batches` in cut order; the builder moves on to it. changes: header fields."""
         tips: dict[FeedId, FeedTip] = {}
         for batch in batches:
             tips[batch.header.feed] = batch.tip
@@ -49,14 +50,15 @@ class ChainBuilder:
             flags=0,
             next_epoch_digest=ZERO_DIGEST,
         )
+        header = replace(header, **changes)  # type: ignore[arg-type]  # Fields of a header.
         self.height += 1
         self.digest = header.digest()
         self.frontier = self.frontier.append(self.digest)
         return Block(header, payload)
 
-    def finalize(self, chain: ChainStore, *batches: Batch) -> Block:
+    def finalize(self, chain: ChainStore, *batches: Batch, **changes: object) -> Block:
         """Write the next block with its batches as final, with a certificate that nobody checks."""
-        block = self.build_block(*batches)
+        block = self.build_block(*batches, **changes)  # type: ignore[arg-type]  # Fields of a header.
         chain.commit(final_write(block, batches), START_POSITION)
         return block
 
