@@ -101,7 +101,7 @@ class AgreementChecker:
             assert floor <= header.executed_height < header.height, "the executed height falls, or runs ahead"
             if header.flags & FLAG_EPOCH_END:
                 assert self.seals.setdefault(epoch, digest) == digest, f"epoch {epoch} has two ends"
-            disk.chain.append(block)
+            disk.extend(block)
         assert finalized.certificate.subject.digest == finalized.blocks[-1].header.digest()
         disk.final_certificate = finalized.certificate
 

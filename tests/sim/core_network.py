@@ -15,7 +15,7 @@ from consensus.messages import CoreMessage
 from consensus.timing import Timing
 from tests.sim.core_checker import AgreementChecker
 from tests.sim.core_node import SimNode
-from tests.sim.core_state import CHANGE, decode_payload
+from tests.sim.core_state import CHANGE
 
 
 class CoreNetwork:
@@ -145,7 +145,7 @@ class CoreNetwork:
     def is_final(self, item: int, *, at: tuple[int, ...] = ()) -> bool:
         """Return whether the item is in the final chain of these nodes, or of all that are up."""
         nodes = [self.nodes[index] for index in at] or [node for node in self.nodes if node.is_up]
-        return all(any(item in decode_payload(block.payload) for block in node.disk.chain) for node in nodes)
+        return all(item in node.disk.covered for node in nodes)
 
     def are_in_epoch(self, epoch: int, *, at: tuple[int, ...] = ()) -> bool:
         """Return whether these nodes, or all that are up, have come at least as far."""

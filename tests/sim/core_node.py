@@ -116,6 +116,7 @@ class SimNode:
         self.building: RequestBuild | None = None
         self.faults: list[ReportFault] = []
         self.evidence: list[ReportEvidence] = []
+        self.accused: set[int] = set()
         self.alarms: list[str] = []
         self.halted: str | None = None
         self.effects_left: int | None = None
@@ -288,10 +289,13 @@ class SimNode:
             case EpochEnded(digest, certificate):
                 assert digest == self.disk.chain[-1].header.digest() == certificate.subject.digest
                 self.disk.closings[certificate.subject.epoch] = certificate
-            case ReportEvidence():
+            case ReportEvidence(first, _):
                 self.evidence.append(effect)
-            case ReportFault():
+                self.accused.add(self.members[first.signer])
+            case ReportFault(peer, _, provable):
                 self.faults.append(effect)
+                if provable and peer is not None:
+                    self.accused.add(self.members[peer])
             case Alarm(why):
                 self.alarms.append(why)
             case Halt(why):
@@ -324,8 +328,8 @@ class SimNode:
 
     def uncovered(self, tip: Digest) -> list[int]:
         """Return the items known here that the chain up to `tip` does not cover."""
-        covered = {item for block in self.disk.chain for item in decode_payload(block.payload)}
-        while (block := self.find_block(tip)) is not None:
+        covered = set(self.disk.covered)
+        while (block := self.find_block(tip)) is not None and block.header.height > len(self.disk.chain):
             covered.update(decode_payload(block.payload))
             tip = block.header.parent_digest
         return [item for item in self.items if item not in covered]

@@ -97,10 +97,11 @@ class Disk:
 
     is_lost: it was made anew after an older one was lost, and nothing yet proves that no old vote can count.
     noop: the item that its owner made after the loss; 0 for none. closings: what ended each epoch.
+    covered: the items in the chain, so that looking one up is cheap.
     """
 
     start: EpochStart
-    records: list[Vote | Certificate] = field(default_factory=list)
+    records: dict[Vote | Certificate, None] = field(default_factory=dict)
     blocks: dict[Digest, Block] = field(default_factory=dict)
     chain: list[Block] = field(default_factory=list)
     final_certificate: Certificate | None = None
@@ -109,6 +110,12 @@ class Disk:
     unsynced: list[Vote | Certificate | Block | EpochStart] = field(default_factory=list)
     is_lost: bool = False
     noop: int = 0
+    covered: set[int] = field(default_factory=set)
+
+    def extend(self, block: Block) -> None:
+        """The block is final, and durable."""
+        self.chain.append(block)
+        self.covered.update(decode_payload(block.payload))
 
     def sync(self) -> None:
         for record in self.unsynced:
@@ -117,7 +124,7 @@ class Disk:
             elif isinstance(record, EpochStart):
                 self.start = record
             else:
-                self.records.append(record)
+                self.records[record] = None
         self.unsynced.clear()
 
     def lose_unsynced(self, keep: int) -> None:
@@ -125,14 +132,11 @@ class Disk:
         del self.unsynced[keep:]
         self.sync()
 
-    def covers(self, item: int, *, height: int | None = None) -> bool:
-        """Return whether the final chain up to that height covers the item."""
-        return any(item in decode_payload(block.payload) for block in self.chain[:height])
-
     @property
     def must_rejoin(self) -> bool:
         """Whether an old vote of ours in this epoch may exist that we have forgotten."""
-        return self.is_lost and not (self.noop and self.covers(self.noop, height=self.start.anchor.header.height))
+        below = self.chain[: self.start.anchor.header.height]
+        return self.is_lost and not any(self.noop and self.noop in decode_payload(block.payload) for block in below)
 
     def recovered(self) -> Recovered:
         final = self.chain[-1] if self.chain else None

@@ -59,11 +59,8 @@ def nobody_stopped(network: CoreNetwork, *without: int) -> bool:
 
 
 def accused(network: CoreNetwork, *without: int) -> set[int]:
-    """Return whom the nodes other than `without` hold provable faults against, as members of their epoch."""
-    nodes = [node for node in network.nodes if node.index not in without]
-    return {
-        node.members[fault.peer] for node in nodes for fault in node.faults if fault.provable and fault.peer is not None
-    }
+    """Return which nodes those other than `without` hold something provable against."""
+    return {found for node in network.nodes if node.index not in without for found in node.accused}
 
 
 # T-30: the set changes.
