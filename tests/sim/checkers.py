@@ -15,6 +15,7 @@ from consensus.messages import Certificate, CertificateRequest, Proposal, Vote, 
 from consensus.types import Digest
 from node.ledger.batch import Batch
 from node.ledger.genesis import Genesis
+from node.ledger.roster import Roster
 from node.replica.effects import FinalBlock, Finalized
 from node.wire.ids import MemberId
 from node.wire.messages import Have, Message, StatusReport
@@ -187,6 +188,13 @@ class Checker:
     def note(self, what: str) -> None:
         """I-18: count that a rare path was taken."""
         self.votes.note(what)
+
+    def on_epoch(self, epoch: int, roster: Roster) -> None:
+        """An epoch begins with these validators: whoever executes it says the same, else the states differ."""
+        keys = tuple(bytes(roster.members[member].node_key) for member in roster.validators)
+        electorate = Electorate(roster.validators, keys)
+        if self.votes.electorates.setdefault(epoch, electorate) != electorate:
+            raise BrokenRuleError(f"two sets of validators in epoch {epoch}")
 
     # What is sent.
 

@@ -9,6 +9,7 @@ from consensus.types import Digest, Height
 from node.feed.records import CheckedCopy, CopyVerdict, check_copy
 from node.ledger.apply import apply_block
 from node.ledger.batch import decode_batch
+from node.ledger.transaction import SignedTransaction
 from node.replica import inputs
 from node.replica.effects import (
     Accepted,
@@ -404,7 +405,7 @@ class SimNode:
         self.disk.state.write(writes)
         self.disk.note_executed(writes)
         if writes.epoch_record is not None:
-            self.world.rosters[writes.epoch_record.epoch] = writes.epoch_record.roster
+            self.world.on_epoch(writes.epoch_record)
         if self.actor is None:
             self.world.checker.on_executed(self.member, height, writes.state_digest)
         if self._executing:
@@ -417,7 +418,14 @@ class SimNode:
         """Submit so many new transactions in one request; return their ids, none if the node is down."""
         if self.replica is None:
             return ()
-        transactions = tuple(self.world.build_transaction(self, size=size) for _ in range(count))
+        return self._submit(tuple(self.world.build_transaction(self, size=size) for _ in range(count)))
+
+    def submit_kind(self, kind: int, payload: bytes) -> Digest:
+        """Submit one transaction of some kind; return its id."""
+        (transaction,) = self._submit((self.world.build_transaction(self, kind=kind, payload=payload),))
+        return transaction
+
+    def _submit(self, transactions: tuple[SignedTransaction, ...]) -> tuple[Digest, ...]:
         token = self.world.next_number()
         ids = tuple(transaction.id for transaction in transactions)
         self._tokens[token] = ids

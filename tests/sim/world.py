@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from consensus.timing import Timing
 from consensus.types import Digest
 from node.ledger.genesis import Genesis
-from node.ledger.transaction import SignedTransaction
+from node.ledger.roster import EpochRecord
+from node.ledger.transaction import Kind, SignedTransaction
 from node.replica import inputs
 from node.replica.effects import ReportEvidence, ReportFault
 from node.wire.codec import MalformedError
@@ -162,6 +163,18 @@ class World:
             return self.twins[member]
         return self.nodes[member]
 
+    @property
+    def members_up(self) -> list[SimNode]:
+        """The nodes that run and take part, by the newest roster."""
+        roster = self.rosters[max(self.rosters)]
+        present = {member.id for member in roster.present()}
+        return [node for node in self.up if node.member in present]
+
+    def add_node(self, member: MemberId) -> SimNode:
+        """A node of somebody who was no member at the beginning. It does not run yet."""
+        node = self.nodes[member] = SimNode(self, member)
+        return node
+
     def on_started(self, node: SimNode) -> None:
         """Open sessions to all that can be reached."""
         self._refresh(node)
@@ -193,14 +206,22 @@ class World:
         """A client was told *accepted*."""
         self.checker.on_accepted(member, transaction)
 
-    def build_transaction(self, node: SimNode, *, size: int) -> SignedTransaction:
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Some node has executed the block that begins an epoch: who votes in it is what all agree on."""
+        self.rosters[record.epoch] = record.roster
+        self.checker.on_epoch(record.epoch, record.roster)
+
+    def build_transaction(
+        self, node: SimNode, *, size: int = 0, kind: int = Kind.NOOP, payload: bytes | None = None
+    ) -> SignedTransaction:
         """A transaction that no other is equal to."""
         transaction = build_transaction(
             self.genesis,
             member=node.member,
             created_ms=node.wall_ms,
             nonce=self.next_number(),
-            payload=bytes(size),
+            kind=kind,
+            payload=bytes(size) if payload is None else payload,
         )
         self.checker.on_submitted(transaction.id)
         return transaction
