@@ -241,7 +241,7 @@ class IndexReader:
         transactions = events = 0
         for _, value in self._snapshot.rows(prefix=keys.EXECUTED):
             try:
-                row = read_array(unpack(value, what="executed block"), "executed block", length=5)
+                row = read_array(unpack(value, what="executed block"), "executed block", length=6)
                 transactions += read_int(row[3], "transactions")
                 events += read_int(row[4], "events")
             except MalformedError as error:
