@@ -7,8 +7,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.events import CaptureAnswer, EventsResult
+from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.traces import TraceResult
@@ -24,6 +26,42 @@ class NetworkBackend(Protocol):
 
     def members(self) -> MembersResult:
         """Return the members, at once."""
+        ...
+
+
+class GovernanceBackend(Protocol):
+    """Who belongs to the network, and how that changes."""
+
+    def propose(self, changes: tuple[Change, ...], note: str, *, wait: Wait) -> asyncio.Future[GovernResult]:
+        """Propose changes in this member's name. Raises RequestError, as the future may."""
+        ...
+
+    def approve(self, proposal_id: str, *, wait: Wait) -> asyncio.Future[GovernResult]:
+        """Approve a proposal. Raises RequestError, as the future may."""
+        ...
+
+    def withdraw(self, proposal_id: str, *, wait: Wait) -> asyncio.Future[GovernResult]:
+        """Take back a proposal or an approval. Raises RequestError, as the future may."""
+        ...
+
+    def proposals(self, *, epochs: int) -> GovernList:
+        """Return what is open and what waits, and what the newest epochs changed."""
+        ...
+
+    def validators(self, *, from_epoch: int | None, count: int) -> ValidatorsResult:
+        """Return who voted in which epoch."""
+        ...
+
+    def evidence(self, member: str | None) -> EvidenceResult:
+        """Return the evidence on the ledger, of all members or of one."""
+        ...
+
+
+class BackupBackend(Protocol):
+    """The chain as a file."""
+
+    async def create(self) -> BackupResult:
+        """Write the chain as it is now into a file in the home. Raises RequestError."""
         ...
 
 
@@ -95,6 +133,8 @@ class Backends:
     """All of them."""
 
     network: NetworkBackend
+    governance: GovernanceBackend
+    backup: BackupBackend
     capture: CaptureBackend
     transactions: TransactionBackend
     ledger: LedgerBackend

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from node.api import block, event, item, member, network, trace, tx
+from node.api import backup, block, event, evidence, govern, item, member, network, trace, tx
 from node.api.backends import Backends
 from node.api.discover import describe_api
 from node.api.operations import NoParams, Operation, operation
@@ -35,7 +35,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     one.name: one
     for one in (
         network.network_status,
+        network.network_validators,
         member.member_list,
+        govern.govern_propose,
+        govern.govern_approve,
+        govern.govern_withdraw,
+        govern.govern_list,
+        evidence.evidence_list,
+        backup.backup_create,
         event.event_capture,
         event.event_get,
         tx.tx_submit,

@@ -1,10 +1,11 @@
 """Homes, keys and genesis documents of new networks, written once before anything runs."""
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from node.app.identity import store_paths
 from node.app.joining import build_join_request, encode_join_request
@@ -204,6 +205,11 @@ def _problems_of_firm(firm: Firm, address: Address) -> list[str]:
     if not is_address(str(address)):
         problems.append(f"--address {address} is not host:port")
     return problems
+
+
+def write_new_file(path: Path) -> BinaryIO:
+    """Return a new file of mode 0600, open for writing. Raises FileExistsError, OSError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _write_file(path: Path, content: bytes) -> None:

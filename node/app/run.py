@@ -10,6 +10,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from consensus.errors import InvariantError
@@ -17,32 +18,39 @@ from node.api.backends import Backends
 from node.api.catalog import OPERATIONS, program_version
 from node.api.dispatch import Dispatcher
 from node.api.listeners import OperationsListener, RpcLimits, RpcListener, listen_http
+from node.app.backends.backup import Backups
 from node.app.backends.capture import Captures, OnTheWay
+from node.app.backends.governance import Governance
 from node.app.backends.ledger import LedgerQueries
 from node.app.backends.lineage import LineageQueries
 from node.app.backends.network import NetworkStatus, Totals
 from node.app.backends.transactions import Pending, Transactions, find_pending
 from node.app.failures import report_failure
 from node.app.identity import Identity, load_identity, store_paths
+from node.app.rotation import adopt_next_key, find_next_key, finish_adopting
 from node.clock import SystemClock
 from node.config.addresses import parse_address
 from node.config.home import Home, lock_home
 from node.config.settings import Settings
 from node.engine.driver import Engine
 from node.engine.observer import LogObserver
-from node.engine.start import open_engine
+from node.engine.start import Opened, open_engine
 from node.errors import StorageError
 from node.ledger.genesis import PROTOCOL_VERSION
+from node.ledger.governance import GovernanceState
+from node.ledger.roster import Roster
 from node.ledger.state import WriteSet
 from node.lineage.readings import Readings
 from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
 from node.p2p.peers import PeerRecord
 from node.query.service import QueryService
+from node.storage.index import IndexStore
 from node.storage.stores import Stores
 from node.telemetry.health import Health
 from node.telemetry.logs import configure_logs, get_logger
 from node.telemetry.metrics import Metrics
+from node.wire.ids import MemberId
 
 QUERY_THREADS: Final = 2
 """Traces at once; more wait their turn. They share one interpreter with agreement, so more would not be faster."""
@@ -55,12 +63,17 @@ _log = get_logger("app")
 def run_node(home: Home, settings: Settings) -> int:
     """Run the node of a home until SIGINT or SIGTERM; return the exit code.
 
+    A node whose next key has come into force ends one life and begins another with that key, in the same process.
     Raises ConfigError if it cannot be started as configured.
     """
     configure_logs(format=settings.log.format, level=settings.log.level)
     try:
         with lock_home(home):
-            asyncio.run(_Life(home, settings, load_identity(home, member=settings.p2p.member)).run())
+            if finish_adopting(home):
+                _log.info("took up the next node key, where the last run was cut off")
+            while asyncio.run(_Life(home, settings, load_identity(home, member=settings.p2p.member)).run()):
+                adopt_next_key(home)
+                _log.info("took up the next node key, and erased the one before")
     except Exception as error:  # noqa: BLE001 - the one place where every failure of a node ends
         return report_failure(error)
     return 0
@@ -83,7 +96,7 @@ class _Observer(LogObserver):
 
 
 class _Life:
-    """One run of a node."""
+    """One run of a node with one key."""
 
     def __init__(self, home: Home, settings: Settings, identity: Identity) -> None:
         self._home = home
@@ -96,8 +109,11 @@ class _Life:
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
 
-    async def run(self) -> None:
-        """Run until a signal or a failure. Raises what made it fail, alone or in a group."""
+    async def run(self) -> bool:
+        """Run until a signal, a failure, or until the next key comes into force; return whether it was the last.
+
+        Raises what made it fail, alone or in a group.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
@@ -111,18 +127,24 @@ class _Life:
             observer=self._observer,
         ) as opened:
             await asyncio.to_thread(self._recall, opened.stores)
-            async with self._threads("query", QUERY_THREADS) as queries, self._threads("capture", 1) as captures:
-                network = self._build_network(opened.engine)
-                backends = self._build_backends(opened.engine, network, opened.stores, queries, captures)
+            async with (
+                self._threads("query", QUERY_THREADS) as queries,
+                self._threads("capture", 1) as captures,
+                self._threads("backup", 1) as backups,
+            ):
+                network = self._build_network(opened)
+                backends = self._build_backends(opened, network, queries, captures, backups)
                 async with network:
                     await self._drive(opened.engine, network, backends)
         if self._failure is not None:
             raise self._failure
+        return False
 
     def _recall(self, stores: Stores) -> None:
         """Take up what the last run has accepted and executed."""
-        genesis, member = self._identity.genesis, self._identity.genesis.members[self._identity.member]
-        self._observer.pending = find_pending(stores.chain, stores.index, member.feed, genesis.network_id)
+        identity = self._identity
+        network_id = identity.genesis.network_id
+        self._observer.pending = find_pending(stores.chain, stores.index, identity.member, network_id)
         with stores.index.reader() as reader:
             self._observer.totals = Totals(*reader.count_executed())
 
@@ -183,43 +205,45 @@ class _Life:
             # The stores are closed after this: a thread that reads them must have ended.
             await asyncio.to_thread(executor.shutdown, cancel_futures=True)
 
-    def _build_network(self, engine: Engine) -> Network:
-        genesis, member = self._identity.genesis, self._identity.member
+    def _build_network(self, opened: Opened) -> Network:
+        identity = self._identity
         listen = parse_address(self._settings.p2p.listen)
+        engine = opened.engine
         return Network(
             NetworkSettings(
-                member=member,
-                network_id=genesis.network_id,
+                member=identity.member,
+                network_id=identity.genesis.network_id,
                 protocol=PROTOCOL_VERSION,
                 listen=(listen.host, listen.port),
                 joins=tuple(map(_host_and_port, self._settings.p2p.join)),
             ),
-            key=self._identity.key,
-            peers=[
-                PeerRecord(one.id, one.node_key, (_host_and_port(one.address),))
-                for one in genesis.members.values()
-                if one.id != member
-            ],
+            key=identity.key,
+            peers=peer_records(_read_governance(opened.stores.index).roster, identity.member),
             height=lambda: engine.final_height,
+            find_next_key=lambda: find_next_key(self._home),
             clock=self._clock,
             metrics=SessionMetrics(self._metrics),
         )
 
     def _build_backends(
         self,
-        engine: Engine,
+        opened: Opened,
         network: Network,
-        stores: Stores,
         queries: ThreadPoolExecutor,
         captures: ThreadPoolExecutor,
+        backups: ThreadPoolExecutor,
     ) -> Backends:
-        genesis, member, observer = self._identity.genesis, self._identity.member, self._observer
+        engine, stores = opened.engine, opened.stores
+        identity, observer = self._identity, self._observer
+        network_id, member = identity.genesis.network_id, identity.member
+        governance = partial(_read_governance, stores.index)
         status = NetworkStatus(
             engine,
             network,
             stores.index,
-            genesis,
-            member,
+            identity,
+            governance=governance,
+            find_next_key=lambda: find_next_key(self._home),
             pending=observer.pending,
             totals=observer.totals,
             health=self._health,
@@ -229,8 +253,9 @@ class _Life:
         transactions = Transactions(
             engine,
             stores.index,
-            genesis,
+            network_id,
             member,
+            governance=governance,
             pending=observer.pending,
             clock=self._clock,
             final_wait_ms=self._settings.rpc.final_wait_ms,
@@ -238,20 +263,34 @@ class _Life:
         capture = Captures(
             transactions,
             stores.index,
-            genesis,
+            identity.genesis,
             member,
             on_the_way=observer.on_the_way,
             clock=self._clock,
             executor=captures,
         )
-        readings = Readings(clock_tolerance_ms=genesis.parameters.clock_tolerance_ms)
+        readings = Readings(clock_tolerance_ms=governance().roster.parameters.clock_tolerance_ms)
         return Backends(
             network=status,
+            governance=Governance(transactions, stores.chain, stores.index, network_id, member, clock=self._clock),
+            backup=Backups(stores.chain, self._home.backups.absolute(), backups),
             capture=capture,
             transactions=transactions,
-            ledger=LedgerQueries(stores.chain, stores.index, genesis, queries),
+            ledger=LedgerQueries(stores.chain, stores.index, queries),
             lineage=LineageQueries(QueryService(stores.index.reader, readings), queries),
         )
+
+
+def _read_governance(index: IndexStore) -> GovernanceState:
+    with index.reader() as reader:
+        return reader.governance
+
+
+def peer_records(roster: Roster, own: MemberId) -> list[PeerRecord]:
+    """Return with whom a node has sessions: all who take part but itself."""
+    return [
+        PeerRecord(one.id, one.node_key, (_host_and_port(one.address),)) for one in roster.present() if one.id != own
+    ]
 
 
 def _limits_of(settings: Settings) -> RpcLimits:

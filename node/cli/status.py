@@ -31,11 +31,13 @@ def render_status(status: StatusResult) -> list[str]:
     """Return the lines of a status in words."""
     connected = sum(peer.connected for peer in status.peers)
     lag = "caught up" if status.lag == 0 else f"{status.lag} blocks behind"
+    state = "ready" if status.ready else "not ready"
     lines = [
         f"{status.member} ({status.role}) in network {status.network}, {status.network_id[:16]}…",
-        f"  {'ready' if status.ready else 'not ready'}, height {status.executed_height}, {lag}, view {status.view}",
+        f"  {state}, height {status.executed_height}, {lag}, view {status.view}, epoch {status.epoch}",
         f"  {status.transactions} transactions, {status.events} events; {status.pending} waiting to be final",
         f"  {status.tolerance}",
+        *(f"  waits: {words}" for words in status.waiting_for),
         f"  peers: {connected} of {len(status.peers)} connected",
     ]
     for peer in status.peers:
@@ -44,7 +46,9 @@ def render_status(status: StatusResult) -> list[str]:
     if status.feeds:
         lines.append("  feeds: batches held here / final")
         lines.extend(f"    {feed.member:<20} {feed.held} / {feed.final}" for feed in status.feeds)
+    if status.proposals:
+        lines.append(f"  {status.proposals} proposals are open: lotvine govern list")
     for name, part in status.parts.items():
-        if part.state != "ok":
+        if part.state != "ok" and part.words not in status.waiting_for:
             lines.append(f"  {name}: {part.state}: {part.words}")
     return lines

@@ -85,6 +85,11 @@ class Home:
         return self.data / "votes"
 
     @property
+    def backups(self) -> Path:
+        """Where a running node puts its chain for a backup."""
+        return self.root / "backups"
+
+    @property
     def version(self) -> Path:
         """The version of the layout."""
         return self.root / "VERSION"

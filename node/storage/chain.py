@@ -145,6 +145,10 @@ class ChainStore:
         rows.append((keys.block_key(digest), pack(block_fields(block))))
         rows.append((keys.block_at_key(block.header.height, digest), b""))
 
+    def rows(self) -> Iterator[Row]:
+        """Yield every row as the store is now, whatever is written meanwhile: for a backup."""
+        return self._store.rows()
+
     def find_batch(self, tip: FeedTip) -> bytes | None:
         """Return the encoded batch, or None."""
         return self._store.get(keys.batch_key(tip))

@@ -4,8 +4,10 @@ import asyncio
 
 from node.api.backends import Backends
 from node.api.errors import NotFoundError
+from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.events import CaptureAnswer, EventsResult
+from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.traces import TraceResult
@@ -21,6 +23,7 @@ def build_status(*, height: int = 7) -> StatusResult:
         network_id="00" * 32,
         member="mill",
         role="validator",
+        epoch=0,
         validators=1,
         faulty_max=0,
         tolerance="no fault tolerance",
@@ -35,6 +38,8 @@ def build_status(*, height: int = 7) -> StatusResult:
         ready=True,
         peers=(),
         feeds=(),
+        proposals=0,
+        waiting_for=(),
         parts={},
     )
 
@@ -45,6 +50,7 @@ class FakeNode:
     def __init__(self) -> None:
         self.submitted: list[tuple[bytes, Wait]] = []
         self.captured: list[bytes] = []
+        self.proposed: list[tuple[tuple[Change, ...], str, Wait]] = []
         self.held: asyncio.Queue[asyncio.Future[TransactionResult]] = asyncio.Queue()
         self.is_holding = False
 
@@ -52,7 +58,35 @@ class FakeNode:
         return build_status()
 
     def members(self) -> MembersResult:
-        return MembersResult(members=())
+        return MembersResult(epoch=0, members=())
+
+    def _governed(self, proposal: str) -> asyncio.Future[GovernResult]:
+        future: asyncio.Future[GovernResult] = asyncio.get_running_loop().create_future()
+        transaction = TransactionResult(id="ab" * 32, state="final", member="mill", verdict="accepted")
+        future.set_result(GovernResult(proposal, "open", ("mill",), 3, transaction))
+        return future
+
+    def propose(self, changes: tuple[Change, ...], note: str, *, wait: Wait) -> asyncio.Future[GovernResult]:
+        self.proposed.append((changes, note, wait))
+        return self._governed("ab" * 32)
+
+    def approve(self, proposal_id: str, *, wait: Wait) -> asyncio.Future[GovernResult]:
+        return self._governed(proposal_id)
+
+    def withdraw(self, proposal_id: str, *, wait: Wait) -> asyncio.Future[GovernResult]:
+        raise NotFoundError("no such proposal", field="params.id")
+
+    def proposals(self, *, epochs: int) -> GovernList:
+        return GovernList(0, 7, ("mill",), 1, (), (), 0)
+
+    def validators(self, *, from_epoch: int | None, count: int) -> ValidatorsResult:
+        return ValidatorsResult(0, ())
+
+    def evidence(self, member: str | None) -> EvidenceResult:
+        return EvidenceResult(())
+
+    async def create(self) -> BackupResult:
+        return BackupResult("/home/backups/chain.rows", 7, 100)
 
     async def capture(self, document: bytes, *, wait: Wait) -> CaptureAnswer:
         self.captured.append(document)
@@ -97,4 +131,12 @@ class FakeNode:
         return TraceResult(direction, item, as_of, height or 7, 1, "22" * 32, (), (), (), (), (), (), (), ())
 
     def backends(self) -> Backends:
-        return Backends(network=self, capture=self, transactions=self, ledger=self, lineage=self)
+        return Backends(
+            network=self,
+            governance=self,
+            backup=self,
+            capture=self,
+            transactions=self,
+            ledger=self,
+            lineage=self,
+        )

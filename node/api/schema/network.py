@@ -34,7 +34,8 @@ class StatusResult(msgspec.Struct, frozen=True):
 
     height: of the newest final block known. executed_height: of the newest executed one; lag: blocks between.
     faulty_max: validators that may fail with the rest going on; tolerance says so in words. state_digest: hex, at
-    executed_height, equal on every node at one height.
+    executed_height, equal on every node at one height. role: none for a node whose member is not in the newest epoch
+    known. proposals: open ones. waiting_for: in words, what the node lacks before it can do its part.
     """
 
     version: str
@@ -42,6 +43,7 @@ class StatusResult(msgspec.Struct, frozen=True):
     network_id: str
     member: str
     role: str
+    epoch: int
     validators: int
     faulty_max: int
     tolerance: str
@@ -56,11 +58,17 @@ class StatusResult(msgspec.Struct, frozen=True):
     ready: bool
     peers: tuple[Peer, ...]
     feeds: tuple[FeedStatus, ...]
+    proposals: int
+    waiting_for: tuple[str, ...]
     parts: dict[str, Part]
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A member of the network. organisation_id: a GLN or other id, or empty. node_key, actor_keys: hex."""
+    """A member of the network. organisation_id: a GLN or other id, or empty. node_key, actor_keys: hex.
+
+    role: former for one that was removed. key_fingerprint: the beginning of the node key, for people. feed: number of
+    the feed that its node writes now.
+    """
 
     id: str
     name: str
@@ -68,10 +76,13 @@ class Member(msgspec.Struct, frozen=True):
     role: str
     address: str
     node_key: str
+    key_fingerprint: str
+    feed: int
     actor_keys: tuple[str, ...]
 
 
 class MembersResult(msgspec.Struct, frozen=True):
-    """All members, by id."""
+    """All members of the present epoch, by id, former ones too."""
 
+    epoch: int
     members: tuple[Member, ...]

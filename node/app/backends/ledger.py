@@ -7,13 +7,13 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from consensus.messages import Header
 from consensus.types import Digest, Height
 from node.api.errors import NotFoundError
 from node.api.schema.blocks import BlockResult, CutEntry
 from node.api.schema.events import EventEntry, EventsResult
 from node.errors import RequestError
 from node.ledger.cut import decode_cut
-from node.ledger.genesis import Genesis
 from node.ledger.state import TransactionRow
 from node.ledger.transaction import Capture, Kind, decode_capture
 from node.ledger.verdicts import EventCode
@@ -21,7 +21,7 @@ from node.lineage.records import EventRow, PostingKind
 from node.storage.chain import ChainStore
 from node.storage.index import IndexReader, IndexStore
 from node.storage.originals import read_original
-from node.wire.ids import FeedTip, Seq
+from node.wire.ids import FeedTip, MemberId, Seq
 
 T = TypeVar("T")
 
@@ -32,10 +32,9 @@ EVENTS_ANSWERED_MAX: Final = 1_000
 class LedgerQueries:
     """Answers from the stores, each from one snapshot, in the threads of `executor`."""
 
-    def __init__(self, chain: ChainStore, index: IndexStore, genesis: Genesis, executor: Executor) -> None:
+    def __init__(self, chain: ChainStore, index: IndexStore, executor: Executor) -> None:
         self._chain = chain
         self._index = index
-        self._genesis = genesis
         self._executor = executor
 
     async def block(self, height: int | None) -> BlockResult:
@@ -76,7 +75,7 @@ class LedgerQueries:
             digest=executed.digest.hex(),
             parent=header.parent_digest.hex(),
             time_ms=header.timestamp_ms,
-            leader=self._genesis.validators[header.proposer],
+            leader=_leader_of(reader, header),
             cut=tuple(CutEntry(tip.feed.member, tip.feed.number, tip.seq, tip.digest.hex()) for tip in cut),
             transactions=tuple(one.id.hex() for batch in batches for one in batch.transactions),
             state_digest=executed.state_digest.hex(),
@@ -152,6 +151,13 @@ class LedgerQueries:
             context=msgspec.Raw(capture.context),
             verdict=EventCode.ACCEPTED.name.lower(),
         )
+
+
+def _leader_of(reader: IndexReader, header: Header) -> MemberId:
+    """Return who proposed a final block: a validator of its epoch."""
+    record = reader.find_epoch(header.epoch)
+    assert record is not None
+    return record.roster.validators[header.proposer]
 
 
 def _tip_before(reader: IndexReader, tip: FeedTip, height: Height) -> FeedTip | None:

@@ -1,21 +1,30 @@
 """The node and the network as the node sees it, and its health part by part."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from consensus.quorum import faulty_max, quorum_size
 from consensus.types import Digest, Height
 from node.api.catalog import program_version
 from node.api.schema.network import FeedStatus, Member, MembersResult, Part, Peer, StatusResult
+from node.app.backends.changes import fingerprint
 from node.app.backends.transactions import Pending
+from node.app.identity import Identity
+from node.app.standing import describe_standing
 from node.app.tolerance import describe_tolerance
-from node.ledger.genesis import Genesis
+from node.crypto.keys import SigningKey
+from node.ledger.governance import GovernanceState
 from node.ledger.roster import Role
+from node.p2p.joining import JoinStatus
 from node.p2p.peers import PeerStatus
 from node.replica.overview import Overview
 from node.telemetry.health import Health, PartHealth, State
 from node.telemetry.metrics import Metrics
-from node.wire.ids import FeedId, MemberId
+from node.wire.ids import FeedId
+
+NO_ROLE: Final = "none"
+"""Of a node whose member is not in the newest epoch that it knows."""
 
 
 class Engine(Protocol):
@@ -36,6 +45,10 @@ class Sessions(Protocol):
 
     def peers(self) -> tuple[PeerStatus, ...]:
         """Return how every other member stands."""
+        ...
+
+    def joining(self) -> JoinStatus:
+        """Return where meeting the network by an address stands."""
         ...
 
 
@@ -69,9 +82,10 @@ class NetworkStatus:
         engine: Engine,
         network: Sessions,
         index: Index,
-        genesis: Genesis,
-        member: MemberId,
+        identity: Identity,
         *,
+        governance: Callable[[], GovernanceState],
+        find_next_key: Callable[[], SigningKey | None],
         pending: Pending,
         totals: Totals,
         health: Health,
@@ -80,27 +94,32 @@ class NetworkStatus:
         self._engine = engine
         self._network = network
         self._index = index
-        self._genesis = genesis
-        self._member = genesis.members[member]
+        self._identity = identity
+        self._governance = governance
+        self._find_next_key = find_next_key
         self._pending = pending
         self._totals = totals
         self._health = health
         self._lag_blocks_max = lag_blocks_max
+        health.add("membership", self._check_membership, is_needed=True)
         health.add("ledger", self._check_ledger, is_needed=True)
         health.add("agreement", self._check_agreement, is_needed=True)
         health.add("peers", self._check_peers, is_needed=False)
 
     def status(self) -> StatusResult:
         """Return how the node is."""
-        genesis, overview = self._genesis, self._engine.overview()
-        validators = len(genesis.validators)
+        genesis, overview = self._identity.genesis, self._engine.overview()
+        governance = self._governance()
+        roster = governance.roster
+        validators, own = len(roster.validators), roster.find(self._identity.member)
         height, executed = self._engine.final_height, self._index.height
         return StatusResult(
             version=program_version(),
             network=genesis.network,
             network_id=genesis.network_id.hex(),
-            member=self._member.id,
-            role=self._member.role.value,
+            member=self._identity.member,
+            role=own.role.value if own is not None else NO_ROLE,
+            epoch=roster.epoch,
             validators=validators,
             faulty_max=faulty_max(validators),
             tolerance=describe_tolerance(validators),
@@ -115,13 +134,17 @@ class NetworkStatus:
             ready=not self._health.find_unready(),
             peers=self._peers(),
             feeds=_describe_feeds(overview),
+            proposals=len(governance.proposals),
+            waiting_for=self.waiting_for(),
             parts={name: Part(one.state.value, one.words) for name, one in self._health.report().items()},
         )
 
     def members(self) -> MembersResult:
-        """Return the members."""
+        """Return the members of the present epoch, former ones too."""
+        roster = self._governance().roster
         return MembersResult(
-            tuple(
+            epoch=roster.epoch,
+            members=tuple(
                 Member(
                     id=one.id,
                     name=one.name,
@@ -129,11 +152,18 @@ class NetworkStatus:
                     role=one.role.value,
                     address=one.address,
                     node_key=one.node_key.hex(),
+                    key_fingerprint=fingerprint(one.node_key),
+                    feed=one.feed_number,
                     actor_keys=tuple(key.hex() for key in one.actor_keys),
                 )
-                for _, one in sorted(self._genesis.members.items())
-            )
+                for one in roster.members.values()
+            ),
         )
+
+    def waiting_for(self) -> tuple[str, ...]:
+        """Return in words what this node lacks before it can do its part; empty if nothing."""
+        checks = (self._check_membership(), self._check_ledger(), self._check_agreement())
+        return tuple(one.words for one in checks if one.state is not State.OK)
 
     def add_metrics(self, metrics: Metrics) -> None:
         """Have the metrics read at each scrape."""
@@ -144,17 +174,36 @@ class NetworkStatus:
         metrics.sample("ledger_events_total", lambda: self._totals.events)
         metrics.sample("feed_own_batches", self._count_own_batches)
         metrics.sample("feed_pending_transactions", lambda: len(self._pending))
-        metrics.sample("p2p_peers_expected", lambda: len(self._genesis.members) - 1)
+        metrics.sample("p2p_peers_expected", lambda: len(self._peers()))
+        metrics.sample("ledger_epoch", lambda: self._governance().roster.epoch)
+        metrics.sample("ledger_validators", lambda: len(self._governance().roster.validators))
+        metrics.sample("ledger_open_proposals", lambda: len(self._governance().proposals))
+        metrics.sample("ledger_waiting_proposals", lambda: len(self._governance().queue))
 
     def _count_own_batches(self) -> int:
-        return sum(one.held for one in _describe_feeds(self._engine.overview()) if one.member == self._member.id)
+        feeds = _describe_feeds(self._engine.overview())
+        return sum(one.held for one in feeds if one.member == self._identity.member)
 
     def _peers(self) -> tuple[Peer, ...]:
         connected = {peer.member for peer in self._network.peers() if peer.is_connected}
         return tuple(
             Peer(one.id, one.name, one.role.value, one.address, one.id in connected)
-            for _, one in sorted(self._genesis.members.items())
-            if one.id != self._member.id
+            for one in self._governance().roster.present()
+            if one.id != self._identity.member
+        )
+
+    def _check_membership(self) -> PartHealth:
+        next_key = self._find_next_key()
+        lacks = describe_standing(
+            self._governance().roster,
+            self._identity.member,
+            self._identity.key.public_key,
+            next_key=None if next_key is None else next_key.public_key,
+            peers=self._network.peers(),
+            joining=self._network.joining(),
+        )
+        return (
+            PartHealth(State.OK, "the network knows this node") if lacks is None else PartHealth(State.STARTING, lacks)
         )
 
     def _check_ledger(self) -> PartHealth:
@@ -167,10 +216,11 @@ class NetworkStatus:
         return PartHealth(State.OK, f"executed up to block {self._index.height}")
 
     def _check_agreement(self) -> PartHealth:
-        validators = len(self._genesis.validators)
+        roster = self._governance().roster
+        validators = len(roster.validators)
         needed = quorum_size(validators)
         present = sum(peer.connected and peer.role == Role.VALIDATOR.value for peer in self._peers())
-        present += self._member.role is Role.VALIDATOR
+        present += self._identity.member in roster.validators
         if present < needed:
             words = f"{present} of {validators} validators reach each other here; {needed} make a quorum"
             return PartHealth(State.STARTING, f"{words}: nothing becomes final until then")

@@ -5,7 +5,7 @@ its sender once its block is executed here; who waits for that is told then.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -15,13 +15,13 @@ from node.api.schema.transactions import TransactionResult, Wait
 from node.clock import Clock
 from node.errors import RequestError
 from node.ledger.batch import decode_batch
-from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceState
 from node.ledger.state import TransactionRow
 from node.ledger.transaction import SignedTransaction, decode_signed
 from node.storage.chain import ChainStore
 from node.storage.index import IndexStore
 from node.wire.codec import MalformedError
-from node.wire.ids import FeedId, FeedTip, MemberId
+from node.wire.ids import FeedTip, MemberId
 
 PENDING_MAX: Final = 200_000
 """Transactions accepted here and not executed yet that are remembered; beyond it submissions are refused."""
@@ -109,21 +109,22 @@ class Transactions:
         self,
         engine: Engine,
         index: IndexStore,
-        genesis: Genesis,
+        network_id: Digest,
         member: MemberId,
         *,
+        governance: Callable[[], GovernanceState],
         pending: Pending,
         clock: Clock,
         final_wait_ms: int,
     ) -> None:
         self._engine = engine
         self._index = index
-        self._genesis = genesis
+        self._network_id = network_id
         self._member = member
+        self._governance = governance
         self._pending = pending
         self._clock = clock
         self._final_wait_seconds = final_wait_ms / 1000
-        self._actor_keys = frozenset(genesis.members[member].actor_keys)
 
     def submit(self, signed: bytes, *, wait: Wait) -> asyncio.Future[TransactionResult]:
         """Submit a signed transaction. Raises RequestError; see `api.backends`."""
@@ -208,7 +209,7 @@ class Transactions:
         """Return the transaction, good enough for our feed: what no validator would refuse a batch for."""
         field = "params.signed"
         try:
-            transaction = decode_signed(signed, self._genesis.network_id)
+            transaction = decode_signed(signed, self._network_id)
         except MalformedError as error:
             raise RequestError("malformed_transaction", str(error), field=field) from error
         body = transaction.transaction
@@ -219,16 +220,23 @@ class Transactions:
                 field=field,
                 hint="a member's transactions go through its own node",
             )
-        if body.actor_key is not None and body.actor_key not in self._actor_keys:
+        roster = self._governance().roster
+        own = roster.find(self._member)
+        if own is None or not own.has_feed:
+            words = (
+                "is not a member of the network yet" if own is None else f"has the role {own.role}, and submits nothing"
+            )
+            raise RequestError("not_entitled", f"{self._member} {words}", field=field)
+        if body.actor_key is not None and body.actor_key not in own.actor_keys:
             raise RequestError("actor_unknown", f"{self._member} has no actor key {body.actor_key.hex()}", field=field)
-        if not transaction.verify_actor(self._genesis.network_id):
+        if not transaction.verify_actor(self._network_id):
             raise RequestError(
                 "bad_signature",
                 "the actor's signature is not good for this transaction in this network",
                 field=field,
-                hint=f"it is made over the domain, the network id {self._genesis.network_id.hex()} and the bytes",
+                hint=f"it is made over the domain, the network id {self._network_id.hex()} and the bytes",
             )
-        expiry_ms = self._genesis.parameters.transaction_expiry_ms
+        expiry_ms = roster.parameters.transaction_expiry_ms
         if abs(self._clock.wall_ms() - body.created_ms) > expiry_ms:
             raise RequestError(
                 "expired",
@@ -250,11 +258,15 @@ def _copy_outcome(answer: asyncio.Future[TransactionResult], done: asyncio.Futur
         answer.set_result(done.result())
 
 
-def find_pending(chain: ChainStore, index: IndexStore, feed: FeedId, network_id: Digest) -> Pending:
-    """Return what the last run accepted on this node's feed and did not see executed."""
+def find_pending(chain: ChainStore, index: IndexStore, member: MemberId, network_id: Digest) -> Pending:
+    """Return what this node accepted on its member's feeds, ended ones too, and did not see executed."""
     pending = Pending()
     with index.reader() as reader:
-        executed = reader.executed_tip(feed)
-    for tip, encoded in chain.batches_above(feed, -1 if executed is None else executed.seq):
-        pending.add((one.id for one in decode_batch(encoded, network_id).transactions), tip)
+        own = [feed for feed in chain.feeds() if feed.member == member]
+        for feed in own:
+            executed = reader.executed_tip(feed)
+            for tip, encoded in chain.batches_above(feed, -1 if executed is None else executed.seq):
+                ids = [one.id for one in decode_batch(encoded, network_id).transactions]
+                # What an ended feed could not bring to an end was sealed again in the next one.
+                pending.add((one for one in ids if feed == own[-1] or not reader.has_transaction(one)), tip)
     return pending

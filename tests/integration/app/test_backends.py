@@ -20,6 +20,7 @@ from node.crypto.keys import SigningKey
 from node.errors import RequestError
 from node.ledger.apply import apply_block
 from node.ledger.genesis import Genesis
+from node.ledger.governance import genesis_governance
 from node.ledger.state import WriteSet
 from node.ledger.transaction import Capture, Kind, SignedTransaction
 from node.storage.chain import ChainStore, ChainWrite, create_chain, open_chain
@@ -105,8 +106,9 @@ def build_transactions(stores: Stores, engine: FakeEngine, pending: Pending | No
     return Transactions(
         engine,
         stores.index,
-        stores.genesis,
+        stores.genesis.network_id,
         MemberId("firm-0"),
+        governance=lambda: genesis_governance(stores.genesis),
         pending=Pending() if pending is None else pending,
         clock=FixedClock(),
         final_wait_ms=20,
@@ -122,7 +124,7 @@ def test_an_event_comes_back_as_it_was_sent(stores: Stores) -> None:
 
     async def scenario() -> None:
         with ThreadPoolExecutor(1) as executor:
-            ledger = LedgerQueries(stores.chain, stores.index, stores.genesis, executor)
+            ledger = LedgerQueries(stores.chain, stores.index, executor)
             both = (await ledger.events_at(first.id.hex(), None)).events
             assert [entry.verdict for entry in both] == ["accepted", "unreadable"]
             (one,) = (await ledger.events_at(first.id.hex(), 0)).events
@@ -152,7 +154,7 @@ def test_a_block_names_exactly_the_transactions_that_it_newly_covers(stores: Sto
 
     async def scenario() -> None:
         with ThreadPoolExecutor(1) as executor:
-            ledger = LedgerQueries(stores.chain, stores.index, stores.genesis, executor)
+            ledger = LedgerQueries(stores.chain, stores.index, executor)
             newest = await ledger.block(None)
             assert (newest.height, newest.transactions) == (2, (second.id.hex(), third.id.hex()))
             assert (await ledger.block(1)).transactions == (first.id.hex(),)
@@ -287,7 +289,7 @@ def test_after_a_restart_what_was_accepted_is_still_known(stores: Stores) -> Non
     assert stores.tip is not None
     batch = build_batch(stores.genesis, waiting, seq=1, previous=stores.tip.digest)
     stores.chain.commit(ChainWrite(batches=[batch], finals=[], certificates=[]), START_POSITION)
-    pending = find_pending(stores.chain, stores.index, batch.header.feed, stores.genesis.network_id)
+    pending = find_pending(stores.chain, stores.index, MemberId("firm-0"), stores.genesis.network_id)
     assert pending.find(waiting.id) == batch.tip
     assert pending.find(executed.id) is None
 

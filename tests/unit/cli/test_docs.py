@@ -1,6 +1,7 @@
 """Every command and option is on its page."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,15 +19,19 @@ def test_every_command_and_option_is_documented() -> None:
         assert name in sections, name
         command = program.get_command(context, name)
         assert command is not None
-        children = (
-            [command.commands[one] for one in sorted(command.commands)] if isinstance(command, click.Group) else []
-        )
-        for child in children:
-            assert f"lotvine {name} {child.name}" in PAGE
-        for one in (command, *children):
+        for words, one in walk(name, command):
+            assert words.removeprefix(f"{name} ") in PAGE, words
             for parameter in one.params:
                 if isinstance(parameter, click.Option):
-                    assert max(parameter.opts, key=len) in sections[name], (name, parameter.name)
+                    assert max(parameter.opts, key=len) in sections[name], (words, parameter.name)
+
+
+def walk(words: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """The command and all below it, each with the words that call it."""
+    yield words, command
+    if isinstance(command, click.Group):
+        for name, child in sorted(command.commands.items()):
+            yield from walk(f"{words} {name}", child)
 
 
 def split_page() -> list[tuple[str, str]]:

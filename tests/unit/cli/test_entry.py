@@ -13,6 +13,7 @@ from node.app.provision import find_base_port
 from node.cli.entry import COMMANDS, program
 from node.config.home import Home
 from node.errors import ConfigError
+from tests.unit.cli.test_docs import walk
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -192,10 +193,10 @@ def test_every_option_has_a_line_of_help() -> None:
     for name in COMMANDS:
         command = program.get_command(context, name)
         assert command is not None
-        children = (
-            [command.commands[one] for one in sorted(command.commands)] if isinstance(command, click.Group) else []
-        )
-        for one in (command, *children):
+        for words, one in walk(name, command):
             assert one.help
             for parameter in one.params:
-                assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), (name, parameter.name)
+                assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), (
+                    words,
+                    parameter.name,
+                )

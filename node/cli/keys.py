@@ -1,0 +1,144 @@
+"""`lotvine keys`: which keys a home has, and giving its member a new node key."""
+
+import os
+from pathlib import Path
+
+import click
+import msgspec
+
+from node.api.client import RpcClient
+from node.api.schema.governance import GovernList, GovernResult, RotateKey
+from node.api.schema.network import MembersResult, StatusResult
+from node.app.identity import load_genesis_and_key, load_identity
+from node.app.rotation import discard_next_key, find_next_key, prepare_next_key
+from node.cli.options import call_node, home_option, json_option
+from node.config.home import Home, find_home_problems
+from node.config.loading import load_settings
+from node.crypto.keys import load_key
+from node.errors import ConfigError
+from node.ledger.changes import sign_rotation
+from node.wire.ids import FeedNumber, MemberId
+
+
+@click.group("keys")
+def command() -> None:
+    """The keys of a home."""
+
+
+@command.command("show")
+@home_option
+@json_option
+def show(home: Path, *, as_json: bool) -> None:
+    """The public keys of a home, and whose they are; nothing secret."""
+    at = _open(home)
+    identity = load_identity(at, member=_member_setting(at))
+    following = find_next_key(at)
+    answer = {
+        "member": identity.member,
+        "network_id": identity.genesis.network_id.hex(),
+        "node_key": identity.key.public_key.hex(),
+        "next_node_key": None if following is None else following.public_key.hex(),
+        "actor_key": load_key(at.actor_key).public_key.hex() if at.actor_key.exists() else None,
+    }
+    if as_json:
+        click.echo(msgspec.json.encode(answer).decode())
+        return
+    for name, value in answer.items():
+        if value is not None:
+            click.echo(f"{name.replace('_', ' '):<14} {value}")
+
+
+@command.command("rotate")
+@click.option("--note", default="", help="Why, for those who approve; at most 500 characters.")
+@click.option("--discard", is_flag=True, help="Erase the next key instead, after a proposal that came to nothing.")
+@home_option
+@json_option
+def rotate(note: str, home: Path, *, discard: bool, as_json: bool) -> None:
+    """Give this node's member a new node key.
+
+    Makes the next key and proposes it. Once the other validators have approved it, the running node takes it up by
+    itself and erases the old one.
+    """
+    if discard:
+        _discard(home, as_json=as_json)
+    else:
+        rotate_key(home, note, as_json=as_json)
+
+
+def rotate_key(home: Path, note: str, *, as_json: bool) -> None:
+    """Make the next key of a home unless one waits, and propose it unless it is proposed."""
+    at = _open(home)
+    genesis, present = load_genesis_and_key(at)
+    if not _member_setting(at):
+        # Genesis will not name the new key: the node would no longer know whose it is.
+        raise ConfigError([f'p2p.member is not set: write member = "…" under [p2p] in {at.settings} first'])
+
+    async def ask(client: RpcClient) -> tuple[bytes, bool]:
+        status = await client.call("network.status", {}, StatusResult)
+        members = await client.call("member.list", {}, MembersResult)
+        own = next((one for one in members.members if one.id == status.member), None)
+        if own is None or own.node_key != present.public_key.hex():
+            words = f"the network knows {status.member} by another key than {at.node_key}"
+            raise ConfigError([f"{words}: wait until the node has caught up, see lotvine status --home {home}"])
+        following = prepare_next_key(at, genesis)
+        listed = await client.call("govern.list", {}, GovernList)
+        for one in listed.proposals:
+            for change in one.changes:
+                if isinstance(change, RotateKey) and change.node_key == following.public_key.hex():
+                    return one.id.encode(), True
+        number = FeedNumber(own.feed + 1)
+        signed = sign_rotation(genesis.network_id, MemberId(status.member), number, following)
+        change = RotateKey(status.member, following.public_key.hex(), signed.proof.hex())
+        return await client.call_raw("govern.propose", {"changes": [change], "note": note}), False
+
+    answer, is_known = call_node(home, ask)
+    if is_known:
+        proposal = answer.decode()
+        if as_json:
+            click.echo(msgspec.json.encode({"proposal": proposal, "state": "known"}).decode())
+        else:
+            click.echo(f"The next key is proposed already, by {proposal}: lotvine govern list shows how it stands.")
+        return
+    if as_json:
+        click.echo(answer.decode())
+        return
+    result = msgspec.json.decode(answer, type=GovernResult)
+    click.echo(f"The next key is {at.next_node_key}; back it up now. Proposal {result.proposal}: {result.state}.")
+    if result.state == "open":
+        click.echo(f"{result.needed} validators carry it; {len(result.approvals)} do. Each other one approves by")
+        click.echo(f"  lotvine govern approve {result.proposal[:12]} --home THEIR-HOME")
+    click.echo("When it takes effect, the running node takes up the new key by itself and erases the old one.")
+
+
+def _discard(home: Path, *, as_json: bool) -> None:
+    at = _open(home)
+    following = find_next_key(at)
+    if following is not None:
+        named = following.public_key.hex()
+
+        async def ask(client: RpcClient) -> bool:
+            listed = await client.call("govern.list", {}, GovernList)
+            members = await client.call("member.list", {}, MembersResult)
+            changes = [change for one in listed.proposals for change in one.changes]
+            is_proposed = any(isinstance(change, RotateKey) and change.node_key == named for change in changes)
+            return is_proposed or any(one.node_key == named for one in members.members)
+
+        if call_node(home, ask):
+            words = "the next key stands in a proposal that is open or approved, or is in force"
+            raise ConfigError([f"{words}: withdraw the proposal first (lotvine govern withdraw)"])
+    was_there = discard_next_key(at)
+    if as_json:
+        click.echo(msgspec.json.encode({"discarded": was_there}).decode())
+    else:
+        click.echo("The next key is erased." if was_there else "There is no next key.")
+
+
+def _open(home: Path) -> Home:
+    at = Home(home)
+    if problems := find_home_problems(at):
+        raise ConfigError(problems)
+    return at
+
+
+def _member_setting(home: Home) -> str:
+    return load_settings(home.settings, environment=os.environ, flags={}).settings.p2p.member
