@@ -116,7 +116,10 @@ class ChaosNet:
             heights = await self.final_heights(chosen)
             passed = time.monotonic() - began
             if passed >= len(self.timeline):
-                self.timeline.append(f"{passed:.1f} s: {heights}")
+                used = {node.index: round(node.cpu_seconds(), 1) for node in chosen}
+                self.timeline.append(
+                    f"{passed:.1f} s: heights {heights}, CPU seconds {used}, {await self._lagging(chosen)}"
+                )
             if len(heights) == len(chosen) and min(heights.values()) > above:
                 return passed
             if passed > seconds:
@@ -124,6 +127,19 @@ class ChaosNet:
                     f"not above height {above} everywhere after {passed:.1f} s: {heights}\n{await self.describe()}"
                 )
             await asyncio.sleep(0.05)
+
+    async def _lagging(self, nodes: Sequence[NodeProcess]) -> str:
+        """Return how the lowest of these nodes is, for the timeline."""
+        statuses = await asyncio.gather(*(node.find_status(seconds=PROBE_SECONDS) for node in nodes))
+        answered = [status for status in statuses if status is not None]
+        if not answered:
+            return "nobody answers"
+        status = min(answered, key=lambda one: int(one["height"]))
+        held = sum(feed["held"] for feed in status["feeds"])
+        return (
+            f"{status['member']}: view {status['view']}, executed {status['executed_height']}, {held} batches held, "
+            f"{sum(peer['connected'] for peer in status['peers'])} peers, ready {status['ready']}"
+        )
 
     async def assert_standstill(self, nodes: Sequence[NodeProcess], *, seconds: float, blocks: int = 1) -> None:
         """Fail if more than that many blocks, which were on their way, become final at these nodes in that time."""

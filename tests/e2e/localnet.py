@@ -114,6 +114,16 @@ class NodeProcess:
         """Whether its process lives."""
         return self.process is not None and self.process.poll() is None
 
+    def cpu_seconds(self) -> float:
+        """Return how much processor time its process has used, 0 if it is gone."""
+        if self.process is None:
+            return 0.0
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def start(self) -> None:
         """Start the process; it is not ready yet."""
         assert not self.is_running
