@@ -19,6 +19,14 @@ OPEN_MAX: Final = 64
 SPARE_SHARE: Final = 2
 """What was asked for in vain, and what nobody waits for, takes at most half of all places: it may not exist at all."""
 
+LOOKS_IN_VAIN_MAX: Final = 32
+"""So many wants whose holders are all busy are looked at when a place is free; the next time, the next ones."""
+
+_FRESH, _AGAIN, _CALM = range(3)
+"""The queues, in order of need: urgent and never asked for, urgent and asked for in vain, not urgent."""
+_SHARES: Final = (1, SPARE_SHARE, SPARE_SHARE)
+"""What part of the places, as a divisor, the wants of each queue may take."""
+
 ASK_AGAIN_MS: Final = 300
 ASK_AGAIN_MS_MAX: Final = 1_500
 OPEN_MS_MAX: Final = 2_000
@@ -39,6 +47,14 @@ class _Want:
     wait_ms: int = ASK_AGAIN_MS
     is_ready: bool = False
     asked: dict[MemberId, None] = field(default_factory=dict)
+    is_tried: bool = False
+
+    @property
+    def queue(self) -> int:
+        """Which queue it stands in."""
+        if not self.is_urgent:
+            return _CALM
+        return _AGAIN if self.is_tried else _FRESH
 
 
 class Fetcher:
@@ -51,8 +67,10 @@ class Fetcher:
         """
         self._is_needed = is_needed
         self._wants: dict[Digest, _Want] = {}
-        self._urgent: deque[Digest] = deque()
-        self._ready: deque[Digest] = deque()
+        self._queues: tuple[deque[Digest], ...] = tuple(deque() for _ in _SHARES)
+        # Whether all ready wants were looked at since a place, a peer or a want came: a look costs time for each of
+        # them, and a node that catches up has hundreds and is stepped hundreds of times a second.
+        self._is_settled = False
         self._later: list[tuple[int, int, Digest]] = []
         self._closing: list[tuple[int, int, MemberId, Digest]] = []
         self._open: dict[MemberId, dict[Digest, int]] = {}
@@ -110,7 +128,11 @@ class Fetcher:
             want.is_urgent = True
             want.wait_ms = ASK_AGAIN_MS
             want.asked.clear()
-        want.hints.extend(hint for hint in hints if hint not in want.asked and hint not in want.hints)
+            want.is_tried = False
+        more = [hint for hint in hints if hint not in want.asked and hint not in want.hints]
+        if more:
+            want.hints.extend(more)
+            self._is_settled = False
         if after_ms == 0 and not want.asked and (is_pressed or not want.is_ready):
             self._make_ready(digest, want)
 
@@ -124,6 +146,7 @@ class Fetcher:
         if requests is None or requests.pop(digest, None) is None:
             return False
         self._open_count -= 1
+        self._is_settled = False
         return True
 
     def ask_now(self, digest: Digest) -> None:
@@ -135,11 +158,13 @@ class Fetcher:
     def peer_up(self, member: MemberId) -> None:
         """Count on a member from now on."""
         self._open.setdefault(member, {})
+        self._is_settled = False
 
     def peer_down(self, member: MemberId) -> None:
         """Ask others for what this member was asked for."""
         requests = self._open.pop(member, {})
         self._open_count -= len(requests)
+        self._is_settled = False
         for digest in requests:
             self.ask_now(digest)
 
@@ -164,32 +189,44 @@ class Fetcher:
                 continue
             self._make_ready(digest, want)
         sends: list[tuple[MemberId, Request]] = []
-        for queue in (self._urgent, self._ready):
-            if queue:
-                self._assign(queue, now_ms, sends)
+        if not self._is_settled:
+            self._is_settled = True
+            for number, queue in enumerate(self._queues):
+                if queue:
+                    self._assign(number, queue, now_ms, sends)
         return sends
 
-    def _assign(self, queue: deque[Digest], now_ms: int, sends: list[tuple[MemberId, Request]]) -> None:
+    def _has_room(self, share: int) -> bool:
+        """Return whether anybody may be asked for one of those wants."""
+        return self._open_count < OPEN_MAX // share and any(
+            len(requests) < OPEN_PER_PEER_MAX // share for requests in self._open.values()
+        )
+
+    def _assign(self, number: int, queue: deque[Digest], now_ms: int, sends: list[tuple[MemberId, Request]]) -> None:
+        share = _SHARES[number]
+        in_vain = 0
         for _ in range(len(queue)):
-            if self._open_count >= OPEN_MAX or all(
-                len(requests) >= OPEN_PER_PEER_MAX for requests in self._open.values()
-            ):
+            if in_vain >= LOOKS_IN_VAIN_MAX or not self._has_room(share):
                 return
             digest = queue.popleft()
             want = self._wants.get(digest)
             if want is None or not want.is_ready:
                 continue
+            if want.queue != number:
+                self._make_ready(digest, want)
+                continue
             if self._is_over(digest, want, now_ms):
                 del self._wants[digest]
                 continue
-            share = 1 if want.is_urgent and not want.asked else SPARE_SHARE
             member, waits = self._choose(digest, want, share)
-            if waits or self._open_count >= OPEN_MAX // share:
+            if waits:
                 queue.append(digest)
+                in_vain += 1
                 continue
             want.is_ready = False
             if member is not None:
                 want.asked[member] = None
+                want.is_tried = True
                 if member in want.hints:
                     want.hints.remove(member)
                 closes_ms = now_ms + OPEN_MS_MAX
@@ -236,7 +273,8 @@ class Fetcher:
 
     def _make_ready(self, digest: Digest, want: _Want) -> None:
         want.is_ready = True
-        (self._urgent if want.is_urgent else self._ready).append(digest)
+        self._queues[want.queue].append(digest)
+        self._is_settled = False
 
     def _push_later(self, at_ms: int, digest: Digest) -> None:
         self._count += 1

@@ -3,6 +3,7 @@
 from consensus.types import Digest
 from node.replica.fetching import (
     ASK_AGAIN_MS,
+    LOOKS_IN_VAIN_MAX,
     OPEN_MAX,
     OPEN_MS_MAX,
     OPEN_PER_PEER_MAX,
@@ -238,7 +239,7 @@ def test_wanting_the_same_thing_often_makes_no_queue() -> None:
     fetcher = build_fetcher()
     for _ in range(1_000):
         want(fetcher, "x")
-    assert len(fetcher._urgent) == 1
+    assert sum(len(queue) for queue in fetcher._queues) == 1
 
 
 def test_a_want_dropped_and_wanted_again_is_asked_for_once() -> None:
@@ -250,3 +251,57 @@ def test_a_want_dropped_and_wanted_again_is_asked_for_once() -> None:
     fetcher.peer_up(A)
     fetcher.peer_up(B)
     assert len(fetcher.take_due(0)) == 1
+
+
+def test_while_nothing_has_changed_no_want_is_looked_at_again() -> None:
+    """A node that catches up has hundreds of wants and is stepped hundreds of times a second.
+
+    Looking at each of them in each step took a busy node so long that answers waited until their requests were given
+    up: it asked again and fell further behind.
+    """
+    looks = 0
+
+    def is_needed(digest: Digest) -> bool:
+        nonlocal looks
+        looks += 1
+        return True
+
+    fetcher = Fetcher(is_needed=is_needed)
+    for member in (A, B, C):
+        fetcher.peer_up(member)
+    for number in range(500):
+        want(fetcher, f"x{number}", A, is_urgent=number % 2 == 0)
+    first = fetcher.take_due(0)
+    assert len(first) == OPEN_PER_PEER_MAX
+    looked = looks
+    for now_ms in range(1, ASK_AGAIN_MS):
+        assert fetcher.take_due(now_ms) == []
+    assert looks == looked
+    # A place that is free again is used at once, at the price of a few looks.
+    member, request = first[0]
+    assert isinstance(request, BlockRequest)
+    assert fetcher.close(member, request.digest)
+    fetcher.drop(request.digest)
+    assert asked(fetcher, ASK_AGAIN_MS - 1) == [A]
+    assert looks <= looked + 3 * LOOKS_IN_VAIN_MAX
+
+
+def test_what_becomes_urgent_while_it_waits_in_line_goes_first() -> None:
+    """It stands in another line then, whenever it may be asked for."""
+    fetcher = build_fetcher()
+    want(fetcher, "calm", is_urgent=False)
+    for number in range(OPEN_PER_PEER_MAX // SPARE_SHARE):
+        want(fetcher, f"other {number}", is_urgent=False)
+    pressed = want(fetcher, "pressed", is_urgent=False)
+    want(fetcher, "pressed", after_ms=50)
+    fetcher.peer_up(A)
+    # Pressed from the end of the line, it is asked for in time, for all that was looked at before.
+    seen: set[Digest] = set()
+    for now_ms in range(3):
+        for _, request in fetcher.take_due(now_ms):
+            assert isinstance(request, BlockRequest)
+            seen.add(request.digest)
+            fetcher.close(A, request.digest)
+            fetcher.drop(request.digest)
+    assert pressed in seen
+    assert len(seen) == OPEN_PER_PEER_MAX // SPARE_SHARE + 2
