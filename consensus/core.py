@@ -714,9 +714,7 @@ class Core:
         if known.header.executed_height > self._chain.executed_height:
             return
         if self._chain.is_last(digest):
-            # A quorum has judged it: above the last block of the epoch comes nothing but that block once more.
-            self._propose(state, parent, known, known)
-            self._is_poked = True
+            self._propose_last_again(state, parent, known)
             return
         ready_ms = known.body_ms + self._timing.block_ms
         if digest != self._chain.anchor_digest and self._now_ms < ready_ms:
@@ -725,6 +723,19 @@ class Core:
             return
         pace.asked_parent = digest
         self._out.append(RequestBuild(state.view, known.block, digest, pace.may_be_empty))
+
+    def _propose_last_again(self, state: ViewState, parent: Parent, last: KnownBlock) -> None:
+        """Above the last block of the epoch comes nothing but that block once more, until it is final.
+
+        A quorum has judged it; our own verdict is asked for like that of any proposal, and stops us if it differs.
+        """
+        if parent.view == self._chain.final_view:
+            return
+        if not self._chain.is_local(last.digest):
+            self._fetches.want_all(self._out)
+            return
+        self._propose(state, parent, last, last)
+        self._is_poked = True
 
     def _on_build_late(self) -> None:
         """Half the time to propose has passed: take any block, or give up what cannot be built."""

@@ -74,7 +74,7 @@ class Proposer:
         above = None if known is None else self.chain.find(known.header.parent_digest)
         if known is not None and known.header.view != state.view:
             # The last block of the epoch, proposed once more: it stands on itself.
-            above = known
+            above = known if self.chain.is_local(known.digest) else None
         if vote is None or known is None or above is None:
             return None
         view = vote.subject.parent_view

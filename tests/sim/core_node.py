@@ -49,7 +49,7 @@ from consensus.messages import (
     payload_digest,
 )
 from consensus.quorum import quorum_size
-from consensus.recovery import Setup
+from consensus.recovery import GUARD_CLOSED, Setup
 from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
 from tests.sim.core_state import (
     ANCHOR,
@@ -174,7 +174,7 @@ class SimNode:
             verifier=key,
             wall_offset_ms=WALL_START_MS + self.wall_skew_ms,
         )
-        self.answers = {} if self.disk.must_rejoin and seat is not None else None
+        self.answers = {} if self.disk.guard == GUARD_CLOSED and seat is not None else None
         self.feed(Started())
         self.execute_later()
         if self.answers is not None:
@@ -507,6 +507,7 @@ class SimNode:
             return
         guard = View(max(self.answers.values()) + self.network.guard_margin)
         self.answers = None
+        self.disk.guards[epoch] = guard
         self.guards.append((epoch, guard))
         if not self.disk.noop:
             self.network.noop_count += 1

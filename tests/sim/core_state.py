@@ -97,6 +97,7 @@ class Disk:
 
     is_lost: it was made anew after an older one was lost, and nothing yet proves that no old vote can count.
     noop: the item that its owner made after the loss; 0 for none. closings: what ended each epoch.
+    guards: what was answered in each epoch after a loss, on record before any vote: a restart asks no second time.
     covered: the items in the chain, so that looking one up is cheap.
     """
 
@@ -110,6 +111,7 @@ class Disk:
     unsynced: list[Vote | Certificate | Block | EpochStart] = field(default_factory=list)
     is_lost: bool = False
     noop: int = 0
+    guards: dict[Epoch, View] = field(default_factory=dict)
     covered: set[int] = field(default_factory=set)
 
     def extend(self, block: Block) -> None:
@@ -138,6 +140,11 @@ class Disk:
         below = self.chain[: self.start.anchor.header.height]
         return self.is_lost and not any(self.noop and self.noop in decode_payload(block.payload) for block in below)
 
+    @property
+    def guard(self) -> View:
+        """Vote only above it: what the answers gave in this epoch, closed before they are in."""
+        return self.guards.get(self.start.epoch, GUARD_CLOSED) if self.must_rejoin else NO_GUARD
+
     def recovered(self) -> Recovered:
         final = self.chain[-1] if self.chain else None
         height = len(self.chain)
@@ -148,5 +155,5 @@ class Disk:
             final_certificate=self.final_certificate,
             blocks=tuple(block for block in self.blocks.values() if block.header.height > height),
             executed=tuple((Height(number), state.digest) for number, state in enumerate(self.states)),
-            guard=GUARD_CLOSED if self.must_rejoin else NO_GUARD,
+            guard=self.guard,
         )

@@ -7,6 +7,7 @@ import pytest
 from consensus.effects import (
     Broadcast,
     EpochEnded,
+    FetchBody,
     Finalized,
     Halt,
     Persist,
@@ -197,6 +198,27 @@ def test_a_leader_without_the_body_of_the_seal_fetches_it_first() -> None:
     assert notarized_views(harness) == []
     harness.feed(BodyAvailable(SEAL))
     assert notarized_views(harness) == [(3, DIGEST, 2)]
+
+
+def test_a_leader_waits_for_what_lies_below_the_seal() -> None:
+    """Else it would vote for a block whose parent it cannot judge it against."""
+    recovered = Recovered(certificates=(notarization(ONE), notarization(SEAL)), blocks=(SEAL,))
+    harness = CoreHarness(THIRD, recovered=recovered)
+    harness.feed(TimerFired(TimerId.TAIL, View(3)))
+    assert harness.votes(NOTARIZE) == []
+    assert [effect.digest for effect in harness.log if isinstance(effect, FetchBody)] == [ONE.header.digest()]
+    harness.feed(BodyAvailable(ONE))
+    assert notarized_views(harness) == [(3, DIGEST, 2)]
+
+
+def test_a_leader_does_not_propose_a_seal_that_is_final_already() -> None:
+    """Only what lies below it is missing here; the epoch is over."""
+    recovered = Recovered(certificates=(notarization(ONE), finalization(SEAL)), blocks=(SEAL,))
+    harness = CoreHarness(THIRD, recovered=recovered)
+    harness.feed(TimerFired(TimerId.HEART, View(3)))
+    assert harness.votes(NOTARIZE) == []
+    harness.feed(BodyAvailable(ONE))
+    assert harness.core.is_over
 
 
 def test_a_restarted_leader_proposes_the_recorded_seal_again() -> None:
