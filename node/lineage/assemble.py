@@ -1,9 +1,7 @@
 """From a walked graph to an answer: depths and reasons, holders, unknowns and warnings, everything in one order."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 
 from consensus.types import Digest
@@ -29,12 +27,10 @@ from node.lineage.ledger import build_ledger
 from node.lineage.portions import Held, LotLedger, PortionKind
 from node.lineage.readings import RULES_VERSION, Movement
 from node.lineage.records import ROLE_MADE, ROLE_OUTPUT, EventRow
+from node.lineage.texts import iso, optional_text
 from node.lineage.timeline import FOREVER_MS, Timeline
 from node.lineage.warnings import MESSAGES
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_YEAR_10000_MS: Final = 253_402_300_800_000
-_YEAR_1_MS: Final = -62_135_596_800_000
 NAME_ATTRIBUTES: Final = ("name", "organizationName", "vesselName")
 PRODUCT_ATTRIBUTES: Final = ("descriptionShort", "tradeItemDescription", "regulatedProductName", "productName", "name")
 _UNKNOWN_FINDINGS: Final = frozenset({"moved_without_record", "overdrawn", "no_source"})
@@ -79,7 +75,7 @@ class Assembler:
         answer = Answer(
             direction=self._direction,
             item=self._item,
-            as_of=_iso(self._as_of_ms) if self._as_of_ms is not None else None,
+            as_of=iso(self._as_of_ms) if self._as_of_ms is not None else None,
             height=self._facts.known_at,
             rules=RULES_VERSION,
             digest="",
@@ -124,7 +120,7 @@ class Assembler:
         facts = read_item(item)
         amount, uom = (None, None) if reached.carrier else self._made_amount(item)
         bound_ms = reached.hi_ms if self._is_back else reached.lo_ms
-        bound = None if abs(bound_ms) >= FOREVER_MS else _iso(bound_ms)
+        bound = None if abs(bound_ms) >= FOREVER_MS else iso(bound_ms)
         lot = facts.code if facts.kind is ItemKind.LOT else self._lot_code_of(item)
         return AnswerItem(
             id=item,
@@ -134,7 +130,7 @@ class Assembler:
             serial=facts.code if facts.kind is not ItemKind.LOT else None,
             product=facts.product,
             product_name=self._product_name(facts.product),
-            quantity=_number(amount),
+            quantity=optional_text(amount),
             uom=uom,
             since=None if self._is_back else bound,
             until=bound if self._is_back else None,
@@ -211,7 +207,7 @@ class Assembler:
         sides = (("parent", parent), ("input", event.inputs), ("output", event.outputs), (child, event.goods))
         return tuple(
             [
-                AnswerGoods(goods.item, role, _number(goods.amount), goods.uom)
+                AnswerGoods(goods.item, role, optional_text(goods.amount), goods.uom)
                 for role, side in sides
                 for goods in side
                 if goods.item in items
@@ -227,7 +223,7 @@ class Assembler:
                 key.event.hex(),
                 None if edge.input_row is None else edge.input_row.event.event_digest.hex(),
                 None if edge.until is None else edge.until.event.event_digest.hex(),
-                _number(edge.amount),
+                optional_text(edge.amount),
                 edge.uom,
             )
             for key, edge in self._graph.edges.items()
@@ -362,21 +358,6 @@ def _by_holder(held: Iterable[Held]) -> Iterable[Held]:
         else:
             stock.setdefault(one.holder.key, one)
     return [*stock.values(), *moving]
-
-
-@lru_cache(maxsize=1 << 14)
-def _number(amount: Decimal | None) -> str | None:
-    """Return an exact amount as plain digits, without zeros that say nothing: 1E+3 as 1000, 5.00 as 5."""
-    if amount is None:
-        return None
-    text = format(amount, "f")
-    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
-
-
-@lru_cache(maxsize=4096)
-def _iso(time_ms: int) -> str:
-    clamped = min(max(time_ms, _YEAR_1_MS), _YEAR_10000_MS - 1)
-    return (_EPOCH + timedelta(milliseconds=clamped)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _kind_word(kind: ItemKind, *, is_carrier: bool) -> str:

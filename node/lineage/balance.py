@@ -79,7 +79,7 @@ class Balance:
         sender, unit = shipped.holder, shipped.unit
         way = self.transit.find(sender, receiver, documents, unit, uom)
         if way is None:
-            state = self._state(shipped, sender, unit, uom)
+            state = self._state(shipped, sender, unit, uom, PortionKind.WAY)
             way = Way(sender, receiver, documents, unit, uom, state, shipped.row)
             self.transit.add(way)
         if way.is_empty:
@@ -107,15 +107,22 @@ class Balance:
         else:
             self.stocks.note(pool)
 
-    def _state(self, source: Portion, holder: Holder, unit: str, uom: str | None) -> Portion:
-        state = Portion(len(self.portions), PortionKind.POOL, source.row, holder, unit, ZERO, None, uom)
+    def _state(
+        self,
+        source: Portion,
+        holder: Holder,
+        unit: str,
+        uom: str | None,
+        kind: PortionKind = PortionKind.POOL,
+    ) -> Portion:
+        state = Portion(len(self.portions), kind, source.row, holder, unit, ZERO, None, uom)
         self.portions.append(state)
         return state
 
     def _pour(self, source: Portion, pool: Pool) -> None:
         """Credit a pool: what was drawn from its state before cannot have been of this."""
         if pool.is_drawn:
-            state = self._state(source, pool.holder, pool.unit, pool.uom)
+            state = self._state(source, pool.holder, pool.unit, pool.uom, pool.state.kind)
             self.flow(pool.state, state, pool.hi, pool.uom)
             pool.state, pool.is_drawn = state, False
         self.flow(source, pool.state, source.hi, source.uom)
@@ -211,12 +218,22 @@ class Balance:
         source = self.portion(PortionKind.UNKNOWN, row, holder, lack, uom, reading=True)
         self.flow(source, target, lack, uom, reading=True)
         if lack is not None:
-            self._lost[uom] = self._lost.get(uom, ZERO) + lack
+            self._lose(holder, lack, uom)
         if any(before is not row for before in self._credited):
             self.findings.append(Finding("overdrawn", row, holder, amount=lack, uom=uom))
         elif not is_said and not self._is_unit:
             # A unit begins where it is first packed, and an asset is brought: nobody records their making.
             self.findings.append(Finding("no_source", row, holder, amount=lack, uom=uom))
+
+    def _lose(self, holder: Holder, lack: Decimal, uom: str | None) -> None:
+        """What lacks at a holder may be what others have less: nobody recorded who sent it."""
+        own = self.stocks.all_at(holder)
+        for pool in own:
+            self._settle(pool)
+        self._lost[uom] = self._lost.get(uom, ZERO) + lack
+        for pool in own:
+            if pool.uom == uom:
+                pool.lost += lack
 
     def _only_others(self, holder: Holder, without: Way | None) -> list[Pool]:
         """Return the only other holding of this custodian, then the only other one at all."""

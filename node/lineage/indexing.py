@@ -5,6 +5,7 @@ Runs for every event of the ledger, so it does no more than that: custody, conta
 
 from functools import lru_cache
 
+from node.epcis.identifiers import site_of
 from node.epcis.model import Action, Event, EventType, Goods
 from node.lineage.items import ItemKind, lot_of, read_item
 from node.lineage.records import (
@@ -40,7 +41,24 @@ def index_event(row: EventRow) -> tuple[tuple[Posting, ...], tuple[ItemRow, ...]
             postings.append(Posting(PostingKind.RUN_OUTPUT, event.transformation_id, time_ms, ref, 0))
     if event.event_id is not None:
         postings.append(Posting(PostingKind.EVENT_ID, event.event_id, time_ms, ref, 0))
+    names = holders_in(event)
+    if names:
+        role = 0
+        for one in roles.values():
+            role |= one
+        postings += [Posting(PostingKind.HOLDER, name, time_ms, ref, role) for name in names]
     return tuple(postings), tuple([_item_row(item) for item in roles])
+
+
+def holders_in(event: Event) -> list[str]:
+    """Return every site and party that the event names, each once."""
+    names: dict[str, None] = {}
+    for place in (event.read_point, event.location):
+        if place is not None:
+            names[site_of(place)] = None
+    for kind, name in (*event.sources, *event.destinations):
+        names[site_of(name) if kind == "location" else name] = None
+    return list(names)
 
 
 def roles_in(event: Event) -> dict[str, int]:

@@ -4,6 +4,7 @@ EPCIS says what was seen, not what it means. docs/lineage.md lists each reading 
 version of these rules, for two answers are comparable only under one.
 """
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -16,6 +17,11 @@ INBOUND_STEPS: Final = frozenset({"receiving", "accepting", "arriving", "unloadi
 ENDING_STEPS: Final = frozenset({"retail_selling", "dispensing", "destroying"})
 CLOCK_TOLERANCE_MS: Final = 15 * 60_000
 HANDOVER_WINDOW_MS: Final = 72 * 3_600_000
+CONTACT_WINDOW_MS: Final = 24 * 3_600_000
+PRIMARY_STEPS: Final = frozenset({"harvesting", "catching", "hatching"})
+CLEAN_STEPS: Final = frozenset({"cleaning"})
+VERIFIED: Final = "conformant"
+"""The disposition of a cleaning that was verified, or of a kill step that passed."""
 
 
 class Movement(IntEnum):
@@ -33,6 +39,7 @@ class Readings:
 
     clock_tolerance_ms: by how much two members' clocks may err, each. handover_window_ms: within it, several outbound
     steps of one holder for the same goods are one shipment. The steps: CBV words, and those of an industry.
+    contact_window_ms: for so long runs that name no equipment are taken to share it, if no cleaning ends that.
     """
 
     clock_tolerance_ms: int = CLOCK_TOLERANCE_MS
@@ -40,6 +47,17 @@ class Readings:
     outbound_steps: frozenset[str] = OUTBOUND_STEPS
     inbound_steps: frozenset[str] = INBOUND_STEPS
     ending_steps: frozenset[str] = ENDING_STEPS
+    contact_window_ms: int = CONTACT_WINDOW_MS
+    primary_steps: frozenset[str] = PRIMARY_STEPS
+    clean_steps: frozenset[str] = CLEAN_STEPS
+
+    def is_primary(self, event: Event) -> bool:
+        """Return whether an Object ADD needs no input: a harvest, a catch."""
+        return _has_step(event, self.primary_steps)
+
+    def is_cleaning(self, event: Event) -> bool:
+        """Return whether the event is a cleaning that was verified: only that ends a contact."""
+        return event.disposition == VERIFIED and _has_step(event, self.clean_steps)
 
     def movement_of(self, event: Event) -> Movement:
         """Return how the event moves its goods, read from its step on every event type."""
@@ -62,6 +80,12 @@ class Readings:
         both; clock None is a bound that several clocks shared in.
         """
         return 0 if member == clock else 2 * self.clock_tolerance_ms
+
+
+def _has_step(event: Event, steps: frozenset[str]) -> bool:
+    """Return whether the event's step is one of `steps`, by itself or as the last part of its URI."""
+    step = event.step
+    return step is not None and (step in steps or re.split("[#/:]", step)[-1] in steps)
 
 
 def _names_another_place(event: Event) -> bool:

@@ -59,6 +59,8 @@ class PostingKind(IntEnum):
     EVENT_ID = 3
     RUN_OUTPUT = 4
     """transformationID, of events with outputs: apart, so that one draw of a vessel does not read the others."""
+    HOLDER = 5
+    """Every site and party that the event names; role: the ROLE_ bits of all its goods."""
 
 
 ROLE_MADE: Final = 1
@@ -79,8 +81,8 @@ ROLE_INSTANCES: Final = 128
 class Posting(NamedTuple):
     """File `ref` under (kind, key), in the order of time_ms (the low end of the event's time), then of ref.
 
-    role: the ROLE_ bits of the item in the event, 1 … 255; 0 for the other kinds. It lets a walk skip events
-    without reading them.
+    role: the ROLE_ bits of the item in the event, 1 … 255, of HOLDER those of all its goods; 0 for the other kinds. It
+    lets a walk skip events without reading them.
     """
 
     kind: PostingKind

@@ -124,9 +124,9 @@ class Stocks:
         """Return what the same party has at other sites, likewise."""
         return [] if holder.party is None else _others(self._parties.get(holder.party, {}), holder.key)
 
-    def all_elsewhere(self, holder: Holder) -> list[Pool]:
-        """Return all that other sites have, in order of site."""
-        return [pool for site, pools in sorted(self._sites.items()) if site != holder.key for pool in pools.values()]
+    def all_at(self, holder: Holder) -> list[Pool]:
+        """Return all that the holder has, loose and packed."""
+        return list(self._sites.get(holder.key, {}).values())
 
 
 class Way(Pool):

@@ -85,7 +85,7 @@ class Timelines:
         key = (item, length_max is None)
         found = self._timelines.get(key)
         if found is None:
-            postings = self._filed(PostingKind.ITEM, item)
+            postings = self.filed(PostingKind.ITEM, item)
             if length_max is not None and len(postings) > length_max:
                 kept = [posting for posting in postings if posting.role & ROLES_OF_ORIGIN]
                 found = self._settle(kept, complete=False)
@@ -112,7 +112,7 @@ class Timelines:
         if found is None:
             rows = self._named.get((kind, run))
             if rows is None:
-                entries = self._settle(self._filed(kind, run), complete=True).entries
+                entries = self._settle(self.filed(kind, run), complete=True).entries
                 rows = self._named[kind, run] = [entry.row for entry in entries]
             # One name may serve several firms: events with one (transformationID, custodian) are one run.
             found = [other for other in rows if self._custody.custodian_of(other).may_be(mine)]
@@ -124,7 +124,18 @@ class Timelines:
         run = row.event.transformation_id
         return (row.event.event_digest, None) if run is None else (run, self._custody.custodian_of(row))
 
-    def _filed(self, kind: PostingKind, key: str) -> Sequence[Posting]:
+    def row_at(self, ref: EventRef) -> EventRow:
+        """Return the event at a place of the ledger, its time widened if it is later than its block's."""
+        row = self._rows.get(ref)
+        if row is None:
+            row = self._reader.get_event(ref)
+            if row.event.time.lo_ms > row.ledger_time_ms + self._tolerance_ms:
+                row = replace(row, event=replace(row.event, time=ANY_TIME))
+            self._rows[ref] = row
+        return row
+
+    def filed(self, kind: PostingKind, key: str) -> Sequence[Posting]:
+        """Return what is filed there, without what lies beyond `as_of_ms` and `known_at`."""
         postings = self._reader.postings_of(kind, key)
         if self._whole:
             return postings

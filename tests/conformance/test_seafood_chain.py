@@ -8,7 +8,12 @@ import json
 import random
 
 from node.lineage.answer import Answer
+from node.lineage.facts import open_facts
+from node.lineage.ledger import build_ledger
+from node.lineage.portions import PortionKind
+from node.lineage.readings import Readings
 from node.lineage.records import EventRow
+from node.lineage.runs import build_run
 from node.lineage.trace import Direction, Question, trace
 from tests.support.documents import index_of, load_example, masters_of, rows_of
 from tests.support.events import build_row
@@ -135,3 +140,28 @@ def _items(row: EventRow) -> set[str]:
     event = row.event
     listed = {goods.item for goods in (*event.goods, *event.inputs, *event.outputs)}
     return listed | ({event.parent} if event.parent else set())
+
+
+def test_ledgers_say_what_moved_unrecorded_came_from_nowhere_and_is_held() -> None:
+    """LINEAGE §5, example 16: every number of the chain that does not add up, and what is left where."""
+    reader = index_of(load_example(CHAIN))
+    facts = open_facts(reader, Readings(), as_of_ms=None, known_at=reader.height)
+    ledgers = {item: build_ledger(item, facts) for item in (FEED, HATCHERY, FARMED, VESSEL, MIXED, FILLET)}
+
+    def amounts(item: str, kind: PortionKind) -> list[int]:
+        return [int(portion.lo) for portion in ledgers[item].of_kind(kind)]
+
+    assert amounts(VESSEL, PortionKind.MOVED) == [9876, 9876, 9876]
+    assert amounts(VESSEL, PortionKind.UNKNOWN) == [124]
+    assert amounts(FEED, PortionKind.MOVED) == [10000]
+    assert amounts(FEED, PortionKind.UNKNOWN) == [10000]
+    assert [amounts(item, PortionKind.HELD) for item in (FEED, MIXED, FILLET)] == [[10000], [12124], [5000]]
+    assert [amounts(item, PortionKind.HELD) for item in (HATCHERY, FARMED, VESSEL)] == [[], [], []]
+    codes = {item: {finding.code for finding in ledger.findings} for item, ledger in ledgers.items()}
+    assert codes[VESSEL] == {"moved_without_record", "receipt_without_shipment", "overdrawn"}
+    assert codes[FEED] == {"moved_without_record", "overdrawn", "used_before_receipt"}
+    runs = [build_run(row, facts) for row in reader.iterate_events() if row.event.inputs]
+    gains = [int(run.portions[gain].lo) for run in runs for gain in run.gains]
+    losses = [int(one.lo) for run in runs for one in run.portions if one.kind is PortionKind.HELD]
+    assert (gains, losses) == ([1000], [4876])
+    assert [finding.code for run in runs for finding in run.findings] == ["run_gain"]

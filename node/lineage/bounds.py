@@ -1,0 +1,296 @@
+"""How much: the least and the most seed material in goods (content), and of goods that may hold any (affected).
+
+`max = maxflow(tainted and unknown to S)`, `min = q(S) - maxflow(clean and unknown to S)`, with the recorded flow fixed
+on every edge (LINEAGE §1 "Quantity bounds"). An unknown stands on both sides, on the clean one
+as large as the whole draw that it helped to fill; so does what lies on a loop. Each unit of measure is a network of its
+own, in which other units bound nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from node.lineage.maxflow import Network
+from node.lineage.portions import Portion, PortionKind
+from node.lineage.runs import Run
+from node.lineage.spread import OPEN, Spread
+from node.lineage.spread_graph import Edge, Link, Vertex
+
+_SCALE: Final = 10**9
+_SHARE: Final = Decimal(1).scaleb(-9)
+EXACT_WORK_MAX: Final = 2_000_000
+"""Vertices and edges times the number of flows asked for, up to which every portion is bounded exactly."""
+UNSOURCED: Final = (PortionKind.UNKNOWN, PortionKind.MOVED)
+
+
+class Bound(NamedTuple):
+    """lo … hi, hi None without bound. known_hi: the most if nothing that is unknown was tainted."""
+
+    lo: Decimal
+    hi: Decimal | None
+    known_hi: Decimal | None
+
+
+class Bounds:
+    """Bounds for one spread. clean: numbers of vertices taken as clean unknowns, for what-if."""
+
+    def __init__(self, spread: Spread) -> None:
+        self._spread = spread
+        self._graph = spread.graph
+        self._loops = find_loops(len(self._graph.vertices), self._graph.edges)
+        self._networks: dict[tuple[str | None, bool], Network] = {}
+        self._split: dict[int, tuple[Decimal, Decimal]] = {}
+        self._infinite = 1
+        for edge in self._graph.edges:
+            self._infinite += 0 if edge.hi is None else int(edge.hi * _SCALE)
+        for vertex in self._graph.vertices:
+            self._infinite += 0 if vertex.portion.hi is None else int(vertex.portion.hi * _SCALE)
+        self._fresh = self._fresh_outputs()
+        self._clean: list[int] = []
+        self._find_clean()
+        for run in self._spread.mixed:
+            self._mix(run)
+        self.clean_reach = self._reach_of_clean()
+        self.fact_reach = self._reach_of_facts()
+
+    # What flows from where.
+
+    def _is_clean_source(self, vertex: Vertex) -> bool:
+        """Return whether goods begin here that are not seed material, or of which we do not know that they are."""
+        number, kind = vertex.number, vertex.kind
+        if number in self._spread.seeds:
+            return False
+        if vertex.run is None and vertex.item in self._spread.label_items:
+            return False
+        if kind in UNSOURCED or vertex.portion.reading or number in self._loops or number in self._split:
+            return True
+        if kind in (PortionKind.POOL, PortionKind.WAY):
+            return False
+        edges = self._graph.edges
+        return not any(
+            edges[edge].link is not Link.CUT and edges[edge].link is not Link.OPEN for edge in self._graph.into[number]
+        )
+
+    def _find_clean(self) -> None:
+        self._clean = [vertex.number for vertex in self._graph.vertices if self._is_clean_source(vertex)]
+        self._networks = {}
+
+    def _mix(self, run: Run) -> None:
+        """A declared `mixed` run: each output has the share of seed material that its stock had when it was drawn.
+
+        An output's share is of [least, most] what is in; it is rounded outward. Without known amounts of one unit the
+        rule says nothing, and the run stays `any`.
+        """
+        if not run.is_one_unit:
+            return
+        base = self._spread.graph.first_of(run)
+        least = most = stock = 0
+        found: dict[int, tuple[Decimal, Decimal]] = {}
+        for portion in run.portions:
+            number = base + portion.number
+            amount = int(portion.lo * _SCALE)
+            if portion.kind is PortionKind.USED:
+                bound = self.content([number], portion.uom)
+                least += int(bound.lo * _SCALE)
+                most += amount if bound.hi is None else min(int(bound.hi * _SCALE), amount)
+                stock += amount
+            elif portion.kind is PortionKind.OUTPUT:
+                size = max(stock, amount, 1)
+                low = least * amount // size
+                high = min(amount, -(-most * amount // size))
+                found[number] = Decimal(low) / _SCALE, Decimal(high) / _SCALE
+                least, most, stock = max(0, least - high), max(0, most - low), max(0, stock - amount)
+        self._split.update(found)
+        self._find_clean()
+
+    def is_mixed(self, number: int) -> bool:
+        """Return whether a vertex is an output of a `mixed` run that certainly holds some, or its lot's portion."""
+        line = next((self._graph.edges[edge].source for edge in self._graph.into[number]), number)
+        return any(one in self._split and self._split[one][0] > 0 for one in (number, line))
+
+    def _fresh_outputs(self) -> set[int]:
+        """Return outputs of mixing runs in scope: each counts whole, as a source of its own, for what is affected."""
+        fresh = set(self._spread.fresh)
+        for number in self._spread.level:
+            vertex = self._graph.vertices[number]
+            if (
+                vertex.is_line
+                and vertex.kind is PortionKind.OUTPUT
+                and vertex.run is not None
+                and not vertex.run.pieces
+            ):
+                fresh.add(number)
+        return fresh & self._spread.level.keys()
+
+    def _capacity(self, portion: Portion | Edge, uom: str | None) -> int:
+        if portion.hi is not None and portion.hi == 0 and not isinstance(portion, Portion):
+            return 0
+        if portion.hi is None or portion.uom != uom:
+            return self._infinite
+        return int(portion.hi * _SCALE)
+
+    def _network(self, uom: str | None, *, affected: bool) -> Network:
+        found = self._networks.get((uom, affected))
+        if found is not None:
+            return found
+        network = Network(2 * len(self._graph.vertices))
+        for vertex in self._graph.vertices:
+            is_state = vertex.kind in (PortionKind.POOL, PortionKind.WAY)
+            room = self._infinite if is_state else self._capacity(vertex.portion, uom)
+            network.add(2 * vertex.number, 2 * vertex.number + 1, room)
+        closed = self._spread.seeds.keys() | self._split.keys() | (self._fresh if affected else set())
+        for edge in self._graph.edges:
+            if edge.link is not Link.CUT and edge.target not in closed:
+                network.add(2 * edge.source + 1, 2 * edge.target, self._capacity(edge, uom))
+        self._networks[uom, affected] = network
+        return network
+
+    def _sources(self, numbers: Iterable[int], uom: str | None) -> list[tuple[int, int]]:
+        vertices = self._graph.vertices
+        return [(2 * number, self._capacity(vertices[number].portion, uom)) for number in numbers]
+
+    def _clean_sources(self) -> list[tuple[int, int]]:
+        sources: list[tuple[int, int]] = []
+        for number in self._clean:
+            vertex = self._graph.vertices[number]
+            if number in self._split:
+                portion = vertex.portion
+                sources.append((2 * number, int((portion.lo - self._split[number][0]) * _SCALE)))
+            elif vertex.kind in UNSOURCED:
+                # As large as the whole draw that it helped to fill.
+                for edge in self._graph.out[number]:
+                    target = self._graph.vertices[self._graph.edges[edge].target]
+                    sources.append((2 * target.number, self._infinite))
+                sources.append((2 * number, self._infinite))
+            else:
+                sources.append((2 * number, self._infinite))
+        return sources
+
+    def _tainted_sources(self, uom: str | None, *, unknown: bool, affected: bool) -> list[tuple[int, int]]:
+        level, vertices = self._spread.level, self._graph.vertices
+        numbers = [number for number in self._spread.seeds if number not in self._split]
+        if unknown:
+            numbers += [
+                number
+                for number in level
+                if number not in self._spread.seeds
+                and (vertices[number].kind in UNSOURCED or number in self._loops)
+                and number not in self.excused
+            ]
+        if affected:
+            numbers += self._fresh
+        sources = self._sources(numbers, uom)
+        sources += [(2 * number, int(high * _SCALE)) for number, (_low, high) in self._split.items()]
+        return sources
+
+    excused: frozenset[int] = frozenset()
+    """Unknowns that are taken to be clean, to see how much the scope would shrink."""
+
+    # Bounds of a set.
+
+    def content(self, numbers: Sequence[int], uom: str | None) -> Bound:
+        """Return the content of goods in a unit of measure. numbers: no one upstream of another."""
+        network = self._network(uom, affected=False)
+        sinks = self._sinks(numbers, uom)
+        most = network.flow(self._tainted_sources(uom, unknown=True, affected=False), sinks)
+        known = network.flow(self._tainted_sources(uom, unknown=False, affected=False), sinks)
+        amount, is_known = self._amount(numbers, uom)
+        least = 0
+        if is_known and amount > 0:
+            full = [(2 * number + 1, self._capacity(self._graph.vertices[number].portion, uom)) for number in numbers]
+            least = max(0, amount - network.flow(self._clean_sources(), full))
+        return Bound(self._decimal(least) or Decimal(0), self._decimal(most), self._decimal(known))
+
+    def affected(self, numbers: Sequence[int], uom: str | None) -> Decimal | None:
+        """Return the most of these goods that may hold any seed material, in their own unit; None without bound."""
+        network = self._network(uom, affected=True)
+        sources = self._tainted_sources(uom, unknown=True, affected=True)
+        return self._decimal(network.flow(sources, self._sinks(numbers, uom)))
+
+    def _sinks(self, numbers: Sequence[int], uom: str | None) -> list[tuple[int, int]]:
+        return [(2 * number + 1, self._capacity(self._graph.vertices[number].portion, uom)) for number in numbers]
+
+    def _amount(self, numbers: Sequence[int], uom: str | None) -> tuple[int, bool]:
+        portions = [self._graph.vertices[number].portion for number in numbers]
+        known = all(portion.uom == uom for portion in portions)
+        return int(sum((portion.lo for portion in portions), Decimal(0)) * _SCALE), known
+
+    def _decimal(self, amount: int) -> Decimal | None:
+        return None if amount >= self._infinite else Decimal(amount) / _SCALE
+
+    # Reach.
+
+    def _reach_of_clean(self) -> set[int]:
+        """Return what anything but seed material may have got into."""
+        sources = list(self._clean)
+        sources += [number for number, level in self._spread.level.items() if level == OPEN]
+        return self._reach(sources, {Link.FACT, Link.READING, Link.OPEN})
+
+    def _reach_of_facts(self) -> set[int]:
+        return self._reach(list(self._spread.seeds), {Link.FACT})
+
+    def _reach(self, sources: list[int], links: set[Link]) -> set[int]:
+        found = set(sources)
+        pending = list(sources)
+        by_amount = self._spread.rule.by_amount
+        while pending:
+            for number in self._graph.out[pending.pop()]:
+                edge = self._graph.edges[number]
+                dry = edge.hi == 0
+                if edge.link not in links or edge.target in found or edge.target in self._spread.seeds:
+                    continue
+                if dry and (by_amount or Link.OPEN not in links):
+                    continue
+                found.add(edge.target)
+                pending.append(edge.target)
+        return found
+
+
+def find_loops(count: int, edges: Sequence[Edge]) -> set[int]:
+    """Return the vertices that lie on a loop: strongly connected with another. Source: Tarjan (1972), iterative."""
+    out: list[list[int]] = [[] for _ in range(count)]
+    for edge in edges:
+        if edge.link is not Link.CUT:
+            out[edge.source].append(edge.target)
+    index = [0] * count
+    low = [0] * count
+    on_stack = [False] * count
+    stack: list[int] = []
+    loops: set[int] = set()
+    counter = 0
+    for root in range(count):
+        if index[root]:
+            continue
+        work = [(root, 0)]
+        while work:
+            vertex, place = work.pop()
+            if place == 0:
+                counter += 1
+                index[vertex] = low[vertex] = counter
+                stack.append(vertex)
+                on_stack[vertex] = True
+            descended = False
+            for position in range(place, len(out[vertex])):
+                target = out[vertex][position]
+                if not index[target]:
+                    work += [(vertex, position + 1), (target, 0)]
+                    descended = True
+                    break
+                if on_stack[target]:
+                    low[vertex] = min(low[vertex], index[target])
+            if descended:
+                continue
+            if low[vertex] == index[vertex]:
+                part: list[int] = []
+                while True:
+                    one = stack.pop()
+                    on_stack[one] = False
+                    part.append(one)
+                    if one == vertex:
+                        break
+                if len(part) > 1 or vertex in out[vertex]:
+                    loops.update(part)
+            if work:
+                parent = work[-1][0]
+                low[parent] = min(low[parent], low[vertex])
+    return loops

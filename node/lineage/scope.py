@@ -1,0 +1,427 @@
+"""A scope: what must hold seed material, what cannot be excluded, what is excluded and why; and how much of each.
+
+`compute_scope` walks the portion graph (`spread.py`), bounds what it reached (`bounds.py`) and sorts it into the three
+answer sets of LINEAGE §1. docs/scope.md tells how to read the answer.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final
+
+from consensus.types import Digest
+from node.lineage.bounds import EXACT_WORK_MAX, Bound, Bounds
+from node.lineage.custody import Holder, ask_whom
+from node.lineage.facts import open_facts
+from node.lineage.findings import REMEDIES
+from node.lineage.portions import LAST_KINDS, PortionKind
+from node.lineage.reader import LineageReader
+from node.lineage.readings import RULES_VERSION, Readings
+from node.lineage.scope_answer import (
+    Amount,
+    ScopeAnswer,
+    ScopeFlag,
+    ScopePortion,
+    ScopeRule,
+    ScopeSum,
+    ScopeUnknown,
+    seal,
+)
+from node.lineage.scope_question import ScopeQuestion
+from node.lineage.seeds import plant
+from node.lineage.spread import LINKED, Spread
+from node.lineage.spread_graph import Link, SpreadGraph, Vertex
+from node.lineage.texts import iso, number_text
+
+SHOWN_KINDS: Final = frozenset(PortionKind) - {
+    PortionKind.POOL,
+    PortionKind.WAY,
+    PortionKind.UNKNOWN,
+    PortionKind.MOVED,
+}
+ASKED_MAX: Final = 24
+"""Unknowns for which it is reckoned how much their answer would remove."""
+_ZERO: Final = Decimal(0)
+
+
+def compute_scope(reader: LineageReader, question: ScopeQuestion, readings: Readings | None = None) -> ScopeAnswer:
+    """Return the scope. The same facts give the same answer and digest, whatever order they arrived in."""
+    return Scope(reader, question, readings or Readings()).answer()
+
+
+class Scope:
+    """One scope, worked out: `content_of` and `affected_of` bound any set of its portions."""
+
+    def __init__(self, reader: LineageReader, question: ScopeQuestion, readings: Readings) -> None:
+        known_at = reader.height if question.known_at is None else min(question.known_at, reader.height)
+        self.question = question
+        self.facts = open_facts(reader, readings, as_of_ms=question.as_of_ms, known_at=known_at)
+        self.graph = SpreadGraph(self.facts)
+        self.spread = Spread(self.graph, question)
+        plant(self.spread, question.seeds)
+        self.spread.run()
+        self.bounds = Bounds(self.spread)
+        self.seed_uoms = self._seed_uoms()
+        self._assigned = self._one_outputs()
+        shown = [one for one in self.graph.vertices if one.run is None and one.kind in SHOWN_KINDS]
+        self.reached = [one for one in shown if one.number in self.spread.level]
+        self.unreached = [one for one in shown if one.number not in self.spread.level] + self._unloaded_outputs()
+        work = (len(self.graph.vertices) + len(self.graph.edges)) * 4 * len(self.reached)
+        self.is_exact = work <= EXACT_WORK_MAX
+
+    def _seed_uoms(self) -> list[str | None]:
+        uoms: dict[str | None, None] = {}
+        for number in self.spread.seeds:
+            portion = self.graph.vertices[number].portion
+            if portion.uom != "?":
+                uoms[portion.uom] = None
+        return sorted(uoms, key=lambda uom: uom or "")
+
+    def _one_outputs(self) -> set[int]:
+        """Return the one output of each run without any amounts that took in something of nothing but seed material."""
+        found: set[int] = set()
+        for run in self.graph.runs.values():
+            if not run.is_uncounted or len({line.item for line in run.outputs}) != 1:
+                continue
+            first = self.graph.first_of(run)
+            if any(self._is_pure(first + line.portion) for line in run.inputs):
+                for line in run.outputs:
+                    number = first + line.portion
+                    found.add(number)
+                    found.update(self.graph.portions_at(line.item, line.row, PortionKind.OUTPUT))
+        return found
+
+    def _is_pure(self, number: int) -> bool:
+        return number in self.bounds.fact_reach and number not in self.bounds.clean_reach
+
+    def _unloaded_outputs(self) -> list[Vertex]:
+        """Return outputs of loaded runs that were not reached, of items whose ledgers were not needed."""
+        return [
+            one
+            for one in self.graph.vertices
+            if one.is_line
+            and one.kind is PortionKind.OUTPUT
+            and one.number not in self.spread.level
+            and one.item not in self.graph.items
+        ]
+
+    # One portion, or a set.
+
+    def content_of(self, vertices: Sequence[Vertex]) -> tuple[Bound, str | None]:
+        """Return the content of goods, and its unit: their own where a seed has it, else the seed's."""
+        own = vertices[0].portion.uom if vertices else None
+        uom = own if own in self.seed_uoms or not self.seed_uoms else self.seed_uoms[0]
+        bound = self.bounds.content([one.number for one in vertices], uom)
+        if not self.spread.rule.by_amount:
+            # Amounts exclude nothing of what spreads or grows: at most all of it.
+            high = self._whole(vertices) if uom == own else bound.hi
+            bound = Bound(bound.lo, high, high)
+        return bound, uom
+
+    def affected_of(
+        self, vertices: Sequence[Vertex], content: Bound, uom: str | None
+    ) -> tuple[Decimal, Decimal | None]:
+        """Return the least and the most of the goods themselves that may hold seed material."""
+        own = vertices[0].portion.uom if vertices else None
+        least = content.lo if uom == own else _ZERO
+        whole = [one for one in vertices if self._is_pure(one.number) or self.bounds.is_mixed(one.number)]
+        least = max(least, sum((one.portion.lo for one in whole), _ZERO))
+        if not self.spread.rule.by_amount:
+            return least, self._whole(vertices)
+        return least, self.bounds.affected([one.number for one in vertices], own)
+
+    def _whole(self, vertices: Sequence[Vertex]) -> Decimal | None:
+        amounts = [one.portion.hi for one in vertices]
+        known = [amount for amount in amounts if amount is not None]
+        return sum(known, _ZERO) if len(known) == len(amounts) else None
+
+    def is_certain(self, vertex: Vertex, content: Bound) -> bool:
+        """Return whether the portion must hold seed material (LINEAGE §1 "Three answer sets")."""
+        number = vertex.number
+        if number in self.spread.seeds or number in self._assigned:
+            return True
+        if number not in self.bounds.fact_reach or self.graph.is_disputed(vertex):
+            return False
+        return content.lo > 0 or number not in self.bounds.clean_reach
+
+    # The answer.
+
+    def answer(self) -> ScopeAnswer:
+        """Return the sealed answer."""
+        reached = sorted(self.reached, key=_order)
+        portions = tuple([self._shown(one) for one in reached])
+        last = [one for one in reached if one.kind in LAST_KINDS]
+        current = [one for one in last if one.kind is not PortionKind.USED]
+        totals = self._sum("total", current)
+        lots: dict[str, list[Vertex]] = {}
+        holders: dict[str, list[Vertex]] = {}
+        for one in last:
+            lots.setdefault(one.item, []).append(one)
+            if one.kind in (PortionKind.HELD, PortionKind.IN_TRANSIT):
+                holders.setdefault(ask_whom(_holder_of(one)), []).append(one)
+        is_set = any(portion.status == "certain" for portion in portions) or any(
+            Decimal(amount.min) > 0 for amount in totals.content
+        )
+        excluded = tuple([self._excluded(one) for one in sorted(self.unreached, key=_order)])
+        reasons = [portion.reason for portion in excluded]
+        return seal(
+            ScopeAnswer(
+                hazard=self.question.hazard.value,
+                seeds=tuple(sorted({self.graph.vertices[number].item for number in self.spread.seeds})),
+                as_of=None if self.question.as_of_ms is None else iso(self.question.as_of_ms),
+                height=self.facts.known_at,
+                rules=RULES_VERSION,
+                digest="",
+                set_status="certain" if is_set else "possible",
+                totals=totals,
+                portions=portions,
+                excluded=excluded,
+                lots=tuple([self._sum(item, ones) for item, ones in sorted(lots.items())]),
+                holders=tuple([self._sum(name, ones) for name, ones in sorted(holders.items())]),
+                unknowns=self._unknowns(current),
+                declared=tuple(
+                    [ScopeRule(one.rule, one.record, one.by, reasons.count(one.rule)) for one in self.question.rules]
+                ),
+                flags=self._flags(),
+                warnings=self._warnings(),
+                not_followed=self.spread.left_out,
+            )
+        )
+
+    def _shown(self, vertex: Vertex) -> ScopePortion:
+        link = "linked" if self.spread.level[vertex.number] == LINKED else "open"
+        content, uom = self._content(vertex)
+        low, high = self._affected(vertex, content, uom)
+        if self.is_certain(vertex, content):
+            reason = "seed" if vertex.number in self.spread.seeds else "must_hold"
+            return self._portion(vertex, "certain", link, reason, content, uom, (low, high))
+        reason = "may_hold" if link == "linked" else "unknown"
+        return self._portion(vertex, "possible", link, reason, content, uom, (low, high))
+
+    def _content(self, vertex: Vertex) -> tuple[Bound, str | None]:
+        if self.is_exact:
+            return self.content_of([vertex])
+        return Bound(_ZERO, vertex.portion.hi, vertex.portion.hi), vertex.portion.uom
+
+    def _affected(self, vertex: Vertex, content: Bound, uom: str | None) -> tuple[Decimal, Decimal | None]:
+        if self.is_exact:
+            return self.affected_of([vertex], content, uom)
+        return (vertex.portion.lo if self._is_pure(vertex.number) else _ZERO), vertex.portion.hi
+
+    def _portion(
+        self,
+        vertex: Vertex,
+        status: str,
+        link: str | None,
+        reason: str,
+        content: Bound,
+        uom: str | None,
+        affected: tuple[Decimal, Decimal | None],
+    ) -> ScopePortion:
+        portion = vertex.portion
+        holder, receiver = portion.holder, portion.receiver
+        return ScopePortion(
+            item=vertex.item,
+            kind=portion.kind.value,
+            status=status,
+            link=link,
+            reason=reason,
+            event=portion.row.event.event_digest.hex(),
+            party=holder.party,
+            place=holder.place,
+            receiver=None if receiver is None else ask_whom(receiver),
+            unit=portion.unit or None,
+            quantity=_amount(portion.lo, portion.hi, portion.uom),
+            content=_amount(content.lo, content.hi, uom),
+            content_known=None if content.known_hi is None else number_text(content.known_hi),
+            affected=_amount(affected[0], affected[1], portion.uom),
+            because=() if link is None else self.chain_of(vertex),
+        )
+
+    def _excluded(self, vertex: Vertex) -> ScopePortion:
+        none = Bound(_ZERO, _ZERO, _ZERO)
+        return self._portion(
+            vertex, "excluded", None, self.why_excluded(vertex), none, vertex.portion.uom, (_ZERO, _ZERO)
+        )
+
+    def why_excluded(self, vertex: Vertex) -> str:
+        """Return what excludes a portion: a cut rule, the amounts, the time, or that it is another portion."""
+        pending, seen = [vertex.number], {vertex.number}
+        found = "other_portion"
+        while pending:
+            for number in self.graph.into[pending.pop()]:
+                edge = self.graph.edges[number]
+                is_reached = edge.source in self.spread.level
+                if edge.link is Link.CUT and is_reached:
+                    return edge.why
+                if edge.hi == 0 and is_reached:
+                    found = "quantity"
+                if edge.source not in seen:
+                    seen.add(edge.source)
+                    pending.append(edge.source)
+        if found == "other_portion" and self._is_before(vertex):
+            return "before"
+        return found
+
+    def _is_before(self, vertex: Vertex) -> bool:
+        """Return whether the portion was there before anything in scope came to its lot or run."""
+        beside = [
+            one.portion.row.event.time.lo_ms
+            for one in self.graph.vertices
+            if one.number in self.spread.level and one.run is vertex.run and (one.run or one.item == vertex.item)
+        ]
+        for number in self.graph.into[vertex.number]:
+            source = self.graph.vertices[self.graph.edges[number].source]
+            if source.run is not None:
+                first = self.graph.first_of(source.run)
+                beside += [
+                    one.row.event.time.lo_ms for one in source.run.inputs if first + one.portion in self.spread.level
+                ]
+        return bool(beside) and vertex.portion.row.event.time.hi_ms < min(beside)
+
+    def chain_of(self, vertex: Vertex) -> tuple[str, ...]:
+        """Return the events of a chain from a seed to the portion."""
+        chain: list[Digest] = []
+        number = vertex.number
+        seen: set[int] = set()
+        while number not in seen:
+            seen.add(number)
+            digest = self.graph.vertices[number].portion.row.event.event_digest
+            if not chain or chain[-1] != digest:
+                chain.append(digest)
+            edge = self.spread.because.get(number, -1)
+            if edge < 0:
+                break
+            number = self.graph.edges[edge].source
+        return tuple([digest.hex() for digest in reversed(chain)])
+
+    def _sum(self, name: str, vertices: Sequence[Vertex]) -> ScopeSum:
+        content: list[Amount] = []
+        affected: list[Amount] = []
+        certain = False
+        by_uom: dict[str | None, list[Vertex]] = {}
+        for one in vertices:
+            by_uom.setdefault(one.portion.uom, []).append(one)
+        for uom, ones in sorted(by_uom.items(), key=lambda pair: pair[0] or ""):
+            bound, of_uom = self.content_of(ones)
+            low, high = self.affected_of(ones, bound, of_uom)
+            certain = certain or bound.lo > 0
+            content.append(_amount(bound.lo, bound.hi, of_uom))
+            affected.append(_amount(low, high, uom))
+        linked = any(self.spread.level[one.number] == LINKED for one in vertices)
+        return ScopeSum(
+            name,
+            "certain" if certain else "possible",
+            "linked" if linked else "open",
+            len(vertices),
+            tuple(content),
+            tuple(affected),
+        )
+
+    def _unknowns(self, current: Sequence[Vertex]) -> tuple[ScopeUnknown, ...]:
+        found: list[tuple[Decimal, ScopeUnknown]] = []
+        for vertex in self._asked():
+            portion = vertex.portion
+            reason = _REASONS.get(portion.kind, "no_inputs")
+            used = ", ".join(sorted(self.spread.made_open.get(vertex.number, ())))
+            holder = portion.receiver or portion.holder if portion.kind is PortionKind.IN_TRANSIT else portion.holder
+            removes = self._removed(vertex, current) if len(found) < ASKED_MAX else ()
+            unknown = ScopeUnknown(
+                item=vertex.item,
+                reason=reason,
+                ask=ask_whom(holder),
+                event=portion.row.event.event_digest.hex(),
+                question=_QUESTIONS[reason].format(item=vertex.item, used=used or "the goods in scope"),
+                removes=removes,
+            )
+            weight = sum((Decimal(amount.max or 0) for amount in removes), _ZERO)
+            found.append((-weight, unknown))
+        found.sort(key=lambda pair: (pair[0], pair[1].item, pair[1].reason, pair[1].event))
+        return tuple([unknown for _weight, unknown in found])
+
+    def _asked(self) -> Iterable[Vertex]:
+        level = self.spread.level
+        for vertex in sorted(self.graph.vertices, key=_order):
+            if vertex.number not in level or vertex.run is not None or vertex.number in self.spread.seeds:
+                continue
+            if vertex.portion.number < 0:
+                continue
+            if vertex.kind in _REASONS or vertex.number in self.spread.made_open:
+                yield vertex
+
+    def _removed(self, vertex: Vertex, current: Sequence[Vertex]) -> tuple[Amount, ...]:
+        """Return how much less is affected, in each unit, if this unknown is resolved clean."""
+        if vertex.kind is PortionKind.IN_TRANSIT:
+            return ()
+        without = self._reached_without(vertex.number)
+        removed: dict[str | None, Decimal] = {}
+        for one in current:
+            if one.number not in without:
+                removed[one.portion.uom] = removed.get(one.portion.uom, _ZERO) + (one.portion.hi or _ZERO)
+        return tuple(
+            [_amount(_ZERO, amount, uom) for uom, amount in sorted(removed.items(), key=lambda pair: pair[0] or "")]
+        )
+
+    def _reached_without(self, left_out: int) -> set[int]:
+        """Return what is reached if one unknown is clean."""
+        starts = [number for number, edge in self.spread.because.items() if edge < 0 and number != left_out]
+        seen = set(starts)
+        pending = list(starts)
+        while pending:
+            for number in self.graph.out[pending.pop()]:
+                edge = self.graph.edges[number]
+                target = edge.target
+                if edge.link is Link.CUT or target in seen or target == left_out or target not in self.spread.level:
+                    continue
+                if self.spread.rule.by_amount and edge.hi == 0:
+                    continue
+                seen.add(target)
+                pending.append(target)
+        return seen
+
+    def _flags(self) -> tuple[ScopeFlag, ...]:
+        flags: set[tuple[str, str, str, tuple[str, ...], str, str]] = set()
+        in_scope = {self.graph.vertices[number].item for number in self.spread.level}
+        for item, loaded in self.graph.items.items():
+            for finding in loaded.ledger.findings if item in in_scope else ():
+                remedy = REMEDIES[finding.code]
+                events = [row.event.event_digest.hex() for row in (finding.row, finding.other) if row is not None]
+                flags.add((finding.code, remedy.severity, item, tuple(events), ask_whom(finding.ask), remedy.closes))
+        return tuple([ScopeFlag(*flag) for flag in sorted(flags)])
+
+    def _warnings(self) -> tuple[str, ...]:
+        codes = set(self.spread.warnings)
+        if not self.is_exact:
+            codes.add("bounds_by_whole_portions")
+        if self.spread.left_out:
+            codes.add("item_limit")
+        return tuple(sorted(codes))
+
+
+_REASONS: Final = {
+    PortionKind.UNKNOWN: "no_source",
+    PortionKind.MOVED: "moved_without_record",
+    PortionKind.IN_TRANSIT: "not_received",
+}
+_QUESTIONS: Final = {
+    "no_source": "Where did this part of {item} come from?",
+    "moved_without_record": "Who sent {item} here, and when?",
+    "not_received": "Did {item} arrive, and how much of it?",
+    "no_inputs": "What was {item} made of? Was {used} used?",
+}
+
+
+def _order(vertex: Vertex) -> tuple[str, int, str, bytes, str, str]:
+    portion = vertex.portion
+    time_ms = portion.row.event.time.lo_ms
+    return vertex.item, time_ms, portion.kind, portion.row.event.event_digest, portion.holder.key, portion.unit
+
+
+def _holder_of(vertex: Vertex) -> Holder:
+    portion = vertex.portion
+    if portion.kind is PortionKind.IN_TRANSIT and portion.receiver is not None:
+        return portion.receiver
+    return portion.holder
+
+
+def _amount(low: Decimal, high: Decimal | None, uom: str | None) -> Amount:
+    return Amount(number_text(low), None if high is None else number_text(high), None if uom == "?" else uom)

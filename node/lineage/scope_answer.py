@@ -1,0 +1,114 @@
+"""The answer to a scope: its shape, which docs/scope.md describes, and its digest, made as that of a trace."""
+
+from typing import Final
+
+import msgspec
+
+from node.crypto.digests import ANSWER_DOMAIN, sha256
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """Decimal texts. min … max, max null without bound. uom: UN/ECE unit, null for pieces."""
+
+    min: str
+    max: str | None
+    uom: str | None
+
+
+class ScopePortion(msgspec.Struct, frozen=True):
+    """Goods of one lot that one event produced. kind: made, output, shipped, received, found, packed, unpacked, used,
+    ended, held or in_transit. status: certain, possible or excluded; link: linked or open, null for excluded.
+
+    reason: why, a stable code. content: seed material in it; content_known: its most if nothing unknown was tainted.
+    affected: its own goods that may hold any. because: digests of the events of a shortest chain from a seed.
+    """
+
+    item: str
+    kind: str
+    status: str
+    link: str | None
+    reason: str
+    event: str
+    party: str | None
+    place: str | None
+    receiver: str | None
+    unit: str | None
+    quantity: Amount
+    content: Amount
+    content_known: str | None
+    affected: Amount
+    because: tuple[str, ...]
+
+
+class ScopeSum(msgspec.Struct, frozen=True):
+    """What a lot, a holder or all have in scope at last: of a lot also what was used or ended. name: whose it is."""
+
+    name: str
+    status: str
+    link: str
+    portions: int
+    content: tuple[Amount, ...]
+    affected: tuple[Amount, ...]
+
+
+class ScopeUnknown(msgspec.Struct, frozen=True):
+    """What nobody recorded, and whom to ask. removes: how much less would be affected if the answer is "clean"."""
+
+    item: str
+    reason: str
+    ask: str
+    event: str
+    question: str
+    removes: tuple[Amount, ...]
+
+
+class ScopeRule(msgspec.Struct, frozen=True):
+    """A rule that was relied on: what it is, whose word it is, and how many portions it excluded."""
+
+    rule: str
+    record: str
+    by: str
+    excluded: int
+
+
+class ScopeFlag(msgspec.Struct, frozen=True):
+    """A finding inside the scope."""
+
+    code: str
+    severity: str
+    item: str
+    events: tuple[str, ...]
+    ask: str
+    closes: str
+
+
+class ScopeAnswer(msgspec.Struct, frozen=True):
+    """A scope. set_status: certain if some portion must hold seed material though it is not known which."""
+
+    hazard: str
+    seeds: tuple[str, ...]
+    as_of: str | None
+    height: int
+    rules: int
+    digest: str
+    set_status: str
+    totals: ScopeSum
+    portions: tuple[ScopePortion, ...]
+    excluded: tuple[ScopePortion, ...]
+    lots: tuple[ScopeSum, ...]
+    holders: tuple[ScopeSum, ...]
+    unknowns: tuple[ScopeUnknown, ...]
+    declared: tuple[ScopeRule, ...]
+    flags: tuple[ScopeFlag, ...]
+    warnings: tuple[str, ...]
+    not_followed: int
+
+
+def seal(answer: ScopeAnswer) -> ScopeAnswer:
+    """Return the answer with its digest: over all but height and digest."""
+    fields = msgspec.structs.asdict(answer)
+    del fields["height"], fields["digest"]
+    digest = sha256(ANSWER_DOMAIN, _ENCODER.encode(fields)).hex()
+    return msgspec.structs.replace(answer, digest=digest)

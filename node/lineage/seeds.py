@@ -1,0 +1,99 @@
+"""From what a case names to vertices: where the hazard begins."""
+
+from collections.abc import Iterable, Sequence
+
+from node.lineage.items import ItemKind, read_item
+from node.lineage.portions import PortionKind
+from node.lineage.records import PostingKind
+from node.lineage.scope_question import Seed
+from node.lineage.spread import Spread
+from node.lineage.spread_graph import Vertex
+from node.lineage.timeline import FOREVER_MS
+from node.lineage.whereabouts import names_of
+
+_BY_EVENT = frozenset(
+    {PortionKind.MADE, PortionKind.OUTPUT, PortionKind.SHIPPED, PortionKind.RECEIVED, PortionKind.FOUND}
+)
+PRODUCT_ITEMS_MAX = 1_000
+
+
+def plant(spread: Spread, seeds: Sequence[Seed]) -> None:
+    """Mark what the seeds name as seed material."""
+    for seed in seeds:
+        if seed.holder is not None:
+            _plant_holder(spread, seed)
+        elif seed.run is not None:
+            _plant_run(spread, seed.run)
+        elif seed.item is not None and seed.event is not None:
+            _plant_event(spread, seed.item, seed.event)
+        elif seed.item is not None:
+            _plant_item(spread, seed.item)
+
+
+def _plant_item(spread: Spread, item: str) -> None:
+    """By code: all goods that bear it. Of a product, all its lots; of a unit, what is or was in it."""
+    facts = spread.graph.facts
+    kind = read_item(item).kind
+    spread.seed_item(item)
+    if kind is ItemKind.CLASS:
+        rows = facts.reader.items_of_product(item, limit=PRODUCT_ITEMS_MAX + 1)
+        if len(rows) > PRODUCT_ITEMS_MAX:
+            spread.warn("class_lots_left_out", item)
+        for row in rows[:PRODUCT_ITEMS_MAX]:
+            if facts.timelines.of_item(row.item).entries:
+                spread.seed_item(row.item)
+    elif kind in (ItemKind.UNIT, ItemKind.ASSET):
+        for child in sorted(facts.containment.contents_of(item).stays):
+            loaded = spread.graph.load_item(child)
+            for portion in loaded.ledger.of_kind(PortionKind.PACKED, PortionKind.MOVED):
+                if portion.unit == item:
+                    spread.seed_vertex(loaded.vertex(portion))
+
+
+def _plant_event(spread: Spread, item: str, digest: bytes) -> None:
+    """The portion that one event made, shipped or received."""
+    loaded = spread.graph.load_item(item)
+    for portion in loaded.ledger.portions:
+        if portion.kind in _BY_EVENT and portion.row.event.event_digest == digest:
+            spread.seed_vertex(loaded.vertex(portion))
+
+
+def _plant_run(spread: Spread, run: str) -> None:
+    """All that a run put out."""
+    timelines = spread.graph.facts.timelines
+    for posting in timelines.filed(PostingKind.RUN_OUTPUT, run):
+        row = timelines.row_at(posting.ref)
+        for goods in row.event.outputs:
+            _plant_event(spread, goods.item, row.event.event_digest)
+
+
+def _plant_holder(spread: Spread, seed: Seed) -> None:
+    """What a holder had in the window."""
+    facts = spread.graph.facts
+    name = seed.holder
+    assert name is not None
+    lo_ms = -FOREVER_MS if seed.from_ms is None else seed.from_ms
+    hi_ms = FOREVER_MS if seed.to_ms is None else seed.to_ms
+    items: dict[str, None] = {}
+    for posting in facts.timelines.filed(PostingKind.HOLDER, name):
+        if posting.time_ms > hi_ms:
+            continue
+        event = facts.timelines.row_at(posting.ref).event
+        for goods in (*event.goods, *event.inputs, *event.outputs):
+            items[goods.item] = None
+    for item in sorted(items):
+        if seed.product is not None and read_item(item).product != seed.product:
+            continue
+        loaded = spread.graph.load_item(item)
+        for chain in loaded.chains.values():
+            for state in _within(chain, lo_ms, hi_ms):
+                if name in names_of(state.portion.holder):
+                    spread.seed_vertex(state.number)
+
+
+def _within(chain: Sequence[Vertex], lo_ms: int, hi_ms: int) -> Iterable[Vertex]:
+    """Yield the states that may have been within a window: each lasts until the next begins."""
+    for place, state in enumerate(chain):
+        later = chain[place + 1].portion.row.event.time.hi_ms if place + 1 < len(chain) else FOREVER_MS
+        if state.portion.row.event.time.lo_ms <= hi_ms and later >= lo_ms:
+            yield state

@@ -1,0 +1,470 @@
+"""How far a hazard can have come: a walk over portions, with all that only what is unknown may link.
+
+Linked is what a recorded chain reaches; open what only an unknown does (LINEAGE §1 "Unknowns"): (a) goods of a lot
+in scope that nobody recorded the source of; (b) what a holder of goods in scope has without recorded inputs since
+then; (c) what was never received, in each later stock of its receiver. Contact spreads along equipment until a
+verified cleaning. The walk is a loop over vertices, and each is entered at most twice.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from node.epcis.identifiers import site_of
+from node.epcis.model import Action, EventType
+from node.lineage.custody import Holder
+from node.lineage.hazards import RULES, Hazard
+from node.lineage.indexing import lot_of_serial
+from node.lineage.items import ItemKind, read_item
+from node.lineage.portions import PortionKind
+from node.lineage.readings import VERIFIED, Movement
+from node.lineage.records import ROLE_INSTANCES, EventRow, Posting, PostingKind
+from node.lineage.runs import Run
+from node.lineage.scope_question import RunRule, ScopeQuestion
+from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex
+from node.lineage.timeline import FOREVER_MS
+from node.lineage.whereabouts import names_of
+
+HOLDER_EVENTS_MAX: Final = 20_000
+"""Events at one holder that are looked through for goods without recorded inputs."""
+LINKED, OPEN = 0, 1
+
+
+class Spread:
+    """One walk. `run` fills `level` with what was reached: LINKED or OPEN for each vertex."""
+
+    def __init__(self, graph: SpreadGraph, question: ScopeQuestion) -> None:
+        self.graph = graph
+        self.question = question
+        self.rule = RULES[question.hazard]
+        self.level: dict[int, int] = {}
+        self.because: dict[int, int] = {}
+        self.seeds: dict[int, None] = {}
+        self.label_items: set[str] = set()
+        self.warnings: dict[str, set[str]] = {}
+        self.made_open: dict[int, set[str]] = {}
+        self.fresh: set[int] = set()
+        self.mixed: list[Run] = []
+        self.left_out = 0
+        self._queue: list[int] = []
+        self._entered: set[int] = set()
+        self._since: dict[str, int] = {}
+        self._open_lots: set[str] = set()
+        self._stock_since: dict[str, int] = {}
+        self._rows: dict[str, list[EventRow]] = {}
+        self._contacts: set[tuple[int, object]] = set()
+        self._ruled: set[object] = set()
+        self._shared: set[int] = set()
+        self._classes: set[str] = set()
+
+    # Seeds.
+
+    def seed_vertex(self, number: int) -> None:
+        """All that is in this vertex is seed material."""
+        self.seeds[number] = None
+        self._reach(number, LINKED, -1)
+
+    def seed_item(self, item: str) -> None:
+        """All goods that bear this code are seed material, whoever made them."""
+        loaded = self._load(item)
+        if loaded is None:
+            return
+        self.label_items.add(item)
+        for portion in loaded.ledger.portions:
+            number = loaded.vertex(portion)
+            if not self.graph.into[number] or portion.kind in (PortionKind.OUTPUT, PortionKind.MOVED):
+                self.seed_vertex(number)
+        for row, role in self.graph.facts.timelines.of_item(item).entries:
+            if role & ROLE_INSTANCES:
+                made = row.event.outputs if row.event.type is EventType.TRANSFORMATION else row.event.goods
+                for goods in made:
+                    if lot_of_serial(row.event, goods.item) == item and goods.item not in self.label_items:
+                        self.seed_item(goods.item)
+
+    # The walk.
+
+    def run(self) -> None:
+        """Walk until nothing new is reached."""
+        while self._queue or self.graph.fresh_edges:
+            while self.graph.fresh_edges:
+                edge = self.graph.fresh_edges.pop()
+                source = self.graph.edges[edge].source
+                if source in self.level:
+                    self._follow(edge, self.level[source])
+            if self._queue:
+                number = self._queue.pop()
+                level = self.level[number]
+                for edge in self.graph.out[number]:
+                    self._follow(edge, level)
+                if number not in self._entered:
+                    self._entered.add(number)
+                    self._enter(self.graph.vertices[number])
+
+    def _follow(self, number: int, level: int) -> None:
+        edge = self.graph.edges[number]
+        if edge.link is Link.CUT or (self.rule.by_amount and edge.hi == 0):
+            return
+        self._reach(edge.target, OPEN if edge.link is Link.OPEN else level, number)
+
+    def _reach(self, number: int, level: int, edge: int) -> None:
+        old = self.level.get(number)
+        if old is not None and old <= level:
+            return
+        self.level[number] = level
+        self.because[number] = edge
+        self._queue.append(number)
+
+    def _load(self, item: str) -> Loaded | None:
+        if item not in self.graph.items and len(self.graph.vertices) >= self.question.vertices_max:
+            self.left_out += 1
+            return None
+        return self.graph.load_item(item)
+
+    def _enter(self, vertex: Vertex) -> None:
+        kind = vertex.kind
+        if vertex.run is not None:
+            if vertex.is_line:
+                self._enter_line(vertex)
+            return
+        if kind is PortionKind.USED:
+            run = self.graph.load_run(vertex.portion.row)
+            self._apply_rules(run)
+        if kind not in (PortionKind.POOL, PortionKind.WAY):
+            self._enter_lot(vertex)
+        self._enter_names(vertex)
+        if self.question.colocation and vertex.portion.unit and kind is PortionKind.POOL:
+            self._spread_in_unit(vertex)
+        if kind is PortionKind.POOL or (kind is PortionKind.IN_TRANSIT and vertex.portion.receiver is not None):
+            self._enter_stock(vertex)
+
+    def _enter_line(self, vertex: Vertex) -> None:
+        if vertex.kind is PortionKind.OUTPUT:
+            self._load(vertex.item)
+            return
+        assert vertex.run is not None
+        first = vertex.number - vertex.portion.number
+        for gain in vertex.run.gains:
+            self._reach(first + gain, OPEN, -1)
+        if self.rule.by_contact:
+            self._spread_by_contact(vertex)
+
+    # (a) Goods of the lot that nobody recorded the source of.
+
+    def _enter_lot(self, vertex: Vertex) -> None:
+        item, portion = vertex.item, vertex.portion
+        loaded = self.graph.items[item]
+        lo_ms = portion.row.event.time.lo_ms
+        is_unsourced = portion.kind in (PortionKind.UNKNOWN, PortionKind.MOVED)
+        if is_unsourced and item not in self._open_lots:
+            self._open_lots.add(item)
+        elif lo_ms >= self._since.get(item, FOREVER_MS) and not is_unsourced:
+            return
+        self._since[item] = min(lo_ms, self._since.get(item, FOREVER_MS))
+        slack_ms = 2 * self.graph.facts.readings.clock_tolerance_ms
+        anytime = item in self._open_lots or loaded.contradicts
+        for one in loaded.unsourced:
+            if anytime or one.portion.row.event.time.hi_ms + slack_ms >= self._since[item]:
+                self._reach(one.number, OPEN, -1)
+
+    # Names: pieces of a lot, lots of a product.
+
+    def _enter_names(self, vertex: Vertex) -> None:
+        item, portion = vertex.item, vertex.portion
+        facts = read_item(item)
+        if facts.kind is ItemKind.LOT and portion.kind is PortionKind.POOL:
+            self._to_pieces(vertex)
+        elif facts.kind is ItemKind.SERIAL and portion.kind in (PortionKind.MADE, PortionKind.OUTPUT):
+            self._to_lot(vertex)
+        if facts.product is not None and portion.kind is PortionKind.POOL and facts.kind is not ItemKind.CLASS:
+            self._to_class(vertex, facts.product)
+
+    def _to_pieces(self, vertex: Vertex) -> None:
+        """A lot's stock may be in the pieces that are commissioned of it there."""
+        holder, since_ms = vertex.portion.holder, vertex.portion.row.event.time.lo_ms
+        facts = self.graph.facts
+        for row, role in facts.timelines.of_item(vertex.item).entries:
+            if not role & ROLE_INSTANCES or row.event.type is EventType.TRANSFORMATION:
+                continue
+            if row.event.time.hi_ms < since_ms or facts.custody.holder_of(row).key != holder.key:
+                continue
+            for goods in row.event.goods:
+                if lot_of_serial(row.event, goods.item) == vertex.item:
+                    self._link_made(vertex.number, goods.item, row)
+
+    def _link_made(self, source: int, item: str, row: EventRow) -> None:
+        loaded = self._load(item)
+        if loaded is None:
+            return
+        for portion in loaded.ledger.of_kind(PortionKind.MADE, PortionKind.OUTPUT):
+            if portion.row.event.event_digest == row.event.event_digest:
+                self.graph.add_edge(source, loaded.vertex(portion), None, None, Link.READING)
+
+    def _to_lot(self, vertex: Vertex) -> None:
+        """A piece is part of its lot's stock: what draws on the lot by its code may have drawn it."""
+        row = vertex.portion.row
+        lot = lot_of_serial(row.event, vertex.item)
+        if lot is None or lot in self.label_items:
+            return
+        loaded = self._load(lot)
+        if loaded is None:
+            return
+        for portion in loaded.ledger.of_kind(PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED):
+            if portion.row.event.time.hi_ms >= row.event.time.lo_ms:
+                self.warn("serial_in_lot_stock", vertex.item)
+                self.graph.add_edge(vertex.number, loaded.vertex(portion), Decimal(1), None, Link.READING)
+
+    def _to_class(self, vertex: Vertex, product: str) -> None:
+        """Goods named by product alone may be of any lot of it that the custodian had then."""
+        facts = self.graph.facts
+        if product not in self._classes and not facts.timelines.of_item(product).entries:
+            return
+        self._classes.add(product)
+        loaded = self._load(product)
+        if loaded is None:
+            return
+        names, since_ms = names_of(vertex.portion.holder), vertex.portion.row.event.time.lo_ms
+        for portion in loaded.ledger.portions:
+            if portion.kind not in (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED, PortionKind.FOUND):
+                continue
+            if names & names_of(portion.holder) and portion.row.event.time.hi_ms >= since_ms:
+                self.warn("class_without_lot", product)
+                self.graph.add_edge(vertex.number, loaded.vertex(portion), portion.hi, portion.uom, Link.READING)
+
+    # (b) Stock in scope that may have been used without a record.
+
+    def _enter_stock(self, vertex: Vertex) -> None:
+        portion = vertex.portion
+        holder = portion.receiver if portion.kind is PortionKind.IN_TRANSIT else portion.holder
+        assert holder is not None
+        since_ms = portion.row.event.time.lo_ms
+        rest = self._rest_of(vertex)
+        if self.rule.by_amount and rest == 0:
+            return
+        key = holder.key
+        if not self.rule.by_amount and since_ms >= self._stock_since.get(key, FOREVER_MS):
+            return
+        self._stock_since[key] = min(since_ms, self._stock_since.get(key, FOREVER_MS))
+        tolerance_ms = 2 * self.graph.facts.readings.clock_tolerance_ms
+        for target in self._unrecorded_at(holder):
+            row = target.portion.row
+            until_ms = row.event.time.hi_ms + (0 if row.member == portion.row.member else tolerance_ms)
+            if until_ms < since_ms or not self._is_state_then(vertex, until_ms, row):
+                continue
+            if target.item == vertex.item and target.kind is not PortionKind.MADE:
+                continue  # That is (a).
+            self.made_open.setdefault(target.number, set()).add(vertex.item)
+            if target.kind is PortionKind.MADE:
+                self.fresh.add(target.number)
+            self.graph.add_edge(vertex.number, target.number, rest, portion.uom, Link.OPEN)
+
+    def _rest_of(self, vertex: Vertex) -> Decimal | None:
+        """Return how much of a stock has no recorded end."""
+        portion = vertex.portion
+        if portion.kind is PortionKind.IN_TRANSIT:
+            return portion.hi
+        key = (portion.holder.key, portion.unit)
+        rest = self.graph.items[vertex.item].rests().get(key, Decimal(0))
+        kept = Decimal(0)
+        for number in self.graph.out[vertex.number]:
+            edge = self.graph.edges[number]
+            kind = self.graph.vertices[edge.target].kind
+            if edge.link is Link.OPEN and kind is not PortionKind.MOVED:
+                continue
+            if kind in (PortionKind.POOL, PortionKind.HELD, PortionKind.MOVED):
+                if edge.hi is None:
+                    return rest
+                kept += edge.hi
+        return kept if rest is None else min(rest, kept)
+
+    def _is_state_then(self, vertex: Vertex, time_ms: int, row: EventRow) -> bool:
+        """Return whether this is the last state of its stock that had begun by then."""
+        portion = vertex.portion
+        if not self.rule.by_amount or portion.kind is PortionKind.IN_TRANSIT:
+            return True
+        chain = self.graph.items[vertex.item].chains[portion.holder.key, portion.unit, portion.uom]
+        begun = [
+            state for state in chain if state.portion.row is not row and state.portion.row.event.time.lo_ms <= time_ms
+        ]
+        return bool(begun) and begun[-1] is vertex
+
+    def _unrecorded_at(self, holder: Holder) -> Iterable[Vertex]:
+        """Return what the holder has without recorded inputs."""
+        facts = self.graph.facts
+        names = names_of(holder)
+        for row in self._rows_at(names):
+            event = row.event
+            here = bool(names & names_of(facts.custody.holder_of(row)))
+            inbound = facts.custody.read(row)[0] is Movement.INBOUND
+            named = inbound and bool(names & names_of(facts.custody.sender_of(event)))
+            if not (named or (here and not inbound)):
+                continue
+            is_making = event.type is EventType.OBJECT and event.action is Action.ADD
+            if is_making and facts.readings.is_primary(event):
+                continue
+            for item in dict.fromkeys(goods.item for goods in (*event.goods, *event.inputs)):
+                if read_item(item).kind is ItemKind.UNIT and facts.containment.contents_of(item).stays:
+                    continue
+                loaded = self._load(item)
+                if loaded is None:
+                    continue
+                yield from self._without_inputs(loaded, row, is_making=is_making)
+
+    def _without_inputs(self, loaded: Loaded, row: EventRow, *, is_making: bool) -> Iterable[Vertex]:
+        digest = row.event.event_digest
+        if is_making:
+            for portion in loaded.ledger.of_kind(PortionKind.MADE):
+                if portion.row.event.event_digest == digest:
+                    yield self.graph.vertices[loaded.vertex(portion)]
+        for vertex in loaded.unsourced:
+            if vertex.kind is PortionKind.UNKNOWN and vertex.portion.row.event.event_digest == digest:
+                yield vertex
+
+    def _rows_at(self, names: frozenset[str]) -> list[EventRow]:
+        """Return the events that name a holder, in order of time, each once."""
+        key = "|".join(sorted(names))
+        rows = self._rows.get(key)
+        if rows is None:
+            postings: list[Posting] = []
+            for name in sorted(names):
+                postings += self.graph.facts.timelines.filed(PostingKind.HOLDER, name)
+            postings.sort(key=lambda posting: (posting.time_ms, posting.ref))
+            refs = list(dict.fromkeys(posting.ref for posting in postings))
+            if len(refs) > HOLDER_EVENTS_MAX:
+                self.warn("holder_events_left_out", key)
+            read = self.graph.facts.timelines.row_at
+            rows = [read(ref) for ref in refs[:HOLDER_EVENTS_MAX]]
+            rows = self._rows[key] = sorted((row for row in rows if row.event.declaration is None), key=_by_content)
+        return rows
+
+    # Contact.
+
+    def _spread_by_contact(self, vertex: Vertex) -> None:
+        """Runs on the same equipment, until a verified cleaning, may hold what this run took in."""
+        facts, readings = self.graph.facts, self.graph.facts.readings
+        row = vertex.portion.row
+        holder = facts.custody.holder_of(row)
+        since_ms = row.event.time.lo_ms
+        equipment = _equipment_of(row)
+        rows = self._rows_at(names_of(holder))
+        clean_ms = self._next_cleaning(rows, row.event.time.hi_ms, equipment)
+        for other in rows:
+            event = other.event
+            if event.type is not EventType.TRANSFORMATION or event.time.hi_ms < since_ms:
+                continue
+            if facts.custody.holder_of(other).key != holder.key:
+                continue
+            theirs = _equipment_of(other)
+            named = equipment is not None and theirs is not None
+            if named and equipment != theirs:
+                continue
+            end_ms = clean_ms
+            if end_ms is None:
+                end_ms = FOREVER_MS if named else row.event.time.hi_ms + readings.contact_window_ms
+            is_after = event.time.lo_ms > end_ms
+            run = self.graph.load_run(other)
+            self._apply_rules(run)
+            key = (vertex.number, other.event.event_digest)
+            if run is vertex.run or key in self._contacts:
+                continue
+            self._contacts.add(key)
+            link = Link.CUT if is_after and clean_ms is not None else Link.READING if named else Link.OPEN
+            if is_after and clean_ms is None:
+                continue
+            for line in run.outputs:
+                target = self.graph.line_of(line.item, line.row, PortionKind.OUTPUT)
+                if target is not None and line.row.event.time.hi_ms >= since_ms:
+                    self.graph.add_edge(vertex.number, target, None, None, link, "clean_break")
+
+    def _spread_in_unit(self, vertex: Vertex) -> None:
+        """If the case names co-location: what shared a unit with goods in scope may hold some."""
+        unit, facts = vertex.portion.unit, self.graph.facts
+        for child, stays in sorted(facts.containment.contents_of(unit).stays.items()):
+            loaded = self._load(child) if child != vertex.item and stays else None
+            for chain in () if loaded is None else loaded.chains.values():
+                for state in chain:
+                    if state.portion.unit == unit and state.number not in self._shared:
+                        self._shared.add(state.number)
+                        self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
+
+    def _next_cleaning(self, rows: Iterable[EventRow], after_ms: int, equipment: str | None) -> int | None:
+        """Return by when a verified cleaning had certainly ended the contact, or None."""
+        if not self.rule.cleaning or self.question.resident:
+            return None
+        readings = self.graph.facts.readings
+        found: int | None = None
+        for row in rows:
+            time = row.event.time
+            if time.lo_ms <= after_ms or not readings.is_cleaning(row.event):
+                continue
+            cleaned = _equipment_of(row)
+            if cleaned is not None and cleaned != equipment:
+                continue  # Another line was cleaned, or we do not know that it was this one.
+            found = time.hi_ms if found is None else min(found, time.hi_ms)
+        return found
+
+    # Declared rules.
+
+    def _apply_rules(self, run: Run) -> None:
+        key = run.key
+        if key in self._ruled:
+            return
+        self._ruled.add(key)
+        for rule in self.question.rules:
+            if rule.run not in _names_of_run(run):
+                continue
+            if rule.rule == "kill_step" and self._kills(rule, run):
+                self._cut(run, rule, keep={})
+            elif rule.rule == "assigned" and self.rule.by_amount:
+                keep: dict[str, set[str]] = {}
+                for source, target in rule.pairs:
+                    keep.setdefault(target, set()).add(source)
+                self._cut(run, rule, keep=keep)
+            elif rule.rule == "mixed":
+                self.mixed.append(run)
+
+    def _kills(self, rule: RunRule, run: Run) -> bool:
+        """Return whether the step stops this hazard: by its agent, with a passing record of this very run."""
+        if not self.rule.kill_step or self.question.hazard is not Hazard.MICROBE:
+            return False
+        passed = all(line.row.event.disposition == VERIFIED for line in run.outputs)
+        return passed and self.question.agent is not None and self.question.agent in rule.agents
+
+    def _cut(self, run: Run, rule: RunRule, *, keep: dict[str, set[str]]) -> None:
+        """Cut a run's outputs from its inputs, but for the pairs that an assigned map keeps."""
+        graph = self.graph
+        for line in run.outputs:
+            target = graph.line_of(line.item, line.row, PortionKind.OUTPUT)
+            if target is None:
+                continue
+            for number in graph.into[target]:
+                edge = graph.edges[number]
+                if graph.vertices[edge.source].run is run:
+                    graph.edges[number] = edge._replace(link=Link.CUT, why=rule.rule)
+            given = graph.vertices[target].portion
+            for taken in run.inputs:
+                if taken.item not in keep.get(line.item, ()):
+                    continue
+                source = graph.line_of(taken.item, taken.row, PortionKind.USED)
+                if source is not None:
+                    graph.add_edge(source, target, given.hi, given.uom, Link.FACT)
+
+    def warn(self, code: str, item: str) -> None:
+        """Note what is odd, read in our way, or left out."""
+        self.warnings.setdefault(code, set()).add(item)
+
+
+def _by_content(row: EventRow) -> tuple[int, bytes, str]:
+    return row.event.time.lo_ms, row.event.event_digest, row.member
+
+
+def _equipment_of(row: EventRow) -> str | None:
+    """Return the line or vessel that an event names: a place within its site, or None."""
+    for place in (row.event.read_point, row.event.location):
+        if place is not None and site_of(place) != place:
+            return place
+    return None
+
+
+def _names_of_run(run: Run) -> set[str]:
+    names = {line.row.event.event_digest.hex() for line in (*run.inputs, *run.outputs)}
+    return names | {run.key[0]} if isinstance(run.key[0], str) else names

@@ -1,0 +1,257 @@
+"""The portion graph of a question: vertices and edges of the ledgers and runs that a hazard may have reached.
+
+Ledgers and runs are loaded as they are reached, and joined where a lot's portion is a run's line. An edge says how
+sure it is: by the record, by our reading, or only by what is unknown.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum
+from typing import NamedTuple
+
+from consensus.types import Digest
+from node.lineage.facts import Facts
+from node.lineage.ledger import build_ledger
+from node.lineage.portions import LotLedger, Portion, PortionKind
+from node.lineage.records import EventRow
+from node.lineage.runs import Run, RunKey, build_run
+
+
+class Link(IntEnum):
+    """How sure an edge is."""
+
+    FACT = 0
+    READING = 1
+    """By our reading alone, or by contact on named equipment: never certain."""
+    OPEN = 2
+    """Only what is unknown links the two."""
+    CUT = 3
+    """A cleaning, a kill step or an assigned map ends it here: kept to say so."""
+
+
+@dataclass(slots=True, eq=False)
+class Vertex:
+    """A portion of a loaded ledger, or a line, state or gain of a loaded run.
+
+    run: of which run, None for a lot's portion. is_line: whether goods of `item` are taken or given here.
+    """
+
+    number: int
+    item: str
+    portion: Portion
+    run: Run | None = None
+    is_line: bool = False
+
+    @property
+    def kind(self) -> PortionKind:
+        """What the portion is."""
+        return self.portion.kind
+
+
+class Edge(NamedTuple):
+    """How much of one vertex became part of another. why: what cuts it, of a CUT."""
+
+    source: int
+    target: int
+    hi: Decimal | None
+    uom: str | None
+    link: Link
+    why: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Loaded:
+    """An item's ledger in the graph. first: the number of its first vertex."""
+
+    ledger: LotLedger
+    first: int
+    unsourced: list[Vertex] = field(default_factory=list)
+    chains: dict[tuple[str, str, str | None], list[Vertex]] = field(default_factory=dict)
+    contradicts: bool = False
+    _rests: dict[tuple[str, str], Decimal | None] | None = None
+
+    def vertex(self, portion: Portion) -> int:
+        """Return the number of a portion's vertex."""
+        return self.first + portion.number
+
+    def rests(self) -> dict[tuple[str, str], Decimal | None]:
+        """Return what of each stock, by holder and unit, has no recorded end: a move that we only read is none."""
+        if self._rests is None:
+            rests: dict[tuple[str, str], Decimal | None] = {}
+            for last in self.ledger.of_kind(PortionKind.HELD):
+                _add(rests, last, last.hi)
+            for flow in self.ledger.flows:
+                source = self.ledger.portions[flow.source]
+                if self.ledger.portions[flow.target].kind is PortionKind.MOVED and source.kind is PortionKind.POOL:
+                    _add(rests, source, flow.hi)
+            self._rests = rests
+        return self._rests
+
+
+def _add(rests: dict[tuple[str, str], Decimal | None], at: Portion, more: Decimal | None) -> None:
+    key = (at.holder.key, at.unit)
+    known = rests.get(key, Decimal(0))
+    rests[key] = None if known is None or more is None else known + more
+
+
+class SpreadGraph:
+    """Grows as it is walked. `on_edge` is called for each new edge whose source is in the graph already."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.vertices: list[Vertex] = []
+        self.edges: list[Edge] = []
+        self.out: list[list[int]] = []
+        self.into: list[list[int]] = []
+        self.items: dict[str, Loaded] = {}
+        self.runs: dict[RunKey, Run] = {}
+        self.fresh_edges: list[int] = []
+        self._first: dict[RunKey, int] = {}
+        self._at: dict[tuple[str, Digest, PortionKind], list[int]] = {}
+        self._lines: dict[tuple[str, Digest, PortionKind], int] = {}
+
+    def add_vertex(self, item: str, portion: Portion, run: Run | None = None, *, is_line: bool = False) -> Vertex:
+        """Return a new vertex."""
+        vertex = Vertex(len(self.vertices), item, portion, run, is_line)
+        self.vertices.append(vertex)
+        self.out.append([])
+        self.into.append([])
+        return vertex
+
+    def add_edge(
+        self, source: int, target: int, hi: Decimal | None, uom: str | None, link: Link, why: str = ""
+    ) -> None:
+        """Add an edge."""
+        number = len(self.edges)
+        self.edges.append(Edge(source, target, hi, uom, link, why))
+        self.out[source].append(number)
+        self.into[target].append(number)
+        self.fresh_edges.append(number)
+
+    def load_item(self, item: str) -> Loaded:
+        """Return the item's ledger in the graph, loaded if it is not yet."""
+        loaded = self.items.get(item)
+        if loaded is not None:
+            return loaded
+        ledger = build_ledger(item, self.facts)
+        loaded = self.items[item] = Loaded(ledger, len(self.vertices))
+        codes = {finding.code for finding in ledger.findings}
+        loaded.contradicts = "used_before_receipt" in codes
+        for portion in ledger.portions:
+            vertex = self.add_vertex(item, portion)
+            self._file(vertex, loaded)
+        first = loaded.first
+        for source, target, hi, uom, reading in ledger.flows:
+            moved = ledger.portions[target].kind is PortionKind.MOVED and reading
+            link = Link.OPEN if moved else Link.READING if reading else Link.FACT
+            self.add_edge(first + source, first + target, hi, uom, link)
+        self._link_unreceived(loaded)
+        return loaded
+
+    def _file(self, vertex: Vertex, loaded: Loaded) -> None:
+        portion = vertex.portion
+        kind = portion.kind
+        if kind in (PortionKind.USED, PortionKind.OUTPUT):
+            key = (vertex.item, portion.row.event.event_digest, kind)
+            self._at.setdefault(key, []).append(vertex.number)
+            line = self._lines.get(key)
+            if line is not None:
+                self._join(line, vertex.number, kind)
+        elif kind is PortionKind.POOL:
+            chain = loaded.chains.setdefault((portion.holder.key, portion.unit, portion.uom), [])
+            chain.append(vertex)
+        elif kind in (PortionKind.UNKNOWN, PortionKind.MOVED):
+            loaded.unsourced.append(vertex)
+
+    def _join(self, line: int, portion: int, kind: PortionKind) -> None:
+        """Join a run's line with the lot's portion that it is."""
+        goods = self.vertices[portion].portion
+        source, target = (portion, line) if kind is PortionKind.USED else (line, portion)
+        self.add_edge(source, target, goods.hi, goods.uom, Link.FACT)
+
+    def load_run(self, row: EventRow) -> Run:
+        """Return the run of an event in the graph, loaded if it is not yet."""
+        key = self.facts.timelines.run_of(row)
+        run = self.runs.get(key)
+        if run is not None:
+            return run
+        run = self.runs[key] = build_run(row, self.facts)
+        first = self._first[key] = len(self.vertices)
+        lines = {line.portion: line for line in (*run.inputs, *run.outputs)}
+        for portion in run.portions:
+            line = lines.get(portion.number)
+            self.add_vertex("" if line is None else line.item, portion, run, is_line=line is not None)
+        for source, target, hi, uom, reading in run.flows:
+            self.add_edge(first + source, first + target, hi, uom, Link.READING if reading else Link.FACT)
+        for line in lines.values():
+            kind = run.portions[line.portion].kind
+            key_at = (line.item, line.row.event.event_digest, kind)
+            self._lines[key_at] = first + line.portion
+            for portion_at in self._at.get(key_at, ()):
+                self._join(first + line.portion, portion_at, kind)
+        return run
+
+    def first_of(self, run: Run) -> int:
+        """Return the number of a loaded run's first vertex."""
+        return self._first[run.key]
+
+    def is_disputed(self, vertex: Vertex) -> bool:
+        """Return whether the times of the portion's lot contradict each other: then nothing of it is certain."""
+        loaded = self.items.get(vertex.item)
+        return loaded is not None and loaded.contradicts
+
+    def line_of(self, item: str, row: EventRow, kind: PortionKind) -> int | None:
+        """Return the vertex of a loaded run's line, or None."""
+        return self._lines.get((item, row.event.event_digest, kind))
+
+    def portions_at(self, item: str, row: EventRow, kind: PortionKind) -> Sequence[int]:
+        """Return the vertices of a loaded item's portions of this event."""
+        return self._at.get((item, row.event.event_digest, kind), ())
+
+    def _link_unreceived(self, loaded: Loaded) -> None:
+        """What was never received may be in each later stock of its receiver, or of anybody but its sender."""
+        hubs: dict[str, list[Vertex]] = {}
+        for portion in loaded.ledger.of_kind(PortionKind.IN_TRANSIT):
+            key = portion.receiver.key if portion.receiver is not None else ""
+            hubs.setdefault(key, []).append(self.vertices[loaded.vertex(portion)])
+        for sent in hubs.values():
+            since_ms = min(one.portion.row.event.time.lo_ms for one in sent)
+            targets = [
+                state
+                for chain in loaded.chains.values()
+                for state in _from(chain, since_ms)
+                if any(_may_come_to(one.portion, state.portion) for one in sent)
+            ]
+            if not targets:
+                continue
+            hub = self.add_vertex(loaded.ledger.item, _hub(sent[0].portion))
+            for one in sent:
+                self.add_edge(one.number, hub.number, one.portion.hi, one.portion.uom, Link.OPEN)
+            for state in targets:
+                self.add_edge(hub.number, state.number, None, None, Link.OPEN)
+
+
+def _from(chain: Sequence[Vertex], since_ms: int) -> Iterable[Vertex]:
+    """Return the states of a chain that may have been after a time: those that began later, and the last before."""
+    last = 0
+    for place, state in enumerate(chain):
+        if state.portion.row.event.time.lo_ms <= since_ms:
+            last = place
+    return chain[last:]
+
+
+def _may_come_to(shipped: Portion, state: Portion) -> bool:
+    if state.holder.key == shipped.holder.key:
+        return False
+    receiver = shipped.receiver
+    if receiver is None:
+        return True
+    if receiver.site is not None and state.holder.site is not None:
+        return receiver.site == state.holder.site
+    return receiver.party is None or state.holder.party is None or receiver.party == state.holder.party
+
+
+def _hub(like: Portion) -> Portion:
+    """Return a state that only joins: it holds nothing by itself."""
+    return Portion(-1, PortionKind.WAY, like.row, like.holder, "", Decimal(0), None, like.uom)
