@@ -7,8 +7,9 @@ gives up its view and finishes what is being written, the sessions end, the stor
 import asyncio
 import contextlib
 import gc
+import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -25,6 +26,7 @@ from node.app.backends.ledger import LedgerQueries
 from node.app.backends.lineage import LineageQueries
 from node.app.backends.network import NetworkStatus, Totals
 from node.app.backends.transactions import Pending, Transactions, find_pending
+from node.app.evidence import EvidenceReporter
 from node.app.failures import report_failure
 from node.app.identity import Identity, load_identity, store_paths
 from node.app.rotation import adopt_next_key, find_next_key, finish_adopting
@@ -35,27 +37,36 @@ from node.config.settings import Settings
 from node.engine.driver import Engine
 from node.engine.observer import LogObserver
 from node.engine.start import Opened, open_engine
-from node.errors import StorageError
+from node.errors import RequestError, StorageError
 from node.ledger.genesis import PROTOCOL_VERSION
 from node.ledger.governance import GovernanceState
-from node.ledger.roster import Roster
+from node.ledger.roster import EpochRecord, Role, Roster
 from node.ledger.state import WriteSet
+from node.ledger.transaction import NONCE_BYTES, Kind, Transaction, sign_transaction
 from node.lineage.readings import Readings
 from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
 from node.p2p.peers import PeerRecord
 from node.query.service import QueryService
+from node.replica.effects import ReportEvidence
+from node.storage.chain import ChainWrite
 from node.storage.index import IndexStore
 from node.storage.stores import Stores
+from node.storage.vote_records import START_POSITION
 from node.telemetry.health import Health
 from node.telemetry.logs import configure_logs, get_logger
 from node.telemetry.metrics import Metrics
-from node.wire.ids import MemberId
+from node.wire.ids import FeedId, FeedTip, MemberId
 
 QUERY_THREADS: Final = 2
 """Traces at once; more wait their turn. They share one interpreter with agreement, so more would not be faster."""
 COLLECTOR_THRESHOLDS: Final = (20_000, 20, 20)
 """How many more objects than were freed, and rounds of the younger generation, make the collector look."""
+
+SETTLING_MS: Final = 3_000
+"""After a start, before it is said what is waited for: sessions come up meanwhile."""
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked at what the node waits for."""
 
 _log = get_logger("app")
 
@@ -71,18 +82,26 @@ def run_node(home: Home, settings: Settings) -> int:
         with lock_home(home):
             if finish_adopting(home):
                 _log.info("took up the next node key, where the last run was cut off")
-            while asyncio.run(_Life(home, settings, load_identity(home, member=settings.p2p.member)).run()):
+            while True:
+                life = _Life(home, settings, load_identity(home, member=settings.p2p.member))
+                asyncio.run(life.run())
+                if not life.is_next_key_in_force:
+                    break
                 adopt_next_key(home)
                 _log.info("took up the next node key, and erased the one before")
+                if life.is_asked_to_stop:
+                    break
     except Exception as error:  # noqa: BLE001 - the one place where every failure of a node ends
         return report_failure(error)
     return 0
 
 
 class _Observer(LogObserver):
-    """Tells those who wait for a transaction, and counts."""
+    """Tells those who wait for a transaction, and counts; passes on what concerns the whole life."""
 
     def __init__(self) -> None:
+        self.begin_epoch: Callable[[EpochRecord], None] = _ignore
+        self.bring_evidence: Callable[[ReportEvidence], object] = _ignore
         self.pending = Pending()
         self.on_the_way = OnTheWay()
         self.totals = Totals(0, 0)
@@ -94,9 +113,27 @@ class _Observer(LogObserver):
         self.totals.transactions += len(write_set.transactions)
         self.totals.events += len(write_set.events)
 
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Take up an epoch."""
+        super().on_epoch(record)
+        self.begin_epoch(record)
+
+    def on_evidence(self, evidence: ReportEvidence) -> None:
+        """Say it, and bring it onto the ledger."""
+        super().on_evidence(evidence)
+        self.bring_evidence(evidence)
+
+
+def _ignore(_: object) -> None:
+    """Say nothing: nobody is there yet to be told."""
+
 
 class _Life:
-    """One run of a node with one key."""
+    """One run of a node with one key.
+
+    is_next_key_in_force: the run has ended, or never begun, because the network knows the node by its next key.
+    is_asked_to_stop: by a signal.
+    """
 
     def __init__(self, home: Home, settings: Settings, identity: Identity) -> None:
         self._home = home
@@ -107,16 +144,24 @@ class _Life:
         self._health = Health()
         self._observer = _Observer()
         self._stop = asyncio.Event()
+        self._began_ms = self._clock.monotonic_ms()
         self._failure: BaseException | None = None
+        self._introduced: set[FeedId] = set()
+        self.is_next_key_in_force = False
+        self.is_asked_to_stop = False
 
-    async def run(self) -> bool:
-        """Run until a signal, a failure, or until the next key comes into force; return whether it was the last.
+    def _on_signal(self) -> None:
+        self.is_asked_to_stop = True
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until a signal, a failure, or until the next key comes into force.
 
         Raises what made it fail, alone or in a group.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._on_signal)
         identity = self._identity
         async with open_engine(
             store_paths(self._home),
@@ -127,18 +172,40 @@ class _Life:
             observer=self._observer,
         ) as opened:
             await asyncio.to_thread(self._recall, opened.stores)
-            async with (
-                self._threads("query", QUERY_THREADS) as queries,
-                self._threads("capture", 1) as captures,
-                self._threads("backup", 1) as backups,
-            ):
-                network = self._build_network(opened)
-                backends = self._build_backends(opened, network, queries, captures, backups)
-                async with network:
-                    await self._drive(opened.engine, network, backends)
+            self._look_for_key(_read_governance(opened.stores.index).roster)
+            if not self.is_next_key_in_force:
+                await self._live(opened)
+            if self.is_next_key_in_force:
+                # The next key's vote log begins at its beginning: how far this one was says nothing about it.
+                await asyncio.to_thread(opened.stores.chain.commit, ChainWrite(), START_POSITION)
         if self._failure is not None:
             raise self._failure
-        return False
+
+    async def _live(self, opened: Opened) -> None:
+        self._opened = opened
+        async with (
+            self._threads("query", QUERY_THREADS) as queries,
+            self._threads("capture", 1) as captures,
+            self._threads("backup", 1) as backups,
+        ):
+            network = self._build_network(opened)
+            backends = self._build_backends(opened, network, queries, captures, backups)
+            async with network:
+                await self._drive(opened.engine, network, backends)
+
+    def _look_for_key(self, roster: Roster) -> None:
+        """Find out whether the network knows this node by its next key from now on."""
+        own, following = roster.find(self._identity.member), find_next_key(self._home)
+        if own is not None and following is not None and own.node_key == following.public_key:
+            self.is_next_key_in_force = True
+
+    def _on_epoch(self, network: Network, record: EpochRecord) -> None:
+        """Have sessions with the members of an epoch that has begun, or end this life if it has our next key."""
+        self._look_for_key(record.roster)
+        if self.is_next_key_in_force:
+            self._stop.set()
+        else:
+            network.set_peers(peer_records(record.roster, self._identity.member))
 
     def _recall(self, stores: Stores) -> None:
         """Take up what the last run has accepted and executed."""
@@ -150,6 +217,7 @@ class _Life:
 
     async def _drive(self, engine: Engine, network: Network, backends: Backends) -> None:
         """Run the engine and the listeners; the listeners end first, so that nothing is taken that cannot be kept."""
+        self._observer.begin_epoch = partial(self._on_epoch, network)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(engine.run(network), name="engine")
             async with self._listen(backends):
@@ -164,10 +232,44 @@ class _Life:
                     operations=self._settings.operations.listen,
                 )
                 _spare_collector()
-                await self._stop.wait()
+                await self._wait()
                 _log.info("stopping", height=engine.final_height)
             engine.stop()
         _log.info("stopped", height=engine.final_height)
+
+    async def _wait(self) -> None:
+        """Wait for the end, and say meanwhile what the node waits for whenever that changes."""
+        said: tuple[str, ...] = ()
+        while not self._stop.is_set():
+            waiting_for = self._status.waiting_for()
+            if waiting_for != said and self._clock.monotonic_ms() - self._began_ms >= SETTLING_MS:
+                said = waiting_for
+                _log.info("waiting" if said else "waiting for nothing", on="; ".join(said) or None)
+            self._introduce()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._stop.wait()
+
+    def _introduce(self) -> None:
+        """Enter nothing on an empty feed of a member: only who has a final batch can become a validator."""
+        stores = self._opened.stores
+        with stores.index.reader() as reader:
+            own = reader.governance.roster.find(self._identity.member)
+            if own is None or own.role is not Role.MEMBER or own.node_key != self._identity.key.public_key:
+                return
+            is_known = reader.executed_tip(own.feed) is not None
+        if is_known or own.feed in self._introduced or self._opened.engine.overview().sync_target is not None:
+            return
+        self._introduced.add(own.feed)
+        network_id, now_ms = self._identity.genesis.network_id, self._clock.wall_ms()
+        noop = Transaction(Kind.NOOP, own.id, None, now_ms, os.urandom(NONCE_BYTES), b"")
+        entered = self._opened.engine.submit((sign_transaction(noop, network_id, None),))
+        entered.add_done_callback(partial(self._on_introduced, own.feed))
+
+    def _on_introduced(self, feed: FeedId, entered: asyncio.Future[FeedTip]) -> None:
+        if not entered.cancelled() and isinstance(entered.exception(), RequestError):
+            # Not taken, such as while it rejoins: tried again at the next look.
+            self._introduced.discard(feed)
 
     @contextlib.asynccontextmanager
     async def _listen(self, backends: Backends) -> AsyncIterator[None]:
@@ -250,6 +352,9 @@ class _Life:
             lag_blocks_max=self._settings.operations.ready_lag_blocks_max,
         )
         status.add_metrics(self._metrics)
+        reporter = EvidenceReporter(engine.submit, stores.chain, stores.index, member, self._clock)
+        observer.bring_evidence = reporter.bring
+        self._status = status
         transactions = Transactions(
             engine,
             stores.index,
@@ -308,6 +413,8 @@ def _spare_collector() -> None:
     Executing an event makes some hundred objects and no cycles: with the defaults, looking for some took a fifth of
     the time of execution.
     """
+    # What an earlier life in this process held is no longer held.
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)

@@ -50,6 +50,6 @@ def _describe_contact(peers: Sequence[PeerStatus], joining: JoinStatus) -> str:
     if joining.state is JoinState.NOT_A_MEMBER:
         refusing.append(MemberId(str(joining.address)))
     if refusing:
-        return f"{', '.join(refusing)} does not know its key: {ADD_ADVICE}"
+        return f"{', '.join(refusing)} {'do' if len(refusing) > 1 else 'does'} not know its key: {ADD_ADVICE}"
     where = f" at {joining.address}: {joining.words}" if joining.state is JoinState.UNREACHABLE else ""
     return f"no member's node answers{where}"

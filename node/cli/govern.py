@@ -180,10 +180,10 @@ def _propose(home: Path, changes: Sequence[Change], note: str, *, as_json: bool)
     async def ask(client: RpcClient) -> bytes:
         return await client.call_raw("govern.propose", {"changes": changes, "note": note})
 
-    say_outcome(call_node(home, ask), home, as_json=as_json)
+    say_outcome(call_node(home, ask), as_json=as_json)
 
 
-def say_outcome(answer: bytes, home: Path, *, as_json: bool) -> None:
+def say_outcome(answer: bytes, *, as_json: bool) -> None:
     """Write what became of a proposal, an approval or a withdrawal."""
     if as_json:
         click.echo(answer.decode())
@@ -194,7 +194,7 @@ def say_outcome(answer: bytes, home: Path, *, as_json: bool) -> None:
             approved = f"{len(result.approvals)} of {result.needed} approvals"
             click.echo(f"Proposal {result.proposal} is open: {approved} ({', '.join(result.approvals) or 'none'}).")
             click.echo("Each other validator approves it at its own node:")
-            click.echo(f"  lotvine govern approve {result.proposal[:SHORT_ID]} --home {home}")
+            click.echo(f"  lotvine govern approve {result.proposal[:SHORT_ID]} --home THEIR-HOME")
         case "approved":
             click.echo(f"Proposal {result.proposal} is approved; it takes effect at the next epoch, within seconds.")
         case "closed":
@@ -226,7 +226,7 @@ def _refer(method: str, proposal: str, home: Path, *, as_json: bool) -> None:
         whole = await _complete(client, proposal)
         return await client.call_raw(method, {"id": whole})
 
-    say_outcome(call_node(home, ask), home, as_json=as_json)
+    say_outcome(call_node(home, ask), as_json=as_json)
 
 
 async def _complete(client: RpcClient, proposal: str) -> str:

@@ -14,6 +14,7 @@ from node.engine.driver import Engine
 from node.engine.observer import LogObserver, Observer
 from node.engine.recovery import recover
 from node.ledger.genesis import Genesis
+from node.ledger.roster import EpochRecord
 from node.replica.recovered import ReplicaSetup
 from node.replica.replica import Replica
 from node.storage.stores import StorePaths, Stores, open_stores
@@ -31,9 +32,9 @@ class Opened:
     stores: Stores
 
 
-def timing_of(genesis: Genesis) -> Timing:
-    """Return the durations that the network's parameters name."""
-    return WAN if genesis.parameters.timing == "wan" else _LAN
+def timing_of(record: EpochRecord) -> Timing:
+    """Return the durations that an epoch's parameters name; a node keeps them until it starts anew."""
+    return WAN if record.roster.parameters.timing == "wan" else _LAN
 
 
 @asynccontextmanager
@@ -60,7 +61,8 @@ async def open_engine(
                 genesis=genesis,
                 member=member,
                 boot_nonce=secrets.token_bytes(NONCE_BYTES),
-                timing=timing_of(genesis) if timing is None else timing,
+                timing=timing_of(recovered.epoch or genesis.epoch_record) if timing is None else timing,
+                node_key=key.public_key,
             ),
             recovered,
             signer=key,

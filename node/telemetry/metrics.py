@@ -30,6 +30,7 @@ METRICS: Final = (
     Described("api_websockets", "gauge", "Open WebSockets."),
     Described("consensus_view", "gauge", "View that the node is in."),
     Described("consensus_finalized_height", "gauge", "Height of the newest finalized block known."),
+    Described("consensus_observing", "gauge", "1 while the node votes for nothing, as status says why."),
     Described("ledger_epoch", "gauge", "Number of the present epoch."),
     Described("ledger_validators", "gauge", "Validators of the present epoch."),
     Described("ledger_open_proposals", "gauge", "Proposals that are open."),

@@ -162,7 +162,11 @@ class NetworkStatus:
 
     def waiting_for(self) -> tuple[str, ...]:
         """Return in words what this node lacks before it can do its part; empty if nothing."""
-        checks = (self._check_membership(), self._check_ledger(), self._check_agreement())
+        membership = self._check_membership()
+        if membership.state is not State.OK:
+            # What else it lacks comes of that.
+            return (membership.words,)
+        checks = (self._check_ledger(), self._check_agreement())
         return tuple(one.words for one in checks if one.state is not State.OK)
 
     def add_metrics(self, metrics: Metrics) -> None:
@@ -175,6 +179,7 @@ class NetworkStatus:
         metrics.sample("feed_own_batches", self._count_own_batches)
         metrics.sample("feed_pending_transactions", lambda: len(self._pending))
         metrics.sample("p2p_peers_expected", lambda: len(self._peers()))
+        metrics.sample("consensus_observing", lambda: int(self._engine.overview().waiting_for is not None))
         metrics.sample("ledger_epoch", lambda: self._governance().roster.epoch)
         metrics.sample("ledger_validators", lambda: len(self._governance().roster.validators))
         metrics.sample("ledger_open_proposals", lambda: len(self._governance().proposals))
@@ -216,6 +221,9 @@ class NetworkStatus:
         return PartHealth(State.OK, f"executed up to block {self._index.height}")
 
     def _check_agreement(self) -> PartHealth:
+        waiting_for = self._engine.overview().waiting_for
+        if waiting_for is not None:
+            return PartHealth(State.STARTING, waiting_for)
         roster = self._governance().roster
         validators = len(roster.validators)
         needed = quorum_size(validators)

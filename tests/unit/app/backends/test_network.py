@@ -171,7 +171,7 @@ GENESIS_STATE = genesis_governance(build_genesis(validators=4, observers=1))
         (
             FakeNode(connected=(), refusing=("firm-1", "firm-2")),
             "dairy",
-            "firm-1, firm-2 does not know its key: a member proposes to add it by lotvine govern propose add-member",
+            "firm-1, firm-2 do not know its key: a member proposes to add it by lotvine govern propose add-member",
         ),
         (
             FakeNode(connected=(), join=JoinStatus(JoinState.NOT_A_MEMBER, "a:1")),
