@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from consensus.timing import WAN, Timing
 from node.clock import Clock
 from node.crypto.keys import SigningKey
@@ -20,6 +22,8 @@ from node.replica.replica import Replica
 from node.storage.stores import StorePaths, Stores, open_stores
 from node.wire.ids import MemberId
 from node.wire.messages import NONCE_BYTES
+
+_log = structlog.get_logger()
 
 _LAN: Final = Timing()
 
@@ -54,6 +58,8 @@ async def open_engine(
     ConfigError if another process has the home.
     """
     stores = await asyncio.to_thread(open_stores, paths, genesis, public_key=key.public_key)
+    if stores.lost is not None:
+        _log.error("the vote log is lost", why=stores.lost.why, kept=str(stores.lost.kept or "nothing"))
     try:
         recovered = await asyncio.to_thread(recover, stores, genesis)
         replica = Replica(

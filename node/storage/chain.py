@@ -13,6 +13,7 @@ from typing import Final
 from consensus.errors import invariant
 from consensus.messages import FLAG_EPOCH_END, Block, Certificate, payload_digest
 from consensus.types import DIGEST_BYTES, Digest, Epoch, Height
+from node.crypto.keys import PUBLIC_KEY_BYTES
 from node.crypto.merkle import Frontier
 from node.ledger.batch import Batch, decode_batch
 from node.ledger.cut import decode_cut
@@ -21,7 +22,7 @@ from node.storage import keys
 from node.storage.errors import CHAIN_ADVICE, DamagedStoreError
 from node.storage.store import Row, Store, create_store, open_store
 from node.storage.vote_records import START_POSITION, LogPosition
-from node.wire.codec import MalformedError, Packable, pack, read_array, read_digest, read_int, unpack
+from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
 from node.wire.ids import FeedId, FeedTip, Seq
 from node.wire.messages import block_fields, certificate_fields, read_block, read_certificate
 
@@ -92,8 +93,12 @@ class ChainStore:
         """Return how far the vote log was on disk at the newest write."""
         value = self._store.get(keys.LOG_MARK)
         try:
-            segment, offset = read_array(unpack(value or b"", what="log mark"), "log mark", length=2)
-            return LogPosition(read_int(segment, "segment"), read_int(offset, "offset"))
+            segment, offset, key = read_array(unpack(value or b"", what="log mark"), "log mark", length=3)
+            return LogPosition(
+                read_int(segment, "segment"),
+                read_int(offset, "offset"),
+                read_bytes(key, "public_key", length_max=PUBLIC_KEY_BYTES),
+            )
         except MalformedError as error:
             raise self._store.damaged(error) from error
 
@@ -135,7 +140,7 @@ class ChainStore:
             rows.append((keys.HISTORY_MARK, _frontier_bytes(frontier)))
         commits = self._commits + 1
         rows.append((keys.COMMITS_MARK, keys.u64(commits)))
-        rows.append((keys.LOG_MARK, pack((log_position.segment, log_position.offset))))
+        rows.append((keys.LOG_MARK, _log_mark(log_position)))
         self._store.write(rows)
         self._commits = commits
         self._final_height, self._final_digest, self._frontier = height, digest, frontier
@@ -330,6 +335,10 @@ def _frontier_bytes(frontier: Frontier) -> bytes:
     return pack((frontier.size, edges))
 
 
+def _log_mark(position: LogPosition) -> bytes:
+    return pack((position.segment, position.offset, position.public_key))
+
+
 def create_chain(folder: Path, genesis: Genesis) -> None:
     """Make the empty chain of a new home. Raises StorageError if there is one."""
     create_store(
@@ -337,7 +346,7 @@ def create_chain(folder: Path, genesis: Genesis) -> None:
         genesis.network_id,
         marks=(
             (keys.COMMITS_MARK, keys.u64(0)),
-            (keys.LOG_MARK, pack((START_POSITION.segment, START_POSITION.offset))),
+            (keys.LOG_MARK, _log_mark(START_POSITION)),
             (keys.HISTORY_MARK, _frontier_bytes(Frontier().append(genesis.anchor_digest))),
         ),
     )

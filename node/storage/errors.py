@@ -10,8 +10,8 @@ CHAIN_ADVICE: Final = (
     "what this node accepted and no other node holds yet is lost with it"
 )
 VOTE_LOG_ADVICE: Final = (
-    "a validator that goes on without its votes could vote twice: keep the node stopped, never copy an older log "
-    "over this one, and have it rejoin with the answers of the other validators"
+    "a validator that goes on without its votes could vote twice, so it votes again only once the other validators "
+    "have told it how far it may have come"
 )
 
 

@@ -2,17 +2,21 @@
 
 A folder of append-only segments of 4 MiB; `vote_records` has their bytes. An incomplete last record is a torn write,
 whose vote was never sent: it is cut off. Anything else that does not fit is damage, and refused: LevelDB would read
-it as the end of the data, and the node could vote twice. A log may only be created together with its key
-(`create_vote_log`): a key without its log has lost one.
+it as the end of the data, and the node could vote twice. A log comes into the world in one of two ways: with its key
+(`create_vote_log`), and then what it does not hold was never promised; or for a key that has lost its log
+(`create_lost_log`), and then its first record says so, for ever: such a node asks its peers before it votes.
 """
 
 import fcntl
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from consensus.errors import invariant
+from consensus.messages import Vote
 from consensus.types import Digest, Epoch, View
 from node.errors import ConfigError, StorageError
 from node.storage.errors import VOTE_LOG_ADVICE, DamagedVoteLogError, WriteFailedError
@@ -38,9 +42,11 @@ from node.storage.vote_records import (
     segment_path,
 )
 from node.wire.codec import pack
+from node.wire.logged import Loss
 
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 FIRST_EPOCH: Final = Epoch(0)
+_CHECKSUM_BYTES: Final = 4
 
 
 def _sync_folder(folder: Path) -> None:
@@ -56,10 +62,29 @@ def create_vote_log(folder: Path, *, network_id: Digest, public_key: bytes) -> N
 
     # Safety: called only in the step that makes the key. An empty log says that the key has never voted.
     """
+    _create(folder, 1, encode_header(network_id, public_key, 1))
+
+
+def create_lost_log(folder: Path, *, network_id: Digest, public_key: bytes, first_segment: int) -> None:
+    """Make the log of a key whose log is lost. Raises FileExistsError if the folder is there.
+
+    first_segment: beyond those of the lost log, as far as known: so that its end passes for no end of this one.
+    """
+    header = encode_header(network_id, public_key, first_segment)
+    content = bytearray(header)
+    checksum = int.from_bytes(header[-_CHECKSUM_BYTES:], "big")
+    for kind, payload in Carried(FIRST_EPOCH, loss=Loss(FIRST_EPOCH), oldest=first_segment).records():
+        encoded, checksum = frame_record(kind, payload, checksum)
+        content += encoded
+    _create(folder, first_segment, content)
+
+
+def _create(folder: Path, segment: int, content: bytes | bytearray) -> None:
+    """Make a log of one segment. A crash on the way leaves one that is damaged, hence lost: never an empty one."""
     folder.mkdir(mode=0o700, parents=True)
-    handle = os.open(segment_path(folder, 1), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(segment_path(folder, segment), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(handle, encode_header(network_id, public_key, 1))
+        _write_all(handle, content)
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -94,18 +119,28 @@ class VoteLog:
         self._segment_bytes = segment_bytes
         self._pending = bytearray()
         self._failed = False
+        self._closed = False
         self._carried = carried
         self._first = first_segment
 
     @property
     def position(self) -> LogPosition:
         """How far the log is on disk: what has been synced, not merely written."""
-        return self._synced
+        return replace(self._synced, public_key=self._public_key)
 
     def append(self, record: Record) -> None:
-        """Buffer one record; it is promised to nobody until `sync` has returned."""
+        """Buffer one record; it is promised to nobody until `sync` has returned.
+
+        Raises InvariantError for a vote in an epoch that this log knows to be over.
+        """
+        epoch = self._carried.epoch
+        # Safety: what was voted in an epoch that is over is no longer on record, so nothing more is voted there.
+        invariant(not isinstance(record, Vote) or record.subject.epoch >= epoch, "no vote in an epoch that is over")
         self._carried.note(self._position.segment, record)
         self._buffer(*encode_record(record))
+        if self._carried.epoch != epoch:
+            # Votes of earlier epochs mean nothing any more; their segments go once this record is on disk.
+            self._raise_oldest(self._position.segment)
 
     def append_chain_mark(self, commits: int) -> None:
         """Buffer how many commits the chain has; call it only once they are on disk."""
@@ -167,7 +202,7 @@ class VoteLog:
             )
             header = encode_header(self._network_id, self._public_key, number)
             content = bytearray(header)
-            self._checksum = int.from_bytes(header[-4:], "big")
+            self._checksum = int.from_bytes(header[-_CHECKSUM_BYTES:], "big")
             for kind, payload in self._carried.records():
                 encoded, self._checksum = frame_record(kind, payload, self._checksum)
                 content += encoded
@@ -194,8 +229,11 @@ class VoteLog:
         oldest = carried.oldest
         while oldest < self._position.segment and carried.views.get(oldest, NO_FLOOR) <= view - VIEWS_KEPT_BELOW_FLOOR:
             oldest += 1
-        if oldest != carried.oldest:
-            carried.oldest = oldest
+        self._raise_oldest(oldest)
+
+    def _raise_oldest(self, oldest: int) -> None:
+        if oldest != self._carried.oldest:
+            self._carried.oldest = oldest
             self._buffer(RecordType.OLDEST, pack((oldest,)))
 
     def _delete_segments(self) -> None:
@@ -206,7 +244,10 @@ class VoteLog:
             self._first += 1
 
     def close(self) -> None:
-        """Write and sync what is buffered, unless a write has failed, and unlock the log."""
+        """Write and sync what is buffered, unless a write has failed, and unlock the log. Twice is as good as once."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             if self._pending and not self._failed:
                 self.sync()
@@ -224,7 +265,7 @@ def _write_all(handle: int, content: bytes | bytearray) -> None:
 def _lock_folder(folder: Path) -> int:
     try:
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DamagedVoteLogError(f"vote log {folder}: {error}; {VOTE_LOG_ADVICE}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -239,7 +280,6 @@ def open_vote_log(
     *,
     network_id: Digest,
     public_key: bytes,
-    epoch: Epoch = FIRST_EPOCH,
     sync_file: Callable[[int], None] = os.fdatasync,
     segment_bytes: int = SEGMENT_BYTES,
 ) -> tuple[VoteLog, LoggedState]:
@@ -248,10 +288,13 @@ def open_vote_log(
     Raises DamagedVoteLogError if it is missing or altered, and ConfigError if it is another key's or another
     network's, or another process has it.
     """
-    lock = _lock_folder(folder)
+    try:
+        lock = _lock_folder(folder)
+    except OSError as error:
+        raise StorageError(f"vote log {folder}: {error}; check the disk and who may read it") from error
     try:
         numbers = segment_numbers(folder)
-        contents = Contents(Carried(epoch))
+        contents = Contents(Carried(FIRST_EPOCH))
         end = START_POSITION
         checksum = torn = 0
         for place, number in enumerate(numbers):

@@ -59,10 +59,11 @@ class RecordType(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class LogPosition:
-    """How far the log is on disk: a segment and the bytes in it."""
+    """How far the log is on disk: a segment and the bytes in it. public_key: whose log it is; empty for none yet."""
 
     segment: int
     offset: int
+    public_key: bytes = field(default=b"", compare=False)
 
     def __str__(self) -> str:
         return f"byte {self.offset} of segment {self.segment}"
@@ -156,8 +157,14 @@ class Carried:
                 self._note_of_epoch(segment, record)
 
     def _enter(self, start: EpochStart) -> None:
-        """Begin an epoch: what is recorded of the ones before is needed no longer."""
-        if start.epoch != self.epoch:
+        """Begin an epoch: what is recorded of the ones before is needed no longer.
+
+        # Safety: never an earlier one. A node that takes its chain anew passes through epochs that it has served in,
+        # and its votes of the newest must outlast that.
+        """
+        if start.epoch < self.epoch:
+            return
+        if start.epoch > self.epoch:
             self.floor = None
             self.views.clear()
         self.epoch, self.epoch_start = start.epoch, start
@@ -207,7 +214,7 @@ class Contents:
                 carried.note(segment, read_feed_tip(fields, "batch"))
             case RecordType.EPOCH:
                 start = read_epoch_start(fields, "epoch")
-                if start.epoch != carried.epoch:
+                if start.epoch > carried.epoch:
                     self.votes.clear()
                     self.certificates.clear()
                 carried.note(segment, start)
@@ -289,11 +296,11 @@ def read_segment(path: Path, data: bytes, checksum: int, number: int, contents: 
 
 
 def segment_numbers(folder: Path) -> list[int]:
-    """Return the numbers of the segments that are there, rising. Raises DamagedVoteLogError if there is none."""
-    try:
-        names = sorted(folder.iterdir())
-    except OSError as error:
-        raise DamagedVoteLogError(f"vote log {folder}: {error}; {VOTE_LOG_ADVICE}") from error
+    """Return the numbers of the segments that are there, rising.
+
+    Raises DamagedVoteLogError if there is none, OSError if the folder cannot be read.
+    """
+    names = sorted(folder.iterdir())
     numbers = [int(path.stem) for path in names if path.suffix == ".votes" and path.stem.isdecimal()]
     if not numbers:
         raise damaged(folder, "it has no segment")

@@ -9,13 +9,16 @@ from pathlib import Path
 import plyvel
 import pytest
 
-from consensus.types import Height
+from consensus.types import Epoch, Height
 from node.errors import ConfigError, StorageError
-from node.storage import keys
+from node.storage import keys, vote_log
 from node.storage.chain import ChainWrite
-from node.storage.errors import DamagedStoreError, DamagedVoteLogError
+from node.storage.errors import DamagedStoreError
 from node.storage.execution import execute_next
 from node.storage.stores import StorePaths, create_stores, open_stores, renew_chain
+from node.storage.vote_log import create_vote_log
+from node.storage.vote_records import LoggedState
+from node.wire.logged import Loss
 from tests.support.captures import build_capture, object_event
 from tests.support.chains import ChainBuilder, final_write
 from tests.support.networks import ZERO, build_batch, build_genesis, build_key
@@ -105,7 +108,7 @@ def test_a_chain_that_went_back_in_time_is_found_out(paths: StorePaths, tmp_path
         open_stores(paths, GENESIS, public_key=KEY)
 
 
-def test_a_vote_log_that_went_back_in_time_is_found_out(paths: StorePaths, tmp_path: Path) -> None:
+def test_a_vote_log_that_went_back_in_time_is_lost(paths: StorePaths, tmp_path: Path) -> None:
     """An older copy is intact in itself; the chain knows how long it was (docs/protocol.md, Durability)."""
     write_group(paths)
     shutil.copytree(paths.votes, tmp_path / "older")
@@ -113,8 +116,127 @@ def test_a_vote_log_that_went_back_in_time_is_found_out(paths: StorePaths, tmp_p
     write_group(paths)
     shutil.rmtree(paths.votes)
     shutil.copytree(tmp_path / "older", paths.votes)
-    with pytest.raises(DamagedVoteLogError, match="older copy"):
+    stores = open_stores(paths, GENESIS, public_key=KEY)
+    assert stores.lost is not None
+    assert "older copy" in stores.lost.why
+    assert stores.logged.loss == Loss(Epoch(0))
+    stores.close()
+
+
+def flip_a_bit(paths: StorePaths) -> None:
+    path = next(iter(paths.votes.iterdir()))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "damaged", "older copy"])
+def test_a_lost_vote_log_is_set_aside_and_the_new_one_says_so_for_ever(
+    paths: StorePaths, tmp_path: Path, how: str
+) -> None:
+    """Nothing is deleted; no restart, no further loss and no new segment makes the node forget that it has lost one."""
+    shutil.copytree(paths.votes, tmp_path / "older")
+    write_group(paths)
+    before = sorted(path.read_bytes() for path in paths.votes.iterdir())
+    match how:
+        case "missing":
+            shutil.rmtree(paths.votes)
+        case "empty":
+            shutil.rmtree(paths.votes)
+            paths.votes.mkdir()
+        case "damaged":
+            flip_a_bit(paths)
+            before = sorted(path.read_bytes() for path in paths.votes.iterdir())
+        case _:
+            write_group(paths)
+            shutil.rmtree(paths.votes)
+            shutil.copytree(tmp_path / "older", paths.votes)
+            before = sorted(path.read_bytes() for path in paths.votes.iterdir())
+    for number in range(3):
+        stores = open_stores(paths, GENESIS, public_key=KEY)
+        assert (stores.lost is not None) == (number == 0)
+        if stores.lost is not None:
+            assert (stores.lost.kept is None) == (how == "missing")
+            if stores.lost.kept is not None:
+                assert stores.lost.kept.name == "votes.damaged-1"
+                kept = sorted(path.read_bytes() for path in stores.lost.kept.iterdir())
+                assert kept == ([] if how == "empty" else before)
+        assert stores.logged.votes == () or number == 2
+        assert stores.logged.loss == Loss(Epoch(0))
+        stores.vote_log.append(build_vote(7))
+        stores.vote_log.sync()
+        stores.chain.commit(ChainWrite(), stores.vote_log.position)
+        stores.close()
+        if number == 0:
+            # The new log is lost as well: it is found out all the same.
+            shutil.rmtree(paths.votes)
+            again = open_stores(paths, GENESIS, public_key=KEY)
+            assert again.lost is not None
+            again.close()
+
+
+def test_what_the_new_log_of_a_lost_one_promises_is_checked_like_any(paths: StorePaths, tmp_path: Path) -> None:
+    """It begins beyond the lost one, so the chain's marks tell them apart."""
+    write_group(paths)
+    shutil.rmtree(paths.votes)
+    open_stores(paths, GENESIS, public_key=KEY).close()
+    shutil.copytree(paths.votes, tmp_path / "older")
+    write_group(paths)
+    write_group(paths)
+    stores = open_stores(paths, GENESIS, public_key=KEY)
+    assert stores.lost is None
+    assert stores.chain.log_position().segment == 2
+    stores.close()
+    shutil.rmtree(paths.votes)
+    shutil.copytree(tmp_path / "older", paths.votes)
+    stores = open_stores(paths, GENESIS, public_key=KEY)
+    assert stores.lost is not None
+    stores.close()
+
+
+def test_a_home_whose_data_are_gone_begins_empty_and_has_lost_its_votes(paths: StorePaths) -> None:
+    """A deleted data folder, or a new machine with the old key."""
+    write_group(paths)
+    shutil.rmtree(paths.chain.parent)
+    stores = open_stores(paths, GENESIS, public_key=KEY)
+    assert (stores.chain.final_height, stores.index.height) == (0, 0)
+    assert stores.logged.loss == Loss(Epoch(0))
+    assert stores.lost is not None
+    assert stores.lost.kept is None
+    stores.close()
+
+
+def test_a_missing_chain_beside_votes_is_refused(paths: StorePaths) -> None:
+    """The operator says whether it is to be taken anew: what this node accepted may be lost with it."""
+    shutil.rmtree(paths.chain)
+    with pytest.raises(StorageError, match="lotvine refetch"):
         open_stores(paths, GENESIS, public_key=KEY)
+
+
+def test_a_log_that_was_born_with_another_key_is_no_older_copy(paths: StorePaths) -> None:
+    """A rotated key comes with its own log; the chain's marks are of the old one."""
+    write_group(paths)
+    write_group(paths)
+    key = build_key("next key of firm-0").public_key
+    shutil.rmtree(paths.votes)
+    create_vote_log(paths.votes, network_id=GENESIS.network_id, public_key=key)
+    stores = open_stores(paths, GENESIS, public_key=key)
+    assert stores.lost is None
+    assert stores.logged == LoggedState()
+    stores.close()
+
+
+def test_a_log_that_may_not_be_read_is_not_a_lost_one(paths: StorePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk's word is handed on: it may be there again after a repair."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError("not allowed")
+
+    monkeypatch.setattr(vote_log.os, "open", refuse)  # type: ignore[attr-defined]  # The module's os.
+    with pytest.raises(StorageError, match="who may read it"):
+        vote_log.open_vote_log(paths.votes, network_id=GENESIS.network_id, public_key=KEY)
+    monkeypatch.undo()
+    assert sorted(path.name for path in paths.votes.parent.iterdir()) == ["chain", "index", "votes"]
 
 
 def test_an_index_of_another_chain_is_to_be_built_anew(paths: StorePaths) -> None:
@@ -150,15 +272,22 @@ def test_a_renewed_chain_begins_empty_and_keeps_the_votes(paths: StorePaths) -> 
 
 
 def test_a_running_nodes_chain_is_not_renewed(paths: StorePaths) -> None:
-    """Nor one whose votes are lost."""
+    """Two processes with one home would write over each other."""
     stores = open_stores(paths, GENESIS, public_key=KEY)
     with pytest.raises(ConfigError, match="another process"):
         renew_chain(paths, GENESIS, public_key=KEY)
     stores.close()
-    shutil.rmtree(paths.votes)
-    with pytest.raises(DamagedVoteLogError):
-        renew_chain(paths, GENESIS, public_key=KEY)
-    assert paths.chain.exists()
+
+
+def test_a_renewed_chain_keeps_what_is_left_of_a_lost_vote_log(paths: StorePaths) -> None:
+    """One way out, whatever else is damaged."""
+    write_group(paths)
+    flip_a_bit(paths)
+    kept = renew_chain(paths, GENESIS, public_key=KEY)
+    assert [folder.name for folder in kept] == ["votes.damaged-1", "index.damaged-1", "chain.damaged-1"]
+    stores = open_stores(paths, GENESIS, public_key=KEY)
+    assert stores.logged.loss == Loss(Epoch(0))
+    stores.close()
 
 
 def test_a_second_process_is_told_that_the_home_is_in_use(paths: StorePaths) -> None:

@@ -3,16 +3,19 @@
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from consensus.errors import InvariantError
 from consensus.messages import VoteKind
-from consensus.types import Digest, View
+from consensus.types import Digest, Epoch, View
 from node.errors import ConfigError, StorageError
 from node.storage.errors import DamagedVoteLogError, WriteFailedError
-from node.storage.vote_log import VoteLog, create_vote_log, open_vote_log
-from node.storage.vote_records import HEADER_BYTES, LoggedState, Record, RecordType
+from node.storage.vote_log import VoteLog, create_lost_log, create_vote_log, open_vote_log
+from node.storage.vote_records import HEADER_BYTES, LoggedState, LogPosition, Record, RecordType, segment_path
+from node.wire.logged import EpochStart, Loss
 from tests.support.records import build_certificate, build_tip, build_vote
 
 NETWORK = Digest(bytes([1]) * 32)
@@ -122,7 +125,7 @@ def test_every_flipped_bit_is_refused(tmp_path: Path) -> None:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << (place % 8)
         path.write_bytes(damaged)
-        with pytest.raises(DamagedVoteLogError, match="rejoin"):
+        with pytest.raises(DamagedVoteLogError, match="could vote twice"):
             open_log(path.parent)
     path.write_bytes(whole)
     assert read_state(path.parent).votes == (RECORDS[0],)
@@ -177,7 +180,7 @@ def test_a_missing_log_is_a_lost_one(tmp_path: Path, case: str) -> None:
     """A key without a log may have voted: it must not begin anew."""
     if case == "empty folder":
         (tmp_path / "votes").mkdir()
-    with pytest.raises(DamagedVoteLogError, match="rejoin"):
+    with pytest.raises(DamagedVoteLogError, match="could vote twice"):
         open_log(tmp_path / "votes")
 
 
@@ -360,3 +363,93 @@ def test_an_oversized_record_is_our_own_bug(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="record of"):
         log._buffer(RecordType.VOTE, bytes(70_000))
     log.close()
+
+
+EPOCH = EpochStart(Epoch(1), Digest(bytes([3]) * 32), Digest(bytes([4]) * 32))
+
+
+def test_votes_of_an_epoch_that_is_over_are_not_read(tmp_path: Path) -> None:
+    """They mean nothing any more: the newest epoch's alone are recovered, whatever views they are of."""
+    folder = tmp_path / "votes"
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    log, _ = open_log(folder)
+    log.append(build_vote(9))
+    log.append(build_certificate(9))
+    log.append(EPOCH)
+    later = replace(build_vote(1), subject=replace(build_vote(1).subject, epoch=Epoch(1)))
+    log.append(later)
+    log.sync()
+    log.close()
+    log.close()
+    state = read_state(folder)
+    assert state.epoch_start == EPOCH
+    assert state.votes == (later,)
+    assert (state.certificates, state.floor_view) == ((), 0)
+
+
+def test_segments_of_epochs_that_are_over_go_once_the_next_is_on_disk(tmp_path: Path) -> None:
+    """Not before: a crash between the two must still find the votes."""
+    folder = tmp_path / "votes"
+    log = fill_segments(folder, 40)
+    before = len(list(folder.iterdir()))
+    assert before > 3
+    log.append(EPOCH)
+    assert len(list(folder.iterdir())) == before
+    log.sync()
+    assert len(list(folder.iterdir())) <= 2
+    log.close()
+    state = read_state(folder)
+    assert (state.epoch_start, state.votes) == (EPOCH, ())
+    assert state.newest_batch == build_tip(5)
+    assert state.chain_commits == 3
+
+
+def test_an_epoch_and_a_loss_are_carried_into_each_new_segment(tmp_path: Path) -> None:
+    """They are never lost when old segments go."""
+    folder = tmp_path / "votes"
+    loss = Loss(Epoch(1), View(12), build_tip(6), is_over=False)
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    log, _ = open_log(folder, segment_bytes=SMALL_SEGMENT)
+    log.append(EPOCH)
+    log.append(loss)
+    for view in range(1, 60):
+        subject = replace(build_certificate(view).subject, epoch=Epoch(1))
+        log.append(replace(build_certificate(view), subject=subject))
+        log.sync()
+        log.raise_floor(View(view))
+    log.sync()
+    log.close()
+    assert segment_path(folder, 1) not in set(folder.iterdir())
+    state = read_state(folder)
+    assert (state.epoch_start, state.loss, state.floor_view) == (EPOCH, loss, 59)
+
+
+def test_a_log_made_for_a_key_that_lost_one_says_so(tmp_path: Path) -> None:
+    """In its first record, and beyond the segments of the lost one."""
+    folder = tmp_path / "votes"
+    create_lost_log(folder, network_id=NETWORK, public_key=KEY, first_segment=5)
+    assert [path.name for path in folder.iterdir()] == ["0000000005.votes"]
+    log, state = open_log(folder)
+    assert state == LoggedState(loss=Loss(Epoch(0)))
+    assert log.position > LogPosition(5, HEADER_BYTES)
+    assert log.position.public_key == KEY
+    log.close()
+    with pytest.raises(FileExistsError):
+        create_lost_log(folder, network_id=NETWORK, public_key=KEY, first_segment=6)
+
+
+def test_a_log_never_goes_back_to_an_earlier_epoch(tmp_path: Path) -> None:
+    """A node that takes its chain anew passes through epochs that it served in: their beginnings delete no vote."""
+    folder = tmp_path / "votes"
+    create_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    log, _ = open_log(folder)
+    third = replace(EPOCH, epoch=Epoch(3))
+    voted = replace(build_vote(4), subject=replace(build_vote(4).subject, epoch=Epoch(3)))
+    for record in (third, voted, EPOCH, replace(EPOCH, epoch=Epoch(2)), third):
+        log.append(record)
+    with pytest.raises(InvariantError, match="epoch that is over"):
+        log.append(replace(voted, subject=replace(voted.subject, epoch=Epoch(2))))
+    log.sync()
+    log.close()
+    state = read_state(folder)
+    assert (state.epoch_start, state.votes) == (third, (voted,))
