@@ -220,6 +220,10 @@ class ChaosNet:
         for node in self.honest:
             await check_promises(node, [each for each in promised if each not in excused])
         self.check_votes()
+        named = self.find_named()
+        assert not named & {node.member for node in self.honest}, (
+            f"evidence against honest nodes: {self.evidence()[:5]}"
+        )
         return Outcome(height, len(promised), sum(len(journal.retried) for journal in self.journals))
 
     async def _rest(self, *, seconds: float = 30.0) -> None:
@@ -235,6 +239,19 @@ class ChaosNet:
             if time.monotonic() > deadline:
                 raise AssertionError(f"the nodes do not come to rest\n{await self.describe()}")
             await asyncio.sleep(0.2)
+
+    def evidence(self) -> list[str]:
+        """Return what the honest nodes' logs say of evidence, a line a piece."""
+        lines = []
+        for node in self.honest:
+            said = node.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines += [line for line in said if "] evidence" in line]
+        return lines
+
+    def find_named(self) -> set[str]:
+        """Return the members that there is evidence against."""
+        evidence = self.evidence()
+        return {node.member for node in self.nodes if any(f"peer={node.member} " in line for line in evidence)}
 
     def check_votes(self) -> None:
         """Fail if an honest node's vote logs hold two votes that exclude each other. No block is final twice."""

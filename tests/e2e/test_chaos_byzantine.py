@@ -16,14 +16,6 @@ BLOCKS = 15
 LIARS = (2, 5)
 
 
-def evidence_lines(chaos: ChaosNet) -> list[str]:
-    """Return what the honest nodes' logs say of evidence."""
-    lines = []
-    for node in chaos.honest:
-        lines += [line for line in node.log_path.read_text(errors="replace").splitlines() if "] evidence" in line]
-    return lines
-
-
 async def go_on(chaos: ChaosNet, blocks: int) -> float:
     """Return blocks a second of the slowest honest node over so many blocks under load."""
     before = await chaos.top()
@@ -57,12 +49,11 @@ def test_five_honest_of_seven_go_on_and_name_who_lies(
                 rate = await go_on(chaos, BLOCKS)
                 assert all(node.is_running for node in chaos.nodes), "a liar has ended: nothing was shown"
             outcome = await chaos.check()
-            evidence = evidence_lines(chaos)
-            named = {node.member for node in chaos.nodes if any(f"peer={node.member} " in line for line in evidence)}
+            named = chaos.find_named()
             with capsys.disabled():
                 print(  # noqa: T201 (the counts are the point)
                     f"\n{'+'.join(first)} and {'+'.join(second)} among 7: {rate:.1f} blocks/s, {outcome}, "
-                    f"{len(evidence)} pieces of evidence against {sorted(named) or 'nobody'}"
+                    f"{len(chaos.evidence())} pieces of evidence against {sorted(named) or 'nobody'}"
                 )
             assert named == ({chaos.nodes[index].member for index in LIARS} if is_provable else set())
 

@@ -6,22 +6,20 @@ key, its feed and its place in the schedule are real, and nothing in the product
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Final, Protocol
 
 import node.app.run
 from consensus.messages import Proposal, Subject, Vote, VoteKind
 from consensus.scheme import vote_signing_bytes
-from consensus.types import ZERO_DIGEST, Digest, Height, View
+from consensus.types import ZERO_DIGEST, Digest, View
 from node.cli import main
-from node.clock import Clock
 from node.crypto.digests import sha256
 from node.crypto.keys import SigningKey
 from node.ledger.batch import decode_batch, seal_batch
-from node.p2p.metrics import P2pMetrics
-from node.p2p.network import Network, NetworkSettings
-from node.p2p.peers import PeerRecord
+from node.p2p.network import Network
 from node.wire.ids import MemberId
 from node.wire.messages import BatchData, BlockData, ChainData, decode, encode
 
@@ -220,26 +218,18 @@ class ByzantineNetwork(Network):
 
     kinds: tuple[str, ...] = ()
 
-    def __init__(
-        self,
-        settings: NetworkSettings,
-        *,
-        key: SigningKey,
-        peers: Sequence[PeerRecord],
-        height: Callable[[], Height],
-        clock: Clock | None = None,
-        metrics: P2pMetrics | None = None,
-    ) -> None:
-        super().__init__(settings, key=key, peers=peers, height=height, clock=clock, metrics=metrics)
-        chance = random.Random(settings.member)
-        self._actors = [KINDS[kind](key, settings.network_id, chance) for kind in self.kinds]
+    @cached_property
+    def actors(self) -> list[Actor]:
+        """What stands in the way, in order."""
+        chance = random.Random(self._settings.member)
+        return [KINDS[kind](self._key, self._settings.network_id, chance) for kind in self.kinds]
 
     def send(self, member: MemberId, frame: bytes) -> bool:
         """Send what the actors make of the frame."""
         members = sorted(self._peers)
         side = members.index(member) % 2 if member in self._peers else 0
         frames = [frame]
-        for actor in self._actors:
+        for actor in self.actors:
             # Who decodes cannot take what another one has spoiled: Garbage stands last.
             frames = [altered for each in frames for altered in actor.alter(each, side)]
         sent = [Network.send(self, member, each) for each in frames]
