@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes; default: one a core")
     parser.add_argument("--without", action="append", default=[], help="leave out a fault or an actor, to find causes")
+    parser.add_argument("--until-failure", action="store_true", help="stop at the first failure")
     parser.add_argument("--verbose", action="store_true", help="one line a seed")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
@@ -69,6 +70,8 @@ def main() -> int:
             if isinstance(result, Failure):
                 failed.append(result.seed)
                 say(f"{result.why}\nseed {result.seed} FAILED after {result.virtual_ms} virtual ms")
+                if arguments.until_failure:
+                    break
                 continue
             height += result.height
             accepted += result.accepted

@@ -56,16 +56,21 @@ class Actor:
         """Do something unasked; called now and then."""
 
 
+def index_of(node: "SimNode", subject: Subject) -> ValidatorIndex | None:
+    """Return the node's place among the validators of the subject's epoch."""
+    roster = node.world.rosters.get(subject.epoch)
+    return None if roster is None else roster.validator_index(node.member)
+
+
 def sign(node: "SimNode", subject: Subject) -> Vote:
-    """Return a good vote of the node on whatever."""
-    index = node.world.genesis.validator_index(node.member)
-    assert index is not None
+    """Return a good vote of the node on whatever; one that is none of the epoch's validators signs as the first."""
+    index = index_of(node, subject) or ValidatorIndex(0)
     return Vote(subject, index, node.signer.sign(vote_signing_bytes(node.world.genesis.network_id, subject)))
 
 
 def is_own(node: "SimNode", proposal: Proposal) -> bool:
     """Return whether the node leads with this proposal."""
-    return proposal.leader_vote.signer == node.world.genesis.validator_index(node.member)
+    return proposal.leader_vote.signer == index_of(node, proposal.leader_vote.subject)
 
 
 def propose(node: "SimNode", proposal: Proposal, block: Block, **changes: object) -> Proposal:
@@ -132,7 +137,7 @@ class EquivocatingVoter(Actor):
         self.digests: deque[Digest] = deque(maxlen=16)
 
     def outgoing(self, node: "SimNode", member: MemberId, message: Message) -> Iterable[Message]:
-        if not isinstance(message, Vote) or message.signer != node.world.genesis.validator_index(node.member):
+        if not isinstance(message, Vote) or message.signer != index_of(node, message.subject):
             return (message,)
         subject = message.subject
         if subject.digest != ZERO_DIGEST:
@@ -153,16 +158,16 @@ class FutureFlooder(Actor):
     def act(self, node: "SimNode") -> None:
         chance = node.world.random
         member = some_other(node)
-        now = node.world.checker.votes.entered.get((member, 0), 1)
+        epoch = max(node.world.rosters)
+        now = node.world.checker.votes.entered.get((member, epoch), 1)
         for _ in range(chance.choice((3, 30, 100))):
             view = View(now + chance.choice((1, 2, 3, 4, 64, 2**20, 2**63)))
             kind = chance.choice(list(VoteKind))
             digest = ZERO_DIGEST if kind == VoteKind.NULLIFY else Digest(chance.randbytes(32))
             parent = View(now if kind == VoteKind.NOTARIZE else 0)
-            node.world.carry(
-                node, member, sign(node, Subject(kind, Epoch(chance.choice((0, 0, 1))), view, parent, digest))
-            )
-        feeds = [known.feed for known in node.world.genesis.members.values()]
+            other = chance.choice((-1, 0, 0, 1) if epoch else (0, 0, 1))
+            node.world.carry(node, member, sign(node, Subject(kind, Epoch(epoch + other), view, parent, digest)))
+        feeds = [known.feed for known in node.world.rosters[epoch].present()]
         tips = tuple(
             FeedTip(chance.choice(feeds), Seq(chance.randrange(2**40)), Digest(chance.randbytes(32)))
             for _ in range(chance.choice((1, 50)))
@@ -240,7 +245,7 @@ class Withholder(Actor):
         if isinstance(message, BlockData | ChainData):
             return ()
         if isinstance(message, BatchData):
-            validators = node.world.genesis.validators
+            validators = node.world.rosters[max(node.world.rosters)].validators
             return (message,) if member in validators[: (len(validators) - 1) // 3 + 1] else ()
         return (message,)
 

@@ -1,11 +1,13 @@
 """What becomes final, and what was promised to clients: the second half of `checkers`."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgpack
 
-from consensus.messages import Header
+from consensus.messages import FLAG_EPOCH_END, Header
 from consensus.types import Digest
 from node.replica.effects import FinalBlock
 from node.wire.ids import MemberId
@@ -18,8 +20,22 @@ Cut = dict[tuple[str, int], tuple[int, bytes]]
 """For each (member, feed number) its newest batch: seq and digest."""
 
 
+HISTORY_MAX = 200
+"""Above, the whole history costs more than it proves."""
+
+
 class BrokenRuleError(AssertionError):
     """A rule of the protocol does not hold; the message says which, where and when."""
+
+
+def tree_root(leaves: Sequence[bytes]) -> bytes:
+    """Return the Merkle tree hash of RFC 9162, section 2.1.1."""
+    if not leaves:
+        return hashlib.sha256().digest()
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\0" + leaves[0]).digest()
+    left = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + tree_root(leaves[:left]) + tree_root(leaves[left:])).digest()
 
 
 def read_cut(payload: bytes) -> Cut:
@@ -58,11 +74,16 @@ def check_body(digest: Digest, disk: Disk) -> str | None:
 
 @dataclass(slots=True)
 class ChainChecker:
-    """The one chain, and who must agree with it. distrusted: a node whose execution is made to fail.
+    """The one chain, and who must agree with it.
+
+    latest_ms: the newest time that a block may bear by the slowest honest clock. excused: members that have lost
+    their feed or their disk, so that what they accepted may be lost too. distrusted: a node whose execution
+    is made to fail.
 
     I-1: all correct nodes hand out the same blocks. I-5: only nullified views are left out. I-6: heights, links,
     views and timestamps rise. I-7: what is final was submitted, and is final once. I-8: each height once a run, in
-    order. I-12: equal states. I-19: the executed height and its claim. I-20: every cut links to the one before.
+    order. I-12: equal states. I-19: the executed height and its claim, and one last block an epoch. I-20: every cut
+    links to the one before.
     """
 
     network_id: Digest
@@ -75,6 +96,8 @@ class ChainChecker:
     accepted: dict[Digest, MemberId] = field(default_factory=dict)
     final_heights: dict[Digest, int] = field(default_factory=dict)
     next_heights: dict[tuple[str, int], int] = field(default_factory=dict)
+    latest_ms: int = 2**62
+    excused: dict[MemberId, None] = field(default_factory=dict)
     distrusted: MemberId | None = None
 
     def on_final(self, name: str, incarnation: int, final: FinalBlock, disk: Disk) -> None:
@@ -102,6 +125,13 @@ class ChainChecker:
                 raise BrokenRuleError(f"time or view does not rise at height {height}")
             if header.executed_height < above.executed_height:
                 raise BrokenRuleError(f"executed height falls at height {height}")
+            ends = above.flags & FLAG_EPOCH_END
+            if header.epoch != above.epoch + ends:
+                raise BrokenRuleError(f"height {height} is of epoch {header.epoch}, the one below of {above.epoch}")
+            if ends and header.executed_height != above.height:
+                raise BrokenRuleError(f"height {height} begins an epoch and has not executed its anchor")
+        if header.timestamp_ms > self.latest_ms:
+            raise BrokenRuleError(f"height {height} is dated {header.timestamp_ms - self.latest_ms} ms too far ahead")
         if header.executed_height >= height:
             raise BrokenRuleError(f"height {height} claims to have been executed")
         lowest = 0 if above is None or above.epoch != header.epoch else above.view
@@ -111,7 +141,16 @@ class ChainChecker:
 
     def _check_cut(self, final: FinalBlock, disk: Disk) -> None:
         """I-7 and I-20, when a height is first final anywhere."""
-        height = final.block.header.height
+        header = final.block.header
+        height = header.height
+        history = [self.network_id, *(self.blocks[below].digest for below in range(1, height))]
+        counts = [len(disk.batches[tip.digest].transactions) for tip in final.batches]
+        if (header.batch_count, header.transaction_count) != (len(counts), sum(counts)):
+            raise BrokenRuleError(f"height {height} counts wrong")
+        if header.batch_root != tree_root([tip.digest for tip in final.batches]):
+            raise BrokenRuleError(f"height {height} has a wrong batch root")
+        if height <= HISTORY_MAX and header.history_root != tree_root(history):
+            raise BrokenRuleError(f"height {height} has a wrong history root")
         for tip in final.batches:
             batch = disk.batches[tip.digest]
             feed = (str(tip.feed.member), int(tip.feed.number))
@@ -149,5 +188,5 @@ class ChainChecker:
         return sum(
             self.final_heights.get(transaction, disk.height + 1) > disk.height
             for transaction, member in self.accepted.items()
-            if member not in self.byzantine
+            if member not in self.byzantine and member not in self.excused
         )

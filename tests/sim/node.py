@@ -55,6 +55,9 @@ WALL_START_MS = CREATED_MS + 1_000
 IDLE_MS_MAX = 60_000
 """A status is always due sooner than that."""
 
+SKEW_MS_MAX = 400
+"""How far an honest clock may be off; what is further off counts among the f."""
+
 ALARMS_MAX = 50
 """So often at most may a replica be due within one millisecond: a deadline that stays would spin for ever."""
 
@@ -174,7 +177,11 @@ class SimNode:
         if self.actor is None:
             for write in writes:
                 if isinstance(write, Finalized):
-                    self.world.checker.on_final_stored(self.member, write)
+                    world = self.world
+                    world.checker.chain.latest_ms = (
+                        WALL_START_MS + world.now_ms + SKEW_MS_MAX + world.timing.clock_skew_ms
+                    )
+                    world.checker.on_final_stored(self.member, write)
                     for final in write.blocks:
                         self.world.checker.on_final(self.name, self.incarnation, final, self.disk)
 

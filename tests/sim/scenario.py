@@ -17,7 +17,8 @@ from node.replica import inputs
 from node.wire.ids import FeedTip, MemberId, Seq
 from node.wire.messages import BatchData, Have, Message
 from tests.sim import actors
-from tests.sim.node import SimNode
+from tests.sim.governing import Politics
+from tests.sim.node import SKEW_MS_MAX, SimNode
 from tests.sim.swarm import Swarm, draw
 from tests.sim.world import World
 from tests.support.networks import CREATED_MS, build_batch, build_document, build_transaction
@@ -151,13 +152,14 @@ class RandomRun:
         if members and swarm.has_hostile_member and "hostile member" not in without:
             self.hostile = HostileMember(world, members[0].id)
             world.absent[members[0].id] = None
+        self.politics = Politics(world, tuple(kind for kind in swarm.decisions if kind not in without))
 
     def run(self) -> Outcome:
         """Run both phases. Raises BrokenRuleError when a rule does not hold."""
         world, chance, swarm = self.world, self.chance, self.swarm
         world.weather.delay_ms, world.weather.loss, world.weather.twice = swarm.delay_ms, swarm.loss, swarm.twice
         for node in world.instances():
-            node.skew_ms = chance.randint(-400, 400)
+            node.skew_ms = chance.randint(-SKEW_MS_MAX, SKEW_MS_MAX)
             node.lag_ms = chance.choice((0, 0, swarm.lag_ms))
             node.clock_rate = chance.choice((1_000, 980, 1_020, 1_001))
             world.after(chance.randrange(500), node.start)
@@ -167,6 +169,8 @@ class RandomRun:
             self._every(400, partial(self._act, member), is_endless=True)
         if self.hostile is not None:
             self._every(200, self.hostile.act)
+        if self.politics.kinds:
+            self._every(600, self.politics.act)
         world.run(swarm.safety_ms)
         self.is_over = True
         if swarm.outage_ms:
@@ -187,6 +191,8 @@ class RandomRun:
         """The liveness phase: Byzantine nodes lie on, all else is well. Return how long it took to settle."""
         world, swarm = self.world, self.swarm
         self.mend()
+        if self.politics.kinds:
+            self._every(300, self.politics.approve_all, is_endless=True)
         liars = len(swarm.actors)
         # The view under way may be stretched to its most, and each liar may waste one of those that follow.
         view_ms = 8 * swarm.timing.advance_ms
@@ -211,7 +217,7 @@ class RandomRun:
         for node in world.instances():
             node.effects_left = None
             node.lag_ms = 0
-            node.skew_ms = max(-400, min(400, node.skew_ms))
+            node.skew_ms = max(-SKEW_MS_MAX, min(SKEW_MS_MAX, node.skew_ms))
             node.sync_ms = node.execute_ms = (0, 3)
         world.heal()
         world.start_all()

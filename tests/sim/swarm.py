@@ -43,6 +43,8 @@ ACTORS = (
     "forking leader",
 )
 
+DECISIONS = ("parameters", "add", "promote", "demote", "remove", "new feed")
+
 QUICK = Timing(
     propose_ms=300, advance_ms=500, retry_ms=300, tail_ms=300, heartbeat_ms=3_000, status_ms=500, skip_ms=2_000
 )
@@ -52,7 +54,7 @@ DISTANT = Timing(propose_ms=2_000, advance_ms=3_000, retry_ms=2_000, tail_ms=2_0
 
 @dataclass(frozen=True, slots=True)
 class Swarm:
-    """The configuration of one run. actors: one name for each Byzantine validator. loads and periods in milliseconds.
+    """The configuration of one run. actors: one name for each Byzantine validator. decisions: what governance changes.
 
     outage_ms: a stretch in which no proposal arrives anywhere, so that nullified views pile up; 0 for none.
     """
@@ -63,6 +65,7 @@ class Swarm:
     timing: Timing
     actors: tuple[str, ...]
     faults: tuple[str, ...]
+    decisions: tuple[str, ...]
     has_hostile_member: bool
     has_codec: bool
     has_real_keys: bool
@@ -95,6 +98,9 @@ def draw(seed: int) -> Swarm:
         timing=timing,
         actors=tuple(actors),
         faults=tuple(fault for fault in FAULTS if chance.random() < 0.5) or ("restart",),
+        decisions=tuple(kind for kind in DECISIONS if chance.random() < 0.5)
+        if validators >= 4 and chance.random() < 0.4
+        else (),
         has_hostile_member=chance.random() < 0.4,
         has_codec=chance.random() < 0.25,
         has_real_keys=chance.random() < 0.05,

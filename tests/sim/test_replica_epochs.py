@@ -1,12 +1,11 @@
 """Whole replicas through changes of who they are: one set of validators a block, and nobody stands still."""
 
 from node.ledger.changes import AddMember, RemoveMember, SetParameters, SetRole
-from node.ledger.roster import Member, Parameters, Role
-from node.wire.ids import FeedNumber, MemberId
-from tests.sim.governing import approve, carry, epoch_of, propose
+from node.ledger.roster import Parameters, Role
+from node.wire.ids import MemberId
+from tests.sim.governing import approve, build_member, carry, epoch_of, propose
 from tests.sim.node import SimNode
 from tests.sim.world import World
-from tests.support.networks import build_key
 
 
 def reach(world: World, nodes: list[SimNode], epoch: int) -> None:
@@ -22,20 +21,6 @@ def build_world(*, validators: int = 4, members: int = 0, observers: int = 0) ->
     world.start_all()
     world.run(1_500)
     return world
-
-
-def build_member(number: int, role: Role) -> Member:
-    """firm-<number>, which no genesis has named."""
-    return Member(
-        id=MemberId(f"firm-{number}"),
-        name=f"Firm {number}",
-        organisation_id="",
-        role=role,
-        node_key=build_key(f"firm-{number}").public_key,
-        actor_keys=(),
-        address=f"127.0.0.1:{4000 + number}",
-        feed_number=FeedNumber(0),
-    )
 
 
 def test_a_change_of_parameters_begins_an_epoch_in_which_all_go_on() -> None:

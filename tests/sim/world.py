@@ -208,8 +208,13 @@ class World:
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Some node has executed the block that begins an epoch: who votes in it is what all agree on."""
+        before = self.rosters[record.epoch - 1]
         self.rosters[record.epoch] = record.roster
         self.checker.on_epoch(record.epoch, record.roster)
+        for member in before.members.values():
+            # What such a member had not got cut is lost with its feed, and it is told so.
+            if member.has_feed and not record.roster.members[member.id].has_feed:
+                self.checker.chain.excused[member.id] = None
 
     def build_transaction(
         self, node: SimNode, *, size: int = 0, kind: int = Kind.NOOP, payload: bytes | None = None
@@ -331,12 +336,13 @@ class World:
     # What is hoped for.
 
     def is_settled(self) -> bool:
-        """Whether all correct nodes that run have the same height, have executed it, and lack nothing accepted."""
-        nodes = self.up
+        """Whether all correct members that run have one height, all of it executed, nothing due, nothing lacking."""
+        nodes = self.members_up
         heights = [node.disk.height for node in nodes]
         return (
             min(heights) == max(heights)
             and all(node.disk.state.height == node.disk.height for node in nodes)
+            and all(node.disk.state.governance.due is None for node in nodes)
             and self.checker.lacking(nodes[0].disk) == 0
         )
 
@@ -344,8 +350,8 @@ class World:
         """I-16: run until all is settled; return how long it took. Raises BrokenRuleError if it takes too long."""
         begun_ms = self.now_ms
         if not self.run(within_ms, until=self.is_settled):
-            heights = {node.member: (node.disk.height, node.disk.state.height) for node in self.up}
-            lacking = self.checker.lacking(self.up[0].disk)
+            heights = {node.member: (node.disk.height, node.disk.state.height) for node in self.members_up}
+            lacking = self.checker.lacking(self.members_up[0].disk)
             raise BrokenRuleError(f"no progress within {within_ms} ms: heights {heights}, {lacking} accepted not final")
         self.checker.check_claims()
         self.check_bounds()
