@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.chaos_net import HEALED_SECONDS, ChaosNet, running_chaos_net
+from tests.e2e.clocks import find_why_not
 from tests.e2e.localnet import NodeProcess
 from tests.support.byzantine_node import KINDS
 
@@ -141,6 +142,17 @@ async def flap(chaos: ChaosNet, chance: random.Random) -> str:
     return f"{flaps} partitions that came and went"
 
 
+async def skew(chaos: ChaosNet, chance: random.Random) -> str:
+    """Up to f clocks are set wrong and jump; they are right again at the end of the round."""
+    victims = [node for node in some(chaos, chance, 1, chaos.faulty_max) if node.index in chaos.clocks]
+    jumps = chance.randint(1, 4)
+    for _ in range(jumps):
+        for node in victims:
+            chaos.clocks[node.index].set(chance.choice((-1, 1)) * chance.choice((0.5, 3.0, 3_600.0)))
+        await asyncio.sleep(chance.uniform(1, LONGEST_SECONDS / 3))
+    return f"set the clocks of {names(victims)} wrong {jumps} times"
+
+
 async def kill_while_parted(chaos: ChaosNet, chance: random.Random) -> str:
     """Both at once."""
     words: list[str] = []
@@ -159,7 +171,7 @@ async def _in_words(fault: Awaitable[str], words: list[str]) -> None:
 
 
 FAULTS: Final[tuple[Fault, ...]] = (
-    kill_few, kill_few, kill_many, hail, hail, freeze, part, stall, slow, reset, flap, kill_while_parted,
+    kill_few, kill_few, kill_many, hail, hail, freeze, part, stall, slow, reset, flap, skew, kill_while_parted,
 )  # fmt: skip
 
 
@@ -172,6 +184,8 @@ async def run_round(chaos: ChaosNet, number: int, seed: int) -> str:
     finally:
         chaos.relay.heal()
         chaos.thaw(chaos.nodes)
+        for clock in chaos.clocks.values():
+            clock.set(0)
     height = await chaos.top()
     try:
         progress = await chaos.seconds_until_progress(height, seconds=LEVEL_SECONDS)
@@ -202,7 +216,11 @@ async def run(*, minutes: float, seed: int, validators: int, liars_max: int, fol
     say(f"seed {seed}, {validators} validators, liars {liars or 'none'}, logs in {folder}/net/*.log")
     rounds = failures = 0
     ends = time.monotonic() + minutes * 60
-    async with running_chaos_net(folder / "net", validators=validators, misbehaving=liars) as chaos:
+    has_clocks = find_why_not() is None
+    async with running_chaos_net(
+        folder / "net", validators=validators, misbehaving=liars, has_clocks=has_clocks
+    ) as chaos:
+        say(f"clocks can be set: {sorted(chaos.clocks) or find_why_not()}")
         while time.monotonic() < ends:
             try:
                 # Between the checks everything is under load.

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from consensus.messages import Certificate
 from node.api.client import open_pipeline
+from tests.e2e.clocks import WrongClock, give_wrong_clock
 from tests.e2e.localnet import PORTS_A_NODE, Localnet, NodeProcess, cleaned_up, create_localnet
 from tests.e2e.stream import Journal, submit_for_ever
 from tests.support.relay import Relay, Route
@@ -45,6 +46,7 @@ class ChaosNet:
     journals: list[Journal]
     misbehaving: set[int] = field(default_factory=set)
     kept_logs: dict[int, list[Path]] = field(default_factory=dict)
+    clocks: dict[int, WrongClock] = field(default_factory=dict)
     timeline: list[str] = field(default_factory=list)
 
     @property
@@ -338,10 +340,16 @@ def create_chaos_net(root: Path, *, validators: int) -> ChaosNet:
 
 @asynccontextmanager
 async def running_chaos_net(
-    root: Path, *, validators: int, misbehaving: Mapping[int, Sequence[str]] | None = None
+    root: Path,
+    *,
+    validators: int,
+    misbehaving: Mapping[int, Sequence[str]] | None = None,
+    has_clocks: bool = False,
 ) -> AsyncIterator[ChaosNet]:
-    """Yield a chaos net whose nodes run and are connected. misbehaving: how, by index."""
+    """Yield a chaos net whose nodes run and are connected. misbehaving: how, by index. has_clocks: that can be set."""
     chaos = create_chaos_net(root, validators=validators)
+    if has_clocks:
+        chaos.clocks = {node.index: give_wrong_clock(node) for node in chaos.nodes}
     async with cleaned_up(chaos.net):
         with chaos.relay:
             for index, kinds in (misbehaving or {}).items():
