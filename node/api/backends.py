@@ -13,6 +13,7 @@ from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import ItemResult
 from node.api.schema.network import MembersResult, StatusResult
+from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 
@@ -125,6 +126,10 @@ class LineageBackend(Protocol):
         depth: int | None = None,
     ) -> TraceResult:
         """Return the trace of an item. direction: `back` or `forward`. Raises NotFoundError with near matches."""
+        ...
+
+    async def scope(self, asked: ScopeParams) -> ScopeResult:
+        """Return how far a hazard can have come. Raises NotFoundError with near matches."""
         ...
 
 

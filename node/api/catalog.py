@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from node.api import backup, block, event, evidence, govern, item, member, network, trace, tx
+from node.api import backup, block, event, evidence, govern, item, member, network, scope, trace, tx
 from node.api.backends import Backends
 from node.api.discover import describe_api
 from node.api.operations import NoParams, Operation, operation
@@ -51,6 +51,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         item.item_get,
         trace.trace_back,
         trace.trace_forward,
+        scope.scope_compute,
         rpc_discover,
     )
 }

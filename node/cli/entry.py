@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "status": ("node.cli.status", "How a running node is: height, lag, peers, feeds."),
         "capture": ("node.cli.capture", "Enter EPCIS documents."),
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),
+        "scope": ("node.cli.scope", "What a hazard must, may and cannot have reached."),
         "member": ("node.cli.member", "Who belongs to the network."),
         "validators": ("node.cli.validators", "Who voted in which epoch."),
         "govern": ("node.cli.govern", "Members, roles, keys and parameters, changed by vote."),

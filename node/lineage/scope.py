@@ -9,13 +9,16 @@ from decimal import Decimal
 from typing import Final
 
 from consensus.types import Digest
+from node.lineage.assemble import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.bounds import EXACT_WORK_MAX, Bound, Bounds
 from node.lineage.custody import Holder, ask_whom
 from node.lineage.facts import open_facts
 from node.lineage.findings import REMEDIES
+from node.lineage.items import ItemKind, read_item
 from node.lineage.portions import LAST_KINDS, PortionKind
 from node.lineage.reader import LineageReader
 from node.lineage.readings import RULES_VERSION, Readings
+from node.lineage.records import EventRow
 from node.lineage.scope_answer import (
     Amount,
     ScopeAnswer,
@@ -184,8 +187,34 @@ class Scope:
                 flags=self._flags(),
                 warnings=self._warnings(),
                 not_followed=self.spread.left_out,
-            )
+                names=self._names(reached),
+            ),
+            {one.portion.row.event.event_digest.hex(): _public_id(one.portion.row) for one in self.graph.vertices}
+            | {
+                row.event.event_digest.hex(): _public_id(row)
+                for loaded in self.graph.items.values()
+                for finding in loaded.ledger.findings
+                for row in (finding.row, finding.other)
+                if row is not None
+            },
         )
+
+    def _names(self, vertices: Iterable[Vertex]) -> dict[str, str]:
+        """Return what master data call what the answer names."""
+        masters = self.facts.masters
+        names: dict[str, str] = {}
+        for one in vertices:
+            described = read_item(one.item)
+            product = masters.name_of(described.product, PRODUCT_ATTRIBUTES)
+            if product is not None:
+                code = f" lot {described.code}" if described.kind is ItemKind.LOT else f" {described.code or ''}"
+                names[one.item] = f"{product}{code}".rstrip()
+            for holder in (one.portion.holder, one.portion.receiver):
+                for subject in () if holder is None else (holder.party, holder.place, holder.site):
+                    name = masters.name_of(subject, NAME_ATTRIBUTES)
+                    if subject is not None and name is not None:
+                        names[subject] = name
+        return dict(sorted(names.items()))
 
     def _shown(self, vertex: Vertex) -> ScopePortion:
         link = "linked" if self.spread.level[vertex.number] == LINKED else "open"
@@ -414,6 +443,10 @@ def _order(vertex: Vertex) -> tuple[str, int, str, bytes, str, str]:
     portion = vertex.portion
     time_ms = portion.row.event.time.lo_ms
     return vertex.item, time_ms, portion.kind, portion.row.event.event_digest, portion.holder.key, portion.unit
+
+
+def _public_id(row: EventRow) -> str:
+    return f"{row.transaction_id.hex()}:{row.ref.event}"
 
 
 def _holder_of(vertex: Vertex) -> Holder:

@@ -1,5 +1,6 @@
 """The answer to a scope: its shape, which docs/scope.md describes, and its digest, made as that of a trace."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -21,8 +22,9 @@ class ScopePortion(msgspec.Struct, frozen=True):
     """Goods of one lot that one event produced. kind: made, output, shipped, received, found, packed, unpacked, used,
     ended, held or in_transit. status: certain, possible or excluded; link: linked or open, null for excluded.
 
-    reason: why, a stable code. content: seed material in it; content_known: its most if nothing unknown was tainted.
-    affected: its own goods that may hold any. because: digests of the events of a shortest chain from a seed.
+    event: `<transaction id>:<place>`. reason: why, a stable code. content: seed material in it; content_known: its most
+    if nothing unknown was tainted. affected: its own goods that may hold any. because: the events of a chain from a
+    seed.
     """
 
     item: str
@@ -85,7 +87,10 @@ class ScopeFlag(msgspec.Struct, frozen=True):
 
 
 class ScopeAnswer(msgspec.Struct, frozen=True):
-    """A scope. set_status: certain if some portion must hold seed material though it is not known which."""
+    """A scope. set_status: certain if some portion must hold seed material, though it may not be known which.
+
+    totals: of what is held, on its way, sold or ended. names: what master data call items, parties and places.
+    """
 
     hazard: str
     seeds: tuple[str, ...]
@@ -104,11 +109,28 @@ class ScopeAnswer(msgspec.Struct, frozen=True):
     flags: tuple[ScopeFlag, ...]
     warnings: tuple[str, ...]
     not_followed: int
+    names: dict[str, str]
 
 
-def seal(answer: ScopeAnswer) -> ScopeAnswer:
-    """Return the answer with its digest: over all but height and digest."""
+def seal(answer: ScopeAnswer, ids: Mapping[str, str]) -> ScopeAnswer:
+    """Return the answer with its digest, its events named by their place on the ledger.
+
+    answer: with every event named by its content digest in hex. ids: from that name to the public one. The digest is
+    over all but height and digest, with the names by content: the same facts give one, on whatever ledger.
+    """
     fields = msgspec.structs.asdict(answer)
     del fields["height"], fields["digest"]
     digest = sha256(ANSWER_DOMAIN, _ENCODER.encode(fields)).hex()
-    return msgspec.structs.replace(answer, digest=digest)
+    replace = msgspec.structs.replace
+
+    def name(portion: ScopePortion) -> ScopePortion:
+        return replace(portion, event=ids[portion.event], because=tuple([ids[one] for one in portion.because]))
+
+    return replace(
+        answer,
+        digest=digest,
+        portions=tuple([name(one) for one in answer.portions]),
+        excluded=tuple([name(one) for one in answer.excluded]),
+        unknowns=tuple([replace(one, event=ids[one.event]) for one in answer.unknowns]),
+        flags=tuple([replace(one, events=tuple([ids[event] for event in one.events])) for one in answer.flags]),
+    )

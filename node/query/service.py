@@ -19,8 +19,11 @@ from node.lineage.items import read_item
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
+from node.lineage.scope import compute_scope
+from node.lineage.scope_answer import ScopeAnswer
 from node.lineage.trace import ITEMS_MAX, Direction, Question, trace
 from node.query.errors import UnknownHeightError, UnknownItemError
+from node.query.scopes import ScopeRequest, read_request
 
 NEAR_MAX: Final = 5
 ITEM_EVENTS_MAX: Final = 1_000
@@ -86,6 +89,20 @@ class QueryService:
                 item, direction, as_of_ms=as_of_ms, known_at=known_at, depth_max=depth_max, items_max=items_max
             )
             return trace(reader, question, self._readings)
+
+    def scope(self, request: ScopeRequest) -> ScopeAnswer:
+        """Return what a hazard must, may and cannot have reached.
+
+        Raises IdentifierError and RequestError for what cannot be read, and UnknownHeightError as `trace` does.
+        """
+        with self._open_reader() as reader:
+            question = read_request(request, reader)
+            if question.known_at is not None and question.known_at > reader.height:
+                raise UnknownHeightError(question.known_at, reader.height)
+            for seed in question.seeds:
+                if seed.item is not None:
+                    _find_item(reader, seed.item)
+            return compute_scope(reader, question, self._readings)
 
     def item(self, text: str) -> ItemAnswer:
         """Return an item and its events. text: the item in any spelling. Raises as `trace` does."""

@@ -10,6 +10,7 @@ from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import ItemResult
 from node.api.schema.network import MembersResult, StatusResult
+from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.errors import RequestError
@@ -129,6 +130,9 @@ class FakeNode:
     ) -> TraceResult:
         as_of = None if as_of_ms is None else str(as_of_ms)
         return TraceResult(direction, item, as_of, height or 7, 1, "22" * 32, (), (), (), (), (), (), (), ())
+
+    async def scope(self, asked: ScopeParams) -> ScopeResult:
+        raise NotFoundError("no such item", field="params.seeds")
 
     def backends(self) -> Backends:
         return Backends(

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import TypeVar
 
 from consensus.types import Height
 from node.api.errors import NotFoundError
 from node.api.schema.items import ItemEvent, ItemResult
+from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import TraceResult
 from node.lineage.trace import Direction
 from node.query.errors import UnknownHeightError, UnknownItemError
@@ -59,6 +61,10 @@ class LineageQueries:
             )
 
         return await self._run(answer)
+
+    async def scope(self, asked: ScopeParams) -> ScopeResult:
+        """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""
+        return await self._run(partial(self._service.scope, asked))
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:

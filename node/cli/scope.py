@@ -1,0 +1,83 @@
+"""`lotvine scope`."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from node.api.client import RpcClient
+from node.api.schema.scopes import ScopeResult
+from node.cli.options import call_node, home_option, json_option
+from node.lineage.hazards import Hazard
+from node.query.scope_text import render_scope
+
+_HAZARDS: Final = [hazard.value for hazard in Hazard]
+
+
+@click.command("scope")
+@click.argument("items", nargs=-1, metavar="[ITEM]...")
+@click.option("--hazard", type=click.Choice(_HAZARDS), default="unknown", help="Its class: says what may exclude.")
+@click.option("--agent", help="The microbe, such as Salmonella: a kill step must name it.")
+@click.option("--event", help="Only what this event made, shipped or received of ITEM (as event.get takes it).")
+@click.option("--run", "runs", multiple=True, help="All that a run (transformationID) put out. May be repeated.")
+@click.option("--holder", help="All that a place or party had, from --from to --to.")
+@click.option("--product", help="Of --holder, only goods of this product.")
+@click.option("--from", "since", help="RFC 3339, such as 2026-03-01T12:00:00Z.")
+@click.option("--to", "until", help="RFC 3339.")
+@click.option("--resident", is_flag=True, help="A cleaning does not end it.")
+@click.option("--colocation", is_flag=True, help="What shared a unit with affected goods counts, too.")
+@click.option("--rules", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON list of run rules.")
+@click.option("--as-of", help="Leave out what cannot have happened by then (RFC 3339).")
+@click.option("--height", type=int, help="Answer from the ledger as it was at that block.")
+@home_option
+@json_option
+def command(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
+    """Write what a hazard in ITEM must have reached, what it may have, and what is excluded and why.
+
+    ITEM in any spelling; several may be given. With no class of hazard the widest rules hold.
+    """
+    params = _params(items, given)
+
+    async def ask(client: RpcClient) -> bytes:
+        return await client.call_raw("scope.compute", params)
+
+    answer = call_node(home, ask)
+    if as_json:
+        click.echo(answer.decode())
+        return
+    for line in render_scope(msgspec.json.decode(answer, type=ScopeResult)):
+        click.echo(line)
+
+
+def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, object]:
+    """Return the request. Raises click.UsageError without a seed, or for a file of rules that is no JSON."""
+    event = given["event"]
+    if event is not None and len(items) != 1:
+        raise click.UsageError("--event goes with one ITEM")
+    seeds: list[dict[str, object]] = [{"item": item} | ({"event": event} if event else {}) for item in items]
+    seeds += [{"run": run} for run in _texts(given["runs"])]
+    if given["holder"] is not None:
+        window = {"product": given["product"], "from": given["since"], "to": given["until"]}
+        seeds.append({"holder": given["holder"]} | {name: value for name, value in window.items() if value})
+    if not seeds:
+        raise click.UsageError("name an ITEM, a --run or a --holder")
+    params: dict[str, object] = {"seeds": seeds, "hazard": given["hazard"]}
+    for name in ("agent", "as_of", "height"):
+        if given[name] is not None:
+            params[name] = given[name]
+    for name in ("resident", "colocation"):
+        if given[name]:
+            params[name] = True
+    rules = given["rules"]
+    if isinstance(rules, Path):
+        try:
+            params["rules"] = msgspec.json.decode(rules.read_bytes())
+        except msgspec.DecodeError as error:
+            raise click.UsageError(f"{rules}: {error}") from error
+    return params
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    assert isinstance(values, tuple)
+    return values

@@ -1,0 +1,107 @@
+"""A scope as text for people: the three sets, who has how much, what is not known and what to ask first. Pure."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion, ScopeSum
+from node.query.text import UNITS
+
+LISTED_MAX: Final = 40
+_STATUS: Final = (
+    ("certain", "certain: must hold it"),
+    ("possible", "possible: cannot be excluded"),
+)
+_WHY: Final = {
+    "assigned": "an assigned map gives it to others",
+    "before": "it was there before",
+    "clean_break": "after a verified cleaning",
+    "kill_step": "after a kill step that passed",
+    "other_portion": "another portion",
+    "quantity": "by the recorded amounts nothing can have come here",
+}
+
+
+def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterator[str]:
+    """Yield the lines of a scope."""
+    seeds = ", ".join(_name(answer, seed) for seed in answer.seeds) or "nothing that the ledger names"
+    yield f"seed: {seeds}; hazard: {answer.hazard}"
+    for status, words in _STATUS:
+        found = [one for one in answer.portions if one.status == status]
+        yield from _section(words, [_portion_words(answer, one) for one in found], listed_max)
+    excluded = [f"{_words(answer, one)}: {_WHY.get(one.reason, one.reason)}" for one in answer.excluded]
+    yield from _section("excluded", excluded, listed_max)
+    yield from _section("in hand", [_sum_words(answer, one) for one in answer.holders], listed_max)
+    questions = [
+        f"ask {_name(answer, one.ask)}: {_named(answer, one.question)}{_removes(one.removes)}"
+        for one in answer.unknowns
+    ]
+    yield from _section("not known, most useful question first", questions, listed_max)
+    flags = [f"{_name(answer, one.item)}: {one.code} ({one.severity}); closed by {one.closes}" for one in answer.flags]
+    yield from _section("does not add up", flags, listed_max)
+    if answer.set_status == "certain" and not any(one.status == "certain" for one in answer.portions):
+        yield "Some of these must hold it, though it is not known which."
+    yield f"total in hand, sold or ended: {_totals(answer.totals)}"
+    if answer.not_followed:
+        yield f"{answer.not_followed} items were not followed: the answer is full"
+    yield f"at height {answer.height}"
+    yield f"digest {answer.digest}"
+
+
+def _portion_words(answer: ScopeAnswer, one: ScopePortion) -> str:
+    link = " (only by what is not known)" if one.link == "open" else ""
+    return f"{_words(answer, one)}: affected {_amount(one.affected)}, content {_amount(one.content)}{link}"
+
+
+def _words(answer: ScopeAnswer, one: ScopePortion) -> str:
+    named = [answer.names[name] for name in (one.party, one.place) if name in answer.names]
+    where = " at ".join(dict.fromkeys(named)) or one.party or one.place or "nobody named"
+    to = f" to {_name(answer, one.receiver)}" if one.receiver is not None else ""
+    return f"{_name(answer, one.item)}, {one.kind.replace('_', ' ')}, {where}{to}, {_amount(one.quantity)}"
+
+
+def _sum_words(answer: ScopeAnswer, one: ScopeSum) -> str:
+    return f"{_name(answer, one.name)}: {_totals(one)}"
+
+
+def _totals(one: ScopeSum) -> str:
+    return "; ".join(f"affected {_amount(amount)}" for amount in one.affected) or "nothing"
+
+
+def _removes(amounts: tuple[Amount, ...]) -> str:
+    words = ", ".join(f"{amount.max} {_unit(amount.uom)}" for amount in amounts if amount.max not in (None, "0"))
+    return f" (a clean answer removes {words})" if words else ""
+
+
+def _amount(amount: Amount) -> str:
+    if amount.max is None:
+        return "an unknown amount" if amount.min == "0" else f"{amount.min} {_unit(amount.uom)} or more"
+    span = amount.min if amount.min == amount.max else f"{amount.min}..{amount.max}"
+    return f"{span} {_unit(amount.uom)}"
+
+
+def _unit(uom: str | None) -> str:
+    return UNITS.get(uom or "C62", uom or "")
+
+
+def _name(answer: ScopeAnswer, subject: str) -> str:
+    prefix = "the party at "
+    if subject.startswith(prefix):
+        return prefix + answer.names.get(subject[len(prefix) :], subject[len(prefix) :])
+    return answer.names.get(subject, subject)
+
+
+def _named(answer: ScopeAnswer, text: str) -> str:
+    """Return a question with its items called by their names."""
+    for subject in sorted(answer.names, key=len, reverse=True):
+        text = text.replace(subject, answer.names[subject])
+    return text
+
+
+def _section(title: str, lines: list[str], listed_max: int) -> Iterator[str]:
+    lines = list(dict.fromkeys(lines))
+    if not lines:
+        return
+    yield f"{title}:"
+    yield from (f"  {line}" for line in lines[:listed_max])
+    if len(lines) > listed_max:
+        yield f"  … and {len(lines) - listed_max} more (--json has all)"

@@ -1,0 +1,140 @@
+"""A scope as it is asked for from outside, and how it becomes a question on one snapshot."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from consensus.types import Digest, Height
+from node.epcis.elements import parse_item
+from node.epcis.identifiers import identify, site_of
+from node.epcis.times import read_instant
+from node.errors import RequestError
+from node.lineage.hazards import Hazard
+from node.lineage.reader import LineageReader
+from node.lineage.records import EventRef
+from node.lineage.scope_question import SEEDS_MAX, RunRule, ScopeQuestion, Seed
+
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+_Time = Annotated[str, msgspec.Meta(max_length=64)]
+PAIRS_MAX: Final = 10_000
+
+
+class SeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the hazard begins: an item, or what one of its events made; a run; or what a holder had in a window.
+
+    item: in any spelling. event: `<transaction id>:<place>`, as `event.get` takes it. run: transformationID. holder: a
+    place or party; product: only goods of this one; from, to: RFC 3339 with an offset.
+    """
+
+    item: _Text | None = None
+    event: _Text | None = None
+    run: _Text | None = None
+    holder: _Text | None = None
+    product: _Text | None = None
+    since: _Time | None = msgspec.field(default=None, name="from")
+    until: _Time | None = msgspec.field(default=None, name="to")
+
+
+class RuleRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule that somebody vouches for. run: transformationID, or the id or digest of the run's event.
+
+    rule: mixed, assigned or kill_step. record: what validates it. by: who approved it. pairs: of assigned, [input item,
+    output item]. agents: of a kill step.
+    """
+
+    run: _Text
+    rule: Annotated[str, msgspec.Meta(pattern="^(mixed|assigned|kill_step)$")]
+    record: _Text
+    by: _Text
+    pairs: Annotated[tuple[tuple[_Text, _Text], ...], msgspec.Meta(max_length=PAIRS_MAX)] = ()
+    agents: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=64)] = ()
+
+
+class ScopeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a scope is computed from. hazard: the class; without one, the widest rules hold.
+
+    agent: of a microbe. resident: a cleaning does not end it. colocation: what shared a unit counts. as_of: leave out
+    what cannot have happened by then. height: answer from the ledger as it was at that block.
+    """
+
+    seeds: Annotated[tuple[SeedRequest, ...], msgspec.Meta(min_length=1, max_length=SEEDS_MAX)]
+    hazard: Hazard = Hazard.UNKNOWN
+    agent: _Text | None = None
+    resident: bool = False
+    colocation: bool = False
+    rules: Annotated[tuple[RuleRequest, ...], msgspec.Meta(max_length=1_000)] = ()
+    as_of: _Time | None = None
+    height: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+
+
+def read_request(request: ScopeRequest, reader: LineageReader) -> ScopeQuestion:
+    """Return the question. Raises IdentifierError, RequestError for a seed or time that cannot be read."""
+    seeds = tuple([_read_seed(seed, number, reader) for number, seed in enumerate(request.seeds)])
+    rules = tuple([_read_rule(rule, number, reader) for number, rule in enumerate(request.rules)])
+    return ScopeQuestion(
+        seeds,
+        request.hazard,
+        agent=request.agent,
+        resident=request.resident,
+        colocation=request.colocation,
+        rules=rules,
+        as_of_ms=_read_time(request.as_of, "params.as_of"),
+        known_at=None if request.height is None else Height(request.height),
+    )
+
+
+def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
+    field = f"params.seeds[{number}]"
+    if sum(one is not None for one in (seed.item, seed.run, seed.holder)) != 1:
+        raise RequestError("invalid_params", "a seed names one of: item, run, holder", field=field)
+    if (seed.event is not None and seed.item is None) or (seed.product is not None and seed.holder is None):
+        raise RequestError("invalid_params", "`event` goes with an item, `product` with a holder", field=field)
+    holder = None if seed.holder is None else site_of(identify(seed.holder).id)
+    return Seed(
+        item=None if seed.item is None else parse_item(seed.item).id,
+        event=None if seed.event is None else _find_event(seed.event, f"{field}.event", reader),
+        holder=holder,
+        product=None if seed.product is None else parse_item(seed.product).id,
+        run=seed.run,
+        from_ms=_read_time(seed.since, f"{field}.from"),
+        to_ms=_read_time(seed.until, f"{field}.to"),
+    )
+
+
+def _read_rule(rule: RuleRequest, number: int, reader: LineageReader) -> RunRule:
+    run = rule.run
+    if ":" in run and len(run.partition(":")[0]) == 64:
+        run = _find_event(run, f"params.rules[{number}].run", reader).hex()
+    pairs = tuple([(parse_item(source).id, parse_item(target).id) for source, target in rule.pairs])
+    return RunRule(run, rule.rule, rule.record, rule.by, pairs, rule.agents)
+
+
+def _find_event(name: str, field: str, reader: LineageReader) -> Digest:
+    """Return the digest of the event that is called `<transaction id>:<place in it>`."""
+    transaction, _colon, place = name.partition(":")
+    try:
+        found = reader.transaction_ref(Digest(bytes.fromhex(transaction)))
+        number = int(place)
+    except ValueError as error:
+        words = f"{name!r} is not `<transaction id>:<place>`"
+        raise RequestError("invalid_params", words, field=field) from error
+    if found is None:
+        raise RequestError("not_found", f"no transaction {transaction}", field=field)
+    try:
+        return reader.get_event(EventRef(*found, number)).event.event_digest
+    except (KeyError, OverflowError) as error:
+        raise RequestError("not_found", f"no event {name}", field=field) from error
+
+
+def _read_time(text: str | None, field: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        instant = read_instant(text)
+    except ValueError as error:
+        raise RequestError("invalid_params", f"{text!r}: {error}", field=field) from error
+    if instant.offset_minutes is None:
+        # Taken as UTC, it would be another hour than the asker's clock shows, and nothing would say so.
+        words = f"{text!r} has no offset from UTC, such as Z or +01:00"
+        raise RequestError("invalid_params", words, field=field)
+    return instant.ms

@@ -1,0 +1,132 @@
+"""node/query/scopes and scope_text: a scope as it is asked for, and as people read it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from node.errors import RequestError
+from node.lineage.reader import LineageReader
+from node.query.errors import UnknownHeightError, UnknownItemError
+from node.query.scope_text import render_scope
+from node.query.scopes import ScopeRequest, read_request
+from node.query.service import QueryService
+from tests.support.chronicle import Chronicle
+from tests.support.events import at, lot, place
+
+FLOUR, BREAD, CAKE = lot("1", "F"), lot("2", "B"), lot("3", "C")
+
+
+def build_story() -> Chronicle:
+    story = Chronicle()
+    story.name_place(1, 7)
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.run({FLOUR: 60}, {BREAD: 60}, at(1, "10:00"), name="urn:run:1")
+    story.ship({BREAD: 20}, at(1, "12:00"), to=2)
+    story.make({CAKE: 5}, at(1, "07:00"))
+    return story
+
+
+def service(story: Chronicle) -> QueryService:
+    @contextmanager
+    def open_reader() -> Iterator[LineageReader]:
+        yield story.index()
+
+    return QueryService(open_reader)
+
+
+def request(text: str) -> ScopeRequest:
+    return msgspec.json.decode(text, type=ScopeRequest)
+
+
+def test_scope_is_asked_for_by_item_event_run_or_holder() -> None:
+    """Each finds the bread."""
+    story = build_story()
+    made = f"{story.rows[0].transaction_id.hex()}:0"
+    seeds = (
+        f'{{"item": "{FLOUR}"}}',
+        f'{{"item": "{FLOUR}", "event": "{made}"}}',
+        '{"run": "urn:run:1"}',
+        f'{{"holder": "{place(1)}", "from": "2026-01-05T07:30:00Z", "to": "2026-01-05T09:00:00Z"}}',
+    )
+    for seed in seeds:
+        answer = service(story).scope(request(f'{{"seeds": [{seed}], "hazard": "origin"}}'))
+        assert BREAD in {one.item for one in answer.portions}, seed
+        assert answer.set_status == "certain"
+
+
+def test_answer_names_events_by_their_place_and_has_one_digest_for_the_same_facts() -> None:
+    """The events of an answer can be asked for; arrival order changes their names and not the digest."""
+    story = build_story()
+    asked = request(f'{{"seeds": [{{"item": "{FLOUR}"}}]}}')
+    answer = service(story).scope(asked)
+    names = {f"{row.transaction_id.hex()}:0" for row in story.rows}
+    assert {one.event for one in answer.portions} <= names
+    assert {event for one in answer.portions for event in one.because} <= names
+    shuffled = Chronicle()
+    shuffled.rows = list(story.shuffled(3).iterate_events())
+    shuffled.masters = story.masters
+    other = service(shuffled).scope(asked)
+    assert other.digest == answer.digest
+    assert {one.event for one in other.portions}.isdisjoint(names)
+
+
+@pytest.mark.parametrize(
+    ("seed", "code", "field"),
+    [
+        ("{}", "invalid_params", "params.seeds[0]"),
+        ('{"item": "x", "run": "y"}', "invalid_params", "params.seeds[0]"),
+        ('{"run": "y", "event": "z"}', "invalid_params", "params.seeds[0]"),
+        ('{"item": "x", "event": "z"}', "invalid_params", "params.seeds[0].event"),
+        (f'{{"item": "x", "event": "{"0" * 64}:0"}}', "not_found", "params.seeds[0].event"),
+        ('{"holder": "p", "from": "yesterday"}', "invalid_params", "params.seeds[0].from"),
+        ('{"holder": "p", "to": "2026-01-05T00:00:00"}', "invalid_params", "params.seeds[0].to"),
+    ],
+)
+def test_seed_that_cannot_be_read_is_refused_by_its_field(seed: str, code: str, field: str) -> None:
+    """With a stable code."""
+    with pytest.raises(RequestError) as caught:
+        read_request(request(f'{{"seeds": [{seed}]}}'), build_story().index())
+    assert (caught.value.code, caught.value.field) == (code, field)
+
+
+def test_event_beyond_its_transaction_is_not_found() -> None:
+    """A transaction has as many events as it has."""
+    story = build_story()
+    name = f"{story.rows[0].transaction_id.hex()}:9"
+    with pytest.raises(RequestError, match="no event"):
+        read_request(request(f'{{"seeds": [{{"item": "{FLOUR}", "event": "{name}"}}]}}'), story.index())
+
+
+def test_rule_may_name_its_run_by_an_event() -> None:
+    """As `event.get` takes it; then it is known by the digest of what it says."""
+    story = build_story()
+    row = story.rows[1]
+    rule = f'{{"run": "{row.transaction_id.hex()}:0", "rule": "mixed", "record": "r", "by": "qa"}}'
+    question = read_request(request(f'{{"seeds": [{{"item": "{FLOUR}"}}], "rules": [{rule}]}}'), story.index())
+    assert question.rules[0].run == row.event.event_digest.hex()
+
+
+def test_item_that_no_event_names_and_height_to_come_are_refused() -> None:
+    """As by a trace."""
+    with pytest.raises(UnknownItemError):
+        service(build_story()).scope(request('{"seeds": [{"item": "urn:nothing"}]}'))
+    with pytest.raises(UnknownHeightError):
+        service(build_story()).scope(request(f'{{"seeds": [{{"item": "{FLOUR}"}}], "height": 99}}'))
+
+
+def test_scope_in_words_says_sets_amounts_holders_and_questions() -> None:
+    """What a quality manager reads first."""
+    story = build_story()
+    story.receive({BREAD: 30}, at(2, "08:00"), at=2)
+    answer = service(story).scope(request(f'{{"seeds": [{{"item": "{FLOUR}"}}], "hazard": "origin"}}'))
+    text = "\n".join(render_scope(answer))
+    assert "hazard: origin" in text
+    assert "certain: must hold it" in text
+    assert "Site 1" in text
+    assert "not known, most useful question first:" in text
+    assert "moved_without_record (high)" in text
+    assert answer.digest in text
+    few = list(render_scope(answer, listed_max=1))
+    assert any("more (--json has all)" in line for line in few)
