@@ -2,16 +2,23 @@
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.chaos_net import HEALED_SECONDS, running_chaos_net
+from tests.e2e.chaos_net import HEALED_SECONDS, PROBE_SECONDS, running_chaos_net
+from tests.e2e.localnet import NodeProcess, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 STANDSTILL_SECONDS = 2.5
 FROZEN_SECONDS = 5.0
+
+
+async def answer(nodes: Sequence[NodeProcess]) -> bool:
+    """Whether all of these answer their API."""
+    return all([await node.find_status(seconds=PROBE_SECONDS) is not None for node in nodes])
 
 
 @pytest.mark.timeout(120)
@@ -33,6 +40,8 @@ def test_with_three_of_seven_gone_nothing_is_final_and_healed_it_goes_on_by_itse
                 height = await chaos.top(four)
                 for node in three:
                     node.start()
+                # Healed once the processes are there: what the interpreter takes to start is the machine's.
+                await wait_until(lambda: answer(three), "the killed ones answer")
                 healed["killed"] = await chaos.seconds_until_progress(height + 1)
 
                 chaos.freeze(three)
