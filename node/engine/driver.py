@@ -7,6 +7,7 @@ peers, writing) runs in threads, and its results come back as inputs or are carr
 """
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,8 @@ from node.errors import RequestError
 from node.feed.records import check_copy
 from node.ledger.genesis import Genesis
 from node.ledger.state import WriteSet
-from node.ledger.transaction import SignedTransaction
+from node.ledger.transaction import NONCE_BYTES as TRANSACTION_NONCE_BYTES
+from node.ledger.transaction import Kind, SignedTransaction, Transaction, sign_transaction
 from node.p2p.inbox import Arrival, FrameReceived
 from node.p2p.inbox import PeerDown as SessionDown
 from node.p2p.inbox import PeerUp as SessionUp
@@ -41,6 +43,7 @@ from node.replica.effects import (
     LoadOwn,
     LogBatch,
     LogEpoch,
+    LogLoss,
     Persist,
     Refused,
     ReportEvidence,
@@ -52,6 +55,7 @@ from node.replica.effects import (
     ServeEpochEnd,
     StoreBatch,
     StoreBlock,
+    SubmitNoop,
 )
 from node.replica.inputs import (
     BatchChecked,
@@ -163,6 +167,20 @@ class Engine:
             self._submitted_bytes += sum(transaction.size_bytes for transaction in transactions)
             self._gather()
         return accepted
+
+    def _submit_own(self, kind: Kind, payload: bytes) -> None:
+        """Submit something on the node's own behalf; nobody waits for it."""
+        transaction = Transaction(
+            kind=kind,
+            member=self._replica.member,
+            actor_key=None,
+            created_ms=self._clock.wall_ms(),
+            nonce=secrets.token_bytes(TRANSACTION_NONCE_BYTES),
+            payload=payload,
+        )
+        accepted = self.submit((sign_transaction(transaction, self._genesis.network_id, None),))
+        # A refusal is nobody's fault: the node stops, or is full, and what is due then is due again at its next start.
+        accepted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _gather(self) -> None:
         """Have submissions taken: at once after a quiet while, else together with those of the next moment."""
@@ -379,9 +397,11 @@ class Engine:
             case LoadOwn(tips):
                 load = partial(load_batches, self._chain, tips, self._genesis.network_id)
                 self._in_thread(self._server, load, lambda batches: self._results.append(OwnLoaded(batches)))
+            case SubmitNoop():
+                self._submit_own(Kind.NOOP, b"")
             case EpochStarted(record):
                 self._observer.on_epoch(record)
-            case StoreBatch() | StoreBlock() | LogBatch() | LogEpoch() | Persist():
+            case StoreBatch() | StoreBlock() | LogBatch() | LogEpoch() | LogLoss() | Persist():
                 raise AssertionError("taken up by the group")
             case Send() | Broadcast() | CheckBatch():
                 raise AssertionError("sent already")

@@ -10,7 +10,7 @@ from typing import Final
 
 from consensus.messages import Certificate
 from consensus.types import View
-from node.replica.effects import Effect, Finalized, LogBatch, LogEpoch, Persist, StoreBatch, StoreBlock
+from node.replica.effects import Effect, Finalized, LogBatch, LogEpoch, LogLoss, Persist, StoreBatch, StoreBlock
 from node.storage.chain import ChainStore, ChainWrite
 from node.storage.vote_log import VoteLog
 from node.storage.vote_records import Record
@@ -39,8 +39,8 @@ class Group:
             case LogBatch(tip):
                 self.records.append(tip)
                 self.must_sync = True
-            case LogEpoch(start):
-                self.records.append(start)
+            case LogEpoch(record) | LogLoss(record):
+                self.records.append(record)
                 self.must_sync = True
             case Persist(record):
                 self.records.append(record)

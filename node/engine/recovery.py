@@ -50,6 +50,7 @@ def recover(stores: Stores, genesis: Genesis) -> Recovered:
         frontier=None if final_block is None else chain.frontier,
         held=_held(chain),
         own_logged=logged.newest_batch,
+        loss=logged.loss,
         executed_height=index.height,
     )
 

@@ -1,11 +1,11 @@
 """All that the replica can ask of its driver. The order is the contract.
 
-What follows a StoreBatch, StoreBlock, LogBatch, LogEpoch, Persist or Finalized happens only once that is on disk. A
-driver may carry out the effects of many steps as one group: first all writes to the chain store (StoreBatch,
-StoreBlock, Finalized) in one synced write batch, then all records of the vote log (LogBatch, LogEpoch, Persist) with
-one sync, then the rest in order. Effects of a later step are never carried out before those of an earlier one, with
-the exception of the writes, which a group may bring forward, and of CheckBatch and the sending of requests, which tell
-nobody what this node holds or promises and so may be carried out at once.
+What follows a StoreBatch, StoreBlock, LogBatch, LogEpoch, LogLoss, Persist or Finalized happens only once that is on
+disk. A driver may carry out the effects of many steps as one group: first all writes to the chain store (StoreBatch,
+StoreBlock, Finalized) in one synced write batch, then all records of the vote log (LogBatch, LogEpoch, LogLoss,
+Persist) with one sync, then the rest in order. Effects of a later step are never carried out before those of an
+earlier one, with the exception of the writes, which a group may bring forward, and of CheckBatch and the sending of
+requests, which tell nobody what this node holds or promises and so may be carried out at once.
 
 StoreBlock, Persist, Alarm and Halt are the core's own, passed on. A block may be stored twice.
 """
@@ -19,7 +19,7 @@ from node.crypto.keys import PublicKey
 from node.ledger.batch import Batch
 from node.ledger.roster import EpochRecord
 from node.wire.ids import FeedTip, MemberId
-from node.wire.logged import EpochStart
+from node.wire.logged import EpochStart, Loss
 from node.wire.messages import Message
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "LoadOwn",
     "LogBatch",
     "LogEpoch",
+    "LogLoss",
     "Persist",
     "Refused",
     "ReportEvidence",
@@ -46,6 +47,7 @@ __all__ = [
     "ServeEpochEnd",
     "StoreBatch",
     "StoreBlock",
+    "SubmitNoop",
 ]
 
 
@@ -71,6 +73,13 @@ class LogEpoch:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLoss:
+    """Append to the vote log what this node has lost and how far it has come since; the newest record counts."""
+
+    loss: Loss
+
+
+@dataclass(frozen=True, slots=True)
 class EpochStarted:
     """The epoch has begun here: sessions, roles, keys and parameters are those of its roster."""
 
@@ -82,6 +91,11 @@ class LoadOwn:
     """Read these batches of this node's own ended feed from the chain store, at most 64 MiB; answered by OwnLoaded."""
 
     tips: tuple[FeedTip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitNoop:
+    """Submit a transaction that says nothing, as any other: once it is final, a loss is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +226,10 @@ Effect = (
     | StoreBlock
     | LogBatch
     | LogEpoch
+    | LogLoss
     | EpochStarted
     | LoadOwn
+    | SubmitNoop
     | Persist
     | Send
     | Broadcast

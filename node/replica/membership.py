@@ -42,6 +42,11 @@ class Membership:
         """Return the validator at a place."""
         return self.validators[index]
 
+    def feed_of(self, member: MemberId) -> FeedId | None:
+        """Return the member's present feed, or None."""
+        found = self.roster.find(member)
+        return found.feed if found is not None and found.has_feed else None
+
     def find_feed_key(self, feed: FeedId) -> PublicKey | None:
         """Return the key that signs a feed's batches; None for a feed that does not exist (yet), or has ended."""
         member = self.roster.find(feed.member)

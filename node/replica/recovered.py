@@ -16,6 +16,7 @@ from node.feed.records import BatchRecord
 from node.ledger.genesis import Genesis
 from node.ledger.roster import EpochRecord
 from node.wire.ids import FeedTip, MemberId
+from node.wire.logged import Loss
 
 _ANCHOR_HEIGHT: Final = Height(0)
 
@@ -25,6 +26,8 @@ class ReplicaSetup:
     """The network and our place in it. boot_nonce: 16 bytes, new at each start.
 
     node_key: of this node, which may not be the member's (any longer); None takes it for the one of each roster.
+    is_loss_decided: after the loss of a vote log the operator answers for it that nothing is said twice, where too few
+    others could tell.
     """
 
     genesis: Genesis
@@ -32,6 +35,7 @@ class ReplicaSetup:
     boot_nonce: bytes
     timing: Timing
     node_key: PublicKey | None = None
+    is_loss_decided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class Recovered:
     0 … final_height (so of size final_height + 1); None before the first final block.
     held: every stored batch above its feed's final tip, branches included, in any order; of feeds that have ended,
     our own alone matter.
-    own_logged: the newest `B` record in the vote log. executed_height: may be below final_height; the driver then
-    executes the blocks between and answers Executed as usual.
+    own_logged: the newest `B` record in the vote log. loss: the newest such record in it. executed_height: may be
+    below final_height; the driver then executes the blocks between and answers Executed as usual.
     """
 
     core: CoreRecovered = field(default_factory=CoreRecovered)
@@ -63,4 +67,5 @@ class Recovered:
     frontier: Frontier | None = None
     held: tuple[BatchRecord, ...] = ()
     own_logged: FeedTip | None = None
+    loss: Loss | None = None
     executed_height: Height = _ANCHOR_HEIGHT

@@ -26,12 +26,13 @@ from consensus.messages import (
     payload_digest,
 )
 from consensus.scheme import Signer, Verifier
-from consensus.types import Digest, Epoch, Height
+from consensus.types import Digest, Epoch, Height, View
 from node.feed.acknowledged import Acknowledged
 from node.feed.feeds import Feeds
 from node.ledger.roster import EpochRecord, Roster
 from node.replica import inputs
 from node.replica.bodies import SYNC_GAP, Bodies
+from node.replica.boots import Boots
 from node.replica.chain_sync import ChainSync
 from node.replica.clocks import Clocks
 from node.replica.effects import (
@@ -43,6 +44,7 @@ from node.replica.effects import (
     Finalized,
     Halt,
     LogEpoch,
+    LogLoss,
     Persist,
     ReportEvidence,
     ReportFault,
@@ -55,6 +57,7 @@ from node.replica.membership import Membership, ValidatorKeys
 from node.replica.moment import Moment, earliest
 from node.replica.overview import FeedView, Overview
 from node.replica.recovered import Recovered, ReplicaSetup
+from node.replica.rejoin import Rejoining
 from node.replica.serving import Serving
 from node.replica.start import anchor_block, core_recovered, first_frontier, known_states, later_records
 from node.replica.traffic import FeedTraffic
@@ -148,6 +151,17 @@ class Replica:
             tree=tree,
             bodies=self._bodies,
         )
+        notary = build_notary(lasting, record)
+        self._rejoining = rejoining = Rejoining(
+            moment,
+            nonce=setup.boot_nonce,
+            timing=setup.timing,
+            loss=recovered.loss,
+            is_decided=setup.is_loss_decided,
+        )
+        votes = tuple(vote for vote in recovered.core.votes if vote.subject.epoch == record.epoch)
+        rejoining.enter(membership, notary, epoch=record.epoch, votes=votes, is_covered=False)
+        self._boots = Boots(setup.timing)
         self._traffic = FeedTraffic(
             moment,
             network_id=genesis.network_id,
@@ -158,15 +172,15 @@ class Replica:
             executed=self._executed,
             fetcher=self._fetcher,
             bodies=self._bodies,
+            rejoining=rejoining,
         )
         self._wall_offset_ms = wall_ms - now_ms
-        notary = build_notary(lasting, record)
         core = core_recovered(recovered, record, tree)
         self._epoch = open_epoch(
             lasting,
             record,
             anchor,
-            core,
+            dataclasses.replace(core, guard=rejoining.guard),
             membership=membership,
             notary=notary,
             wall_offset_ms=self._wall_offset_ms,
@@ -196,8 +210,14 @@ class Replica:
             self._traffic.deadline_ms(),
             self._fetcher.deadline_ms(),
             self._sync.deadline_ms() if self._up else None,
+            self._rejoining.deadline_ms(),
             None if self._epoch.proposing is None else self._epoch.proposing.deadline_ms(),
         )
+
+    @property
+    def member(self) -> MemberId:
+        """Whose node this is."""
+        return self._setup.member
 
     @property
     def is_halted(self) -> bool:
@@ -228,6 +248,8 @@ class Replica:
         """Return in words what this node waits for before it can do its part, or None."""
         if not self._epoch.membership.is_ours and self._epoch.membership.has_member(self._setup.member):
             return f"the member {self._setup.member} has another node key: this node only follows"
+        if not self._rejoining.is_open or self._rejoining.is_feed_lost:
+            return self._rejoining.waiting_for()
         if self._epoch.is_over(self._tree):
             return f"the execution of block {self._tree.final_height}, the last of epoch {self._epoch.record.epoch}"
         if self._sync.target is not None:
@@ -268,11 +290,11 @@ class Replica:
             case inputs.BatchChecked():
                 self._on_settled(self._traffic.on_checked(incoming))
             case inputs.Submitted():
-                self._traffic.submit(incoming)
+                self._traffic.sealing.submit(incoming)
             case inputs.Executed():
                 self._on_executed(incoming)
             case inputs.OwnLoaded(batches):
-                self._traffic.on_own_loaded(batches)
+                self._traffic.sealing.on_loaded(batches)
             case inputs.PeerUp(member, is_sync_only):
                 self._on_peer_up(member, is_sync_only=is_sync_only)
             case inputs.PeerDown(member):
@@ -280,7 +302,7 @@ class Replica:
             case inputs.Started():
                 self._on_started()
             case inputs.Shutdown():
-                self._traffic.stop()
+                self._traffic.sealing.stop()
                 self._to_core.append(core_inputs.Shutdown())
             case _:
                 assert_never(incoming)
@@ -288,6 +310,7 @@ class Replica:
     def _finish(self) -> None:
         """Do what the input has made possible: seal, answer the core, catch up, say what is new, fetch."""
         moment = self._moment
+        self._rejoin()
         self._traffic.seal_due()
         self._run_core()
         while not self._is_halted:
@@ -303,6 +326,18 @@ class Replica:
         self._traffic.say_due()
         for member, request in self._fetcher.take_due(moment.now_ms):
             moment.out.append(Send(member, request))
+
+    def _rejoin(self) -> None:
+        """Ask what we said before, and vote and seal again once it is known."""
+        rejoining, core = self._rejoining, self._epoch.core
+        rejoining.ask({member: None for member in self._up if member not in self._sync_only})
+        highest = core.highest_certificate() if not rejoining.is_open else None
+        guard = rejoining.advance(View(0) if highest is None else highest.subject.view)
+        if guard is not None:
+            self._to_core.append(core_inputs.Guarded(guard))
+        # What is asked of others about our feed waits until the chain is here: most of it comes with that.
+        if self._sync.target is None:
+            self._traffic.sealing.settle()
 
     def _consider_work(self) -> None:
         """Tell the core whether work is due and give it the block it waits for, if anything of that has changed."""
@@ -339,9 +374,12 @@ class Replica:
         if record.epoch > 0 and not recovered.is_epoch_logged:
             # The last run ended between the execution of the block that begins the epoch and this record.
             self._moment.out.append(LogEpoch(self._start_of(record)))
+        if self._rejoining.loss is not None:
+            self._moment.out.append(LogLoss(self._rejoining.loss))
+        self._rejoining.start()
         # Safety: what the status will show of our own feed must be on record before.
-        self._traffic.recover_own(recovered.own_logged)
-        self._traffic.take_over(self._ended)
+        self._traffic.sealing.recover(recovered.own_logged)
+        self._traffic.sealing.take_over(self._ended)
         self._ended = ()
         self._recovered = Recovered(core=later_records(recovered.core, record.epoch))
         self._to_core.append(core_inputs.Started())
@@ -374,6 +412,7 @@ class Replica:
             return
         del self._up[member]
         self._fetcher.peer_down(member)
+        self._rejoining.forget(member)
         index = self._epoch.membership.index_of(member)
         if member in self._sync_only:
             del self._sync_only[member]
@@ -408,8 +447,15 @@ class Replica:
                 self._serving.serve_data(member, message)
             case ChainRequest():
                 self._serving.serve_chain(member, message, self._tree.final_height)
-            case Rejoin() | RejoinAnswer() | EvidenceData():
-                # Nobody asks or tells yet.
+            case Rejoin():
+                self._on_rejoin(member, message)
+            case RejoinAnswer():
+                if self._rejoining.take(member, message, self._epoch.core.final_view):
+                    index = self._epoch.membership.index_of(member)
+                    assert message.certificate is not None
+                    self._to_core.append(core_inputs.MessageReceived(index, message.certificate))
+            case EvidenceData():
+                # Nobody tells yet.
                 return
             case Hello():
                 self._moment.out.append(ReportFault(member, "hello inside a session", provable=True))
@@ -427,6 +473,7 @@ class Replica:
 
     def _on_status(self, member: MemberId, report: StatusReport) -> None:
         moment = self._moment
+        self._boots.note(member, report.boot_nonce, moment.now_ms)
         self._on_have(member, report.executed_height, report.have, is_full=len(report.have) < HAVE_ENTRIES_MAX)
         index = self._epoch.membership.index_of(member)
         is_of_epoch = self._is_of_epoch(member, report.status.epoch)
@@ -438,6 +485,26 @@ class Replica:
                 moment.out.append(Alarm(alarm))
         elif is_of_epoch:
             self._serving.help_follower(member, report.status, self._final_certificate)
+
+    def _on_rejoin(self, member: MemberId, question: Rejoin) -> None:
+        """Tell a node that has started what we know of it."""
+        moment, epoch = self._moment, self._epoch
+        self._boots.note(member, question.nonce, moment.now_ms)
+        if not self._is_of_epoch(member, question.epoch) or not self._serving.may_answer_rejoin(member):
+            return
+        if self._rejoining.loss is not None and not self._rejoining.is_open:
+            # We have forgotten what we knew, and count among those that cannot tell.
+            return
+        index, feed = epoch.membership.index_of(member), epoch.membership.feed_of(member)
+        answer = RejoinAnswer(
+            epoch=question.epoch,
+            nonce=question.nonce,
+            certificate=epoch.core.highest_certificate(),
+            vote=None if index is None else epoch.core.newest_vote_of(index),
+            tips=() if feed is None else self._feeds.branches(feed).tips(),
+            other_boot=self._boots.is_another_alive(member, question.nonce, moment.now_ms),
+        )
+        moment.out.append(Send(member, answer))
 
     def _on_have(self, member: MemberId, executed: Height, have: tuple[FeedTip, ...], *, is_full: bool) -> None:
         if self._executed.report(member, executed):
@@ -477,7 +544,9 @@ class Replica:
                 out.append(effect)
             case Persist(record):
                 out.append(effect)
-                if isinstance(record, Certificate) and record.subject.kind == VoteKind.FINALIZE:
+                if isinstance(record, Vote):
+                    self._rejoining.note_own(record, self._epoch.core.final_view)
+                elif record.subject.kind == VoteKind.FINALIZE:
                     self._note_final(record)
             case core_effects.Broadcast(message):
                 out.append(Broadcast(self._to_wire(message)))
@@ -611,6 +680,13 @@ class Replica:
 
     # From epoch to epoch.
 
+    def _is_loss_covered(self) -> bool:
+        """Return whether a batch that we sealed after a loss is final: no later epoch has a vote that we forgot."""
+        loss = self._rejoining.loss
+        first = None if loss is None else loss.first_batch
+        own = self._epoch.membership.own_feed
+        return first is not None and first.feed == own and self._feeds.branches(first.feed).final_seq >= first.seq
+
     def _start_of(self, record: EpochRecord) -> EpochStart:
         return EpochStart(record.epoch, record.anchor_digest, record.roster.digest(self._lasting.network_id))
 
@@ -623,21 +699,31 @@ class Replica:
         lasting, out = self._lasting, self._moment.out
         out.append(LogEpoch(self._start_of(record)))
         membership = lasting.membership_of(record)
+        notary = build_notary(lasting, record)
+        logged = self._recovered.core
+        self._rejoining.enter(
+            membership,
+            notary,
+            epoch=record.epoch,
+            votes=tuple(vote for vote in logged.votes if vote.subject.epoch == record.epoch),
+            is_covered=self._is_loss_covered(),
+        )
         ended = self._feeds.retire(is_feed=lambda feed: membership.find_feed_key(feed) is not None)
         self._tree.enter(membership, batches_max=record.roster.parameters.block_batches_max)
         self._bodies.enter()
         self._acknowledged.enter(membership.others)
         self._executed.enter(others=membership.others, is_validator=membership.own_index is not None)
-        notary = build_notary(lasting, record)
         self._sync.enter(notary, record.epoch)
-        self._traffic.enter(membership, lasting.build_own_feed(membership, self._traffic.find_own()))
-        self._traffic.take_over(ended)
+        self._traffic.enter(membership)
+        sealing = self._traffic.sealing
+        sealing.enter(membership, lasting.build_own_feed(membership, sealing.own), ended)
+        self._boots.keep(tuple(member.id for member in record.roster.present()))
         # Of an epoch that this node had already served in when it lost what it had executed, the votes are on record.
         self._epoch = open_epoch(
             lasting,
             record,
             self._final_block,
-            dataclasses.replace(self._recovered.core, executed=self._executed.known()),
+            dataclasses.replace(logged, executed=self._executed.known(), guard=self._rejoining.guard),
             membership=membership,
             notary=notary,
             wall_offset_ms=self._wall_offset_ms,

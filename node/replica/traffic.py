@@ -1,25 +1,21 @@
-"""Batches in and out: sealing our own, taking others', saying what we hold and learning what others hold."""
+"""Batches in and out: taking others', saying what we hold and learning what others hold. Our own are in `sealing`."""
 
 import itertools
 from typing import Final
 
-from consensus.types import ZERO_DIGEST, Digest
+from consensus.types import Digest
 from node.crypto.digests import sha256
 from node.feed.acknowledged import Acknowledged
 from node.feed.branches import BRANCHES_MAX, FeedBranches
 from node.feed.feeds import Feeds, UnderCheck
-from node.feed.own import OwnFeed, Refusal, Sealed
+from node.feed.own import OwnFeed
 from node.feed.records import BatchRecord, CopyVerdict, record_of
-from node.ledger.batch import Batch, decode_batch_header
+from node.ledger.batch import decode_batch_header
 from node.replica.bodies import Bodies
 from node.replica.effects import (
-    Accepted,
     Alarm,
     Broadcast,
     CheckBatch,
-    LoadOwn,
-    LogBatch,
-    Refused,
     ReportEvidence,
     ReportFault,
     ServeBatch,
@@ -27,13 +23,15 @@ from node.replica.effects import (
 )
 from node.replica.executed import ExecutedHeights
 from node.replica.fetching import Fetcher
-from node.replica.inputs import BatchChecked, Submitted
+from node.replica.inputs import BatchChecked
 from node.replica.membership import Membership
 from node.replica.moment import Moment, earliest
+from node.replica.rejoin import Rejoining
+from node.replica.sealing import Sealing
 from node.replica.tree import Node
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedId, FeedTip, MemberId, Seq
-from node.wire.messages import HAVE_ENTRIES_MAX, BatchData, BatchRequest, Have
+from node.wire.messages import HAVE_ENTRIES_MAX, BatchRequest, Have
 
 HAVE_DELAY_MS: Final = 25
 """Under load, what we have come to hold is said that often, and with each batch of our own: as often as those."""
@@ -58,15 +56,9 @@ REPEAT_BYTES: Final = 2 * 1024 * 1024
 REPEAT_AGAIN_MS: Final = 1_500
 """How long the member may take over one window before it is sent again."""
 
-_REFUSALS: Final = {
-    Refusal.FEED_FULL: "more is waiting to become final than the network lets one member hold back: try again later",
-    Refusal.FEED_LOST: "this node does not know where its feed ends: see the alarms",
-    Refusal.TOO_LARGE: "no transaction, or more than fit into one batch",
-}
-
 
 class FeedTraffic:
-    """The feeds' side of the machine. touched: the feeds in which something has changed in this step."""
+    """The feeds' side of the machine. sealing: our own feed. touched: the feeds that this step has changed."""
 
     def __init__(
         self,
@@ -80,13 +72,12 @@ class FeedTraffic:
         executed: ExecutedHeights,
         fetcher: Fetcher,
         bodies: Bodies,
+        rejoining: Rejoining,
     ) -> None:
         self._moment = moment
         self._network_id = network_id
         self._membership = membership
         self._feeds = feeds
-        self._own = own
-        self._own_logged: FeedTip | None = None
         self._acknowledged = acknowledged
         self._executed = executed
         self._fetcher = fetcher
@@ -96,130 +87,29 @@ class FeedTraffic:
         self._repeated: dict[MemberId, tuple[int, int]] = {}
         self._said_executed = executed.height
         self._said_ms: int | None = None
-        self._is_resealing = False
-        self._is_stopping = False
         self.touched: dict[FeedId, None] = {}
+        self.sealing = Sealing(
+            moment,
+            membership=membership,
+            feeds=feeds,
+            own=own,
+            fetcher=fetcher,
+            rejoining=rejoining,
+            hold=self._hold,
+        )
 
-    # Our own feed.
-
-    def recover_own(self, logged: FeedTip | None) -> None:
-        """Find where our feed ends. logged: the newest batch that we have ever sent to anyone."""
-        if self._own is None:
-            return
-        branches = self._feeds.branches(self._own.feed)
-        if logged is not None and logged.feed != self._own.feed:
-            # It was sent on a feed that has ended since.
-            logged = None
-        self._own_logged = logged
-        tips = branches.tips()
-        if branches.is_forked or (
-            logged is not None
-            and branches.final_seq < logged.seq <= branches.limit_seq
-            and branches.at(logged.seq).tip != logged
-        ):
-            self._moment.out.append(Alarm("our own feed forks: another process has used the key of this node"))
-        elif logged is not None and logged.seq > branches.limit_seq:
-            # It is durable elsewhere, if anywhere. Sealing another one in its place would fork the feed.
-            self._moment.out.append(Alarm(f"batch {logged.seq} of our own feed is not in the store: fetching it"))
-            self._want_own(logged)
-        elif tips:
-            if logged is None or tips[0].seq > logged.seq:
-                # Stored and never sent: from here on it counts as sent, and others find it by our have-vector.
-                self._moment.out.append(LogBatch(tips[0]))
-            self._own.continue_after(seq=tips[0].seq, digest=tips[0].digest)
-        else:
-            self._own.continue_after(seq=-1, digest=ZERO_DIGEST)
-
-    def enter(self, membership: Membership, own: OwnFeed | None) -> None:
-        """Begin an epoch. own: this node's feed, another object than before if it is another feed."""
+    def enter(self, membership: Membership) -> None:
+        """Begin an epoch: nothing is said of the feeds that have ended."""
         self._membership = membership
         self._unsaid = {feed: None for feed in self._unsaid if membership.find_feed_key(feed) is not None}
         self.touched.clear()
         self._repeated.clear()
-        if own is not self._own:
-            self._own = own
-            self._own_logged = None
-            if own is not None:
-                # It begins with this epoch.
-                own.continue_after(seq=-1, digest=ZERO_DIGEST)
-
-    def find_own(self) -> OwnFeed | None:
-        """Return this node's feed, if it has one."""
-        return self._own
-
-    def take_over(self, ended: tuple[FeedBranches, ...]) -> None:
-        """See to what stands uncut on our own feeds that have ended: it is put on the present one, if there is one.
-
-        A present feed that holds anything already has it: all of it is sealed in one step.
-        """
-        own_ended = [branches for branches in ended if branches.feed.member == self._membership.own]
-        uncut = tuple(record.tip for branches in own_ended for record in branches.longest())
-        if not uncut:
-            return
-        if self._own is None:
-            self._moment.out.append(
-                Alarm(f"our feed has ended: {len(uncut)} batches of it were not final yet, and never will be")
-            )
-        elif not self._own.is_lost and self._own.next_seq == 0:
-            self._own.is_held = self._is_resealing = True
-            self._moment.out.append(LoadOwn(uncut))
-
-    def on_own_loaded(self, batches: tuple[Batch, ...]) -> None:
-        """Seal the transactions of an ended feed of ours anew."""
-        own = self._own
-        if own is None or not self._is_resealing:
-            return
-        self._is_resealing = False
-        own.is_held = False
-        for batch in batches:
-            self._publish(own.reseal(batch, now_ms=self._moment.now_ms))
-
-    def submit(self, submitted: Submitted) -> None:
-        """Take a submission, or say why not."""
-        refusal = self._refusal(submitted)
-        if refusal is not None:
-            self._moment.out.append(Refused(submitted.token, *refusal))
-
-    def _refusal(self, submitted: Submitted) -> tuple[str, str] | None:
-        if self._own is None:
-            return "observer", "this node's member is an observer, which may not submit"
-        if self._is_stopping:
-            return "stopping", "the node is stopping"
-        reach_bytes = self._feeds.branches(self._own.feed).reach_bytes
-        refusal = self._own.submit(submitted.token, submitted.transactions, reach_bytes=reach_bytes)
-        return None if refusal is None else (refusal.value, _REFUSALS[refusal])
-
-    def stop(self) -> None:
-        """Seal what waits, and take no more."""
-        self._is_stopping = True
 
     def seal_due(self) -> None:
         """Seal what is due."""
-        if self._own is None:
-            return
-        moment = self._moment
-        while True:
-            sealed = self._own.seal(now_ms=moment.now_ms, wall_ms=moment.wall_ms, at_once=self._is_stopping)
-            if sealed is None:
-                return
-            self._publish(sealed)
-
-    def _publish(self, sealed: Sealed) -> None:
-        out, batch = self._moment.out, sealed.batch
-        # Safety: durable first, then recorded as sent, then shown to anyone: else a crash forks the feed.
-        out.append(StoreBatch(batch))
-        out.append(LogBatch(batch.tip))
-        out.append(Broadcast(BatchData(batch.encoded)))
-        out.extend(Accepted(token, batch.tip) for token in sealed.tokens)
-        # Nobody can wait for a batch that has only now come to be.
-        self._hold(record_of(batch))
-        # What else we hold is said along with it: one more frame in the same write.
-        self._said_ms = None
-
-    def _want_own(self, tip: FeedTip) -> None:
-        self._fetcher.want(
-            tip.digest, BatchRequest(tip), now_ms=self._moment.now_ms, is_urgent=False, expires_ms=_NEVER_MS
-        )
+        if self.sealing.seal_due():
+            # What else we hold is said along with it: one more frame in the same write.
+            self._said_ms = None
 
     # Batches of others.
 
@@ -286,23 +176,8 @@ class FeedTraffic:
             self._moment.out.append(Alarm(f"{feed.member} has signed two batches {record.tip.seq} of its feed"))
         if added.connected:
             self.touched[feed] = self._unsaid[feed] = None
-        if self._own is not None and feed == self._own.feed:
-            self._check_own()
-
-    def _check_own(self) -> None:
-        """A batch of our own feed has come to be held: the one just sealed, or one that came from outside."""
-        assert self._own is not None
-        branches = self._feeds.branches(self._own.feed)
-        if self._own.is_lost:
-            logged = self._own_logged
-            if logged is not None and branches.is_connected(logged.digest) and branches.limit_seq == logged.seq:
-                self._own.continue_after(seq=logged.seq, digest=logged.digest)
-        elif branches.is_forked or branches.limit_seq >= self._own.next_seq:
-            # Safety: whatever we sealed next would be the second batch of its seq.
-            self._own.lose()
-            self._moment.out.append(
-                Alarm("others hold batches of our own feed that are not ours: the store was rolled back, or copied")
-            )
+        if self.sealing.own is not None and feed == self.sealing.own.feed:
+            self.sealing.on_held()
 
     def _chase_below(self, branches: FeedBranches, tip: FeedTip, sender: MemberId) -> None:
         """Fetch the link below a batch that floats, first of all from who had the batch."""
@@ -337,10 +212,11 @@ class FeedTraffic:
 
     def on_have(self, member: MemberId, have: tuple[FeedTip, ...], *, is_full: bool = False) -> None:
         """Take what a member says to hold. is_full: of a feed not named it holds nothing."""
-        if self._own is not None:
-            own = tuple(tip for tip in have if tip.feed == self._own.feed)
-            if own or is_full:
-                self._repeat_own(member, own)
+        own = self.sealing.own
+        if own is not None:
+            of_own = tuple(tip for tip in have if tip.feed == own.feed)
+            if of_own or is_full:
+                self._repeat_own(member, self._feeds.branches(own.feed), of_own)
         for feed, group in itertools.groupby(have, key=lambda tip: tip.feed):
             if self._membership.find_feed_key(feed) is None:
                 continue
@@ -354,14 +230,12 @@ class FeedTraffic:
                     if missing is not None:
                         self._chase(missing, hints=(member,), after_ms=CHASE_DELAY_MS)
 
-    def _repeat_own(self, member: MemberId, tips: tuple[FeedTip, ...]) -> None:
+    def _repeat_own(self, member: MemberId, branches: FeedBranches, tips: tuple[FeedTip, ...]) -> None:
         """Send a member the next batches of our own feed, if it lacks so many that they cannot be on their way.
 
         What was sealed while it was away came to it once or never, and links name batches from the top down only: a
         long stretch is given from below, a window at a time, by the one node that is sure to have it.
         """
-        assert self._own is not None
-        branches = self._feeds.branches(self._own.feed)
         reached = max((tip.seq for tip in tips if branches.is_connected(tip.digest)), default=-1)
         # Below our final cut it lacks blocks, and gets the batches with them.
         if branches.is_forked or reached < branches.final_seq or branches.limit_seq - reached <= REPEAT_GAP:
@@ -401,7 +275,4 @@ class FeedTraffic:
 
     def deadline_ms(self) -> int | None:
         """Return when `seal_due` or `say_due` has something to do."""
-        return earliest(self._have_deadline_ms(), None if self._own is None else self._own.deadline_ms())
-
-
-_NEVER_MS: Final = 2**62
+        return earliest(self._have_deadline_ms(), self.sealing.deadline_ms())

@@ -257,6 +257,13 @@ class Checker:
         if known != batch.digest:
             raise BrokenRuleError(f"{member} signs two batches {header.seq}")
 
+    def on_disk_lost(self, member: MemberId) -> None:
+        """I-10, I-20: a node begins anew; what it alone had promised is lost."""
+        self._said.pop(member, None)
+        for transaction, promised_by in tuple(self.chain.accepted.items()):
+            if promised_by == member and transaction not in self.chain.final_heights:
+                del self.chain.accepted[transaction]
+
     # What is written.
 
     def on_logged(self, member: MemberId, record: object, *, final_view: int) -> None:

@@ -16,7 +16,7 @@ from node.feed.records import record_of
 from node.ledger.batch import Batch
 from node.ledger.genesis import Genesis
 from node.ledger.state import WriteSet
-from node.replica.effects import FinalBlock, Finalized, LogBatch, LogEpoch, Persist, StoreBatch, StoreBlock
+from node.replica.effects import FinalBlock, Finalized, LogBatch, LogEpoch, LogLoss, Persist, StoreBatch, StoreBlock
 from node.replica.recovered import Recovered
 from node.storage.vote_records import (
     HEADER_BYTES,
@@ -35,7 +35,7 @@ from node.wire.messages import CHAIN_BLOCKS_MAX, ChainData
 from tests.support.memory_state import MemoryState
 
 ChainWrite = StoreBatch | StoreBlock | Finalized
-LogWrite = LogBatch | LogEpoch | Persist
+LogWrite = LogBatch | LogEpoch | LogLoss | Persist
 
 LOG_PATH = Path("votes")
 
@@ -47,6 +47,8 @@ def record_in(write: LogWrite) -> Record:
             return tip
         case LogEpoch(start):
             return start
+        case LogLoss(loss):
+            return loss
         case Persist(record):
             return record
 
@@ -221,5 +223,6 @@ class Disk:
                 if batch.header.feed not in self.tips or batch.header.seq > self.tips[batch.header.feed].seq
             ),
             own_logged=logged.newest_batch,
+            loss=logged.loss,
             executed_height=self.state.height,
         )

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from consensus.messages import Proposal
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.feed.records import CheckedCopy, CopyVerdict, check_copy
 from node.ledger.apply import apply_block
 from node.ledger.batch import decode_batch
@@ -23,6 +23,7 @@ from node.replica.effects import (
     LoadOwn,
     LogBatch,
     LogEpoch,
+    LogLoss,
     Persist,
     Refused,
     ReportEvidence,
@@ -34,12 +35,14 @@ from node.replica.effects import (
     ServeEpochEnd,
     StoreBatch,
     StoreBlock,
+    SubmitNoop,
 )
 from node.replica.inputs import Input
 from node.replica.membership import ValidatorKeys
 from node.replica.recovered import ReplicaSetup
 from node.replica.replica import Replica
 from node.wire.ids import MemberId
+from node.wire.logged import Loss
 from node.wire.messages import BatchData, BlockData, Message
 from tests.sim.actors import Actor
 from tests.sim.checkers import BrokenRuleError
@@ -100,6 +103,7 @@ class SimNode:
         self.replica: Replica | None = None
         self.incarnation = 0
         self.effects_left: int | None = None
+        self.is_loss_decided = False
         self.sync_ms = (0, 3)
         self.execute_ms = (0, 3)
         self.check_ms = (0, 2)
@@ -140,7 +144,13 @@ class SimNode:
         if self.disk.torn_bytes:
             world.checker.note("torn record")
         self.replica = Replica(
-            ReplicaSetup(world.genesis, self.member, self._boot_nonce(), world.timing),
+            ReplicaSetup(
+                world.genesis,
+                self.member,
+                self._boot_nonce(),
+                world.timing,
+                is_loss_decided=self.is_loss_decided,
+            ),
             recovered,
             signer=self.signer,
             verifiers=ValidatorKeys if world.has_real_keys else lambda _: FakeVerifier(),
@@ -152,6 +162,25 @@ class SimNode:
             self._execute_later(Height(height))
         self.take(inputs.Started())
         world.on_started(self)
+
+    def wipe(self) -> None:
+        """Lose the machine: the same key comes up on an empty disk, and knows that it has lost a log."""
+        self.crash()
+        self.world.trace("wipe", self.name)
+        self.disk = Disk(self.world.genesis, self._build_lost_log())
+        self.world.checker.on_disk_lost(self.member)
+
+    def lose_log(self) -> None:
+        """Lose the vote log alone: it was damaged, and set aside."""
+        self.crash()
+        self.world.trace("log lost", self.name)
+        self.disk.log = self._build_lost_log()
+        self.disk.votes.clear()
+
+    def _build_lost_log(self) -> LogFile:
+        log = LogFile(self.world.genesis.network_id, build_key(self.member).public_key)
+        log.append([LogLoss(Loss(Epoch(0)))])
+        return log
 
     def crash(self) -> None:
         """Lose all that was not synced, but what the seed keeps of it: a prefix, down to a torn record."""
@@ -288,7 +317,7 @@ class SimNode:
         group = list(self._queue)
         self._queue.clear()
         chain = [effect for effect in group if isinstance(effect, StoreBatch | StoreBlock | Finalized)]
-        log = [effect for effect in group if isinstance(effect, LogBatch | LogEpoch | Persist)]
+        log = [effect for effect in group if isinstance(effect, LogBatch | LogEpoch | LogLoss | Persist)]
         self._is_busy = True
         self._in_flight = (chain, log)
         incarnation = self.incarnation
@@ -334,7 +363,7 @@ class SimNode:
                 for member in world.nodes:
                     if member != self.member:
                         world.send(self, member, message)
-            case StoreBatch() | StoreBlock() | LogBatch() | LogEpoch() | Persist():
+            case StoreBatch() | StoreBlock() | LogBatch() | LogEpoch() | LogLoss() | Persist():
                 pass
             case EpochStarted(record):
                 world.checker.note("epoch entered")
@@ -342,6 +371,9 @@ class SimNode:
             case LoadOwn(tips):
                 own = tuple(self.disk.batches[tip.digest] for tip in tips)
                 self.later(self.check_ms, inputs.OwnLoaded(own))
+            case SubmitNoop():
+                world.checker.note("no-op after a loss")
+                self.submit(1)
             case ServeEpochEnd(member, epoch):
                 end = self.disk.epoch_end(epoch)
                 if end is not None:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import TypeVar
 
+from consensus.messages import Certificate, Vote
 from consensus.timing import Timing
-from consensus.types import Height, ValidatorIndex
+from consensus.types import Epoch, Height, ValidatorIndex
 from node.feed.records import check_copy
 from node.ledger.batch import Batch
 from node.ledger.genesis import Genesis
@@ -13,7 +14,7 @@ from node.replica.effects import Broadcast, CheckBatch, Effect, Send
 from node.replica.recovered import Recovered, ReplicaSetup
 from node.replica.replica import Replica
 from node.wire.ids import FeedTip, MemberId
-from node.wire.messages import BatchData, Have, Message
+from node.wire.messages import BatchData, Have, Message, RejoinAnswer
 from tests.support.fake_keys import FakeSigner, FakeVerifier
 from tests.support.networks import CREATED_MS, build_genesis, build_key
 
@@ -36,7 +37,8 @@ class RigSigner:
 class ReplicaRig:
     """A replica of one member, started, with sessions to all validators; its clock stands still until it is moved.
 
-    first: what it did at its start. others: the validators besides it.
+    first: what it did at its start. others: the validators besides it. listens: it still waits for their word on
+    what it said before; else they have answered, and know nothing.
     """
 
     def __init__(
@@ -45,13 +47,15 @@ class ReplicaRig:
         *,
         genesis: Genesis | None = None,
         recovered: Recovered | None = None,
+        listens: bool = False,
+        is_loss_decided: bool = False,
     ) -> None:
         self.genesis = genesis or build_genesis(members=1, observers=1)
         self.others = tuple(other for other in self.genesis.validators if other != member)
         self.now_ms = 1_000
         self.skew_ms = 0
         self.replica = Replica(
-            ReplicaSetup(self.genesis, MemberId(member), NONCE, Timing()),
+            ReplicaSetup(self.genesis, MemberId(member), NONCE, Timing(), is_loss_decided=is_loss_decided),
             recovered or Recovered(),
             signer=RigSigner(self.genesis, MemberId(member)),
             verifiers=lambda _: FakeVerifier(),
@@ -61,6 +65,20 @@ class ReplicaRig:
         self.first = self.step(inputs.Started())
         for peer in self.others:
             self.step(inputs.PeerUp(peer))
+        self.released = [] if listens else [effect for peer in self.others for effect in self.answer(peer)]
+
+    def answer(
+        self,
+        member: str,
+        *,
+        certificate: Certificate | None = None,
+        vote: Vote | None = None,
+        tips: tuple[FeedTip, ...] = (),
+        other_boot: bool = False,
+    ) -> tuple[Effect, ...]:
+        """A validator tells what it knows of this node."""
+        epoch = Epoch(self.replica.overview().epoch)
+        return self.hear(member, RejoinAnswer(epoch, NONCE, certificate, vote, tips, other_boot))
 
     @property
     def wall_ms(self) -> int:
