@@ -6,7 +6,7 @@ importing only what stands before it:
 
 - the words: `types`, `errors`, `quorum`, `elector`, `messages`, `scheme`, `evidence`, `timing`;
 - what goes in and out: `inputs`, `effects`, `recovery`;
-- what is known: `view_state`, `chain`, `certificates`, and `restoration` of both after a restart;
+- what is known: `archive`, `view_state`, `chain`, `certificates`, and `restoration` of both after a restart;
 - the rules: `rules` (may we vote?), `voting` (the only place that signs), `proposal_rules` (is a proposal good?),
   `proposing` (what a leader shows), `admission` (what of others is let in);
 - time and repair: `pacemaker`, `repair`;

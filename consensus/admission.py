@@ -11,11 +11,11 @@ from enum import IntEnum
 from consensus.certificates import Notary
 from consensus.chain import Chain, DisagreementError
 from consensus.effects import Effect, ReportEvidence, ReportFault
-from consensus.evidence import are_conflicting
+from consensus.evidence import Equivocation, are_conflicting
 from consensus.messages import Certificate, Proposal, Subject, Vote, VoteKind, fault_of_subject
 from consensus.proposal_rules import fault_of_shape
 from consensus.scheme import SIGNATURE_BYTES
-from consensus.types import ValidatorIndex, View
+from consensus.types import ZERO_DIGEST, ValidatorIndex, View
 from consensus.view_state import AHEAD_VIEWS_MAX, RETAINED_VIEWS, VOTE_VIEWS_MAX, Views, ViewState
 
 _RIVALS = {
@@ -121,10 +121,15 @@ class Admission:
             return
         if not self._holds(state, held, out):
             return
-        evidence = (held.subject.kind, vote.subject.kind, vote.signer)
+        self._report(state, held, vote, out)
+
+    def _report(self, state: ViewState, held: Vote, vote: Vote, out: list[Effect]) -> None:
+        """Give the pair out, once for each rule that the signer breaks in a view."""
+        pair = Equivocation.pair(held, vote)
+        evidence = (*pair.kinds, pair.signer)
         if evidence not in state.reported:
             state.reported[evidence] = None
-            out.append(ReportEvidence(held, vote))
+            out.append(ReportEvidence(pair.first, pair.second))
 
     def _holds(self, state: ViewState, vote: Vote, out: list[Effect]) -> bool:
         """Return whether the vote is well signed; a badly signed one leaves its slot and is its sender's fault."""
@@ -158,8 +163,8 @@ class Admission:
         if subject.epoch != self.notary.epoch:
             return Admitted.KNOWN
         state = self.views.find(subject.view)
-        is_new = subject.view > self.chain.final_view and (state is None or subject.kind not in state.certificates)
-        if not is_new and self._rival_of(subject, state) is None:
+        is_new = subject.view > self.chain.final_view and not self.views.has_certificate(subject.kind, subject.view)
+        if not is_new and self._rival_of(subject) is None:
             # Dropped before any signature is verified: replays of good certificates cost nothing.
             return Admitted.KNOWN
         fault = self.notary.fault_of(certificate, state)
@@ -167,29 +172,55 @@ class Admission:
             out.append(ReportFault(peer, f"bad certificate: {fault}", provable=peer is not None))
             return Admitted.BAD
         self.check_rivals(certificate)
+        self._weigh_signers(certificate, state, out)
         return Admitted.NEW
+
+    def _weigh_signers(self, certificate: Certificate, state: ViewState | None, out: list[Effect]) -> None:
+        """Hold the votes that came from their signers against those inside a good certificate.
+
+        A liar that tells one half of the network this and the other half that is found out here: each half sees only
+        one of its votes by itself.
+        """
+        if state is None or not state.has_votes:
+            return
+        subject = certificate.subject
+        for signer, signature in certificate.signatures:
+            for kind in (subject.kind, *_RIVALS[subject.kind]):
+                held = state.find_vote(kind, signer)
+                if held is None or held.subject == subject:
+                    continue
+                vote = Vote(subject, signer, signature)
+                if are_conflicting(held, vote) and self._holds(state, held, out):
+                    self._report(state, held, vote, out)
 
     def check_rivals(self, certificate: Certificate) -> None:
         """Raise DisagreementError if a good certificate excludes one that we hold."""
         subject = certificate.subject
-        rival = self._rival_of(subject, self.views.find(subject.view))
-        if rival is not None:
-            held = rival.subject
+        held = self._rival_of(subject)
+        if held is not None:
             raise DisagreementError(
                 f"view {subject.view} has certificates that exclude one another: "
                 f"{held.kind.name} {held.digest.hex()} and {subject.kind.name} {subject.digest.hex()}",
                 certificate,
             )
 
-    def _rival_of(self, subject: Subject, state: ViewState | None) -> Certificate | None:
-        """Return a certificate held of that view that cannot stand beside one on `subject`."""
-        if state is None:
-            return None
-        for held in state.certificates.values():
-            kinds = (held.subject.kind, subject.kind)
-            if held.subject.kind == subject.kind:
-                if held.subject != subject:
-                    return held
-            elif VoteKind.FINALIZE in kinds and (VoteKind.NULLIFY in kinds or held.subject.digest != subject.digest):
-                return held
+    def _rival_of(self, subject: Subject) -> Subject | None:
+        """Return what a certificate held of that view is on, if it cannot stand beside one on `subject`."""
+        kind, view = subject.kind, subject.view
+        state = self.views.find(view)
+        held = [] if state is None else [certificate.subject for certificate in state.certificates.values()]
+        if view > self.chain.final_view and state is None:
+            # An old view: of a notarization the digest is all that counts, of a nullification that it was.
+            digest = self.views.find_notarized(view)
+            if digest is not None and kind != VoteKind.NULLIFY and digest != subject.digest:
+                return Subject(VoteKind.NOTARIZE, subject.epoch, view, View(0), digest)
+            if kind == VoteKind.FINALIZE and self.views.has_certificate(VoteKind.NULLIFY, view):
+                return Subject(VoteKind.NULLIFY, subject.epoch, view, View(0), ZERO_DIGEST)
+        for other in held:
+            kinds = (other.kind, kind)
+            if other.kind == kind:
+                if other != subject:
+                    return other
+            elif VoteKind.FINALIZE in kinds and (VoteKind.NULLIFY in kinds or other.digest != subject.digest):
+                return other
         return None

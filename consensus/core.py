@@ -174,6 +174,17 @@ class Core:
         """
         return self._admission.newest_vote_of(signer)
 
+    def headers_proposed(self, view: View) -> tuple[Header, ...]:
+        """Return the headers of at most two blocks that the leader of a view near ours proposed: two are one too many.
+
+        For whoever looks into an equivocation; the evidence itself is the pair of votes.
+        """
+        state = self._views.find(view)
+        if state is None:
+            return ()
+        first = () if state.proposal is None else (state.proposal.block.header,)
+        return first if state.rival_header is None else (*first, state.rival_header)
+
     def status(self) -> Status:
         """Return where this node stands."""
         return Status(
@@ -278,6 +289,10 @@ class Core:
         self._pace.enter(view, self._now_ms, self._out)
         if self._chain.final_certificate is not None:
             self._end_epoch_after(self._chain.delivered.header, self._chain.final_certificate)
+        for digest in self._views.notarized_digests:
+            known = self._chain.find(digest)
+            if known is not None:
+                self._chain.note_certified(known)
         for state in self._views:
             if state.notarization is not None and state.view > self._chain.final_view:
                 self._note_notarized(state.notarization)
@@ -387,6 +402,8 @@ class Core:
             self._tally(subject)
         if state.proposal is not None and (state.proposal_digest != subject.digest or state.stage is Stage.ACCEPTED):
             # Another block of the same view: the leader's two votes are the evidence, and the first one counts.
+            if state.proposal_digest != subject.digest and state.rival_header is None:
+                state.rival_header = proposal.block.header
             return
         state.proposal = proposal
         state.proposal_digest = subject.digest
@@ -482,10 +499,10 @@ class Core:
         """Store a good certificate and move on with it. No body is needed for that."""
         subject = certificate.subject
         self._admission.check_rivals(certificate)
-        state = self._views.at(subject.view)
-        if subject.view <= self._chain.final_view or subject.kind in state.certificates:
+        is_held = self._views.has_certificate(subject.kind, subject.view)
+        if subject.view <= self._chain.final_view or is_held:
             return
-        state.certificates[subject.kind] = certificate
+        self._views.put(certificate)
         self._out.append(Persist(certificate))
         if is_relayed:
             self._out.append(Broadcast(certificate))
@@ -573,9 +590,13 @@ class Core:
         current, final_view = self._state.view, self._chain.final_view
         for view in [view for view in self._finalizable if view < current]:
             notarization = self._views.certificate(VoteKind.NOTARIZE, view)
-            state = self._views.at(view)
-            if notarization is None or not self._voter.may_finalize(
-                state, notarization.subject.digest, current=current, final_view=final_view
+            state = self._views.find(view)
+            if (
+                state is None
+                or notarization is None
+                or not self._voter.may_finalize(
+                    state, notarization.subject.digest, current=current, final_view=final_view
+                )
             ):
                 # None of these rules can come to allow it later.
                 del self._finalizable[view]

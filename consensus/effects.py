@@ -133,7 +133,10 @@ class EpochEnded:
 
 @dataclass(frozen=True, slots=True)
 class ReportEvidence:
-    """Two signed votes of one validator that cannot both be honest."""
+    """Two signed votes of one validator that cannot both be honest, in the order of `Equivocation.pair`.
+
+    Given once for each pair of kinds in a view, as far as it is remembered: not across restarts.
+    """
 
     first: Vote
     second: Vote

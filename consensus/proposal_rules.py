@@ -124,10 +124,10 @@ def _examine_ancestry(proposal: Proposal, chain: Chain, views: Views) -> Outcome
     if parent_view == chain.final_view:
         parent_digest = chain.final_digest
     else:
-        notarization = views.certificate(VoteKind.NOTARIZE, parent_view)
-        if notarization is None:
+        notarized = views.find_notarized(parent_view)
+        if notarized is None:
             return Refused("no certificate of its parent", is_fault=True)
-        parent_digest = notarization.subject.digest
+        parent_digest = notarized
     stands_on = proposal.block.header.parent_digest
     if is_sealed_again(proposal):
         stands_on = proposal.leader_vote.subject.digest

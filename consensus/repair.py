@@ -21,7 +21,7 @@ from consensus.messages import (
 )
 from consensus.recovery import Setup
 from consensus.types import Digest, Epoch, ValidatorIndex, View
-from consensus.view_state import Gap, Views
+from consensus.view_state import RECENT_VIEWS_MAX, Gap, Views
 
 ANSWER_CERTIFICATES_MAX: Final = 24
 ANSWER_VOTES_MAX: Final = 12
@@ -35,7 +35,8 @@ def answer_status(status: Status, *, view: View, chain: Chain, views: Views) -> 
         answer.append(chain.final_certificate)
     certificates: list[Certificate] = []
     votes: list[Vote] = []
-    for number in range(view, max(status.final_view, chain.final_view), -1):
+    lowest = max(status.final_view, chain.final_view, view - RECENT_VIEWS_MAX)
+    for number in range(view, lowest, -1):
         state = views.find(View(number))
         if state is None:
             continue
@@ -56,9 +57,7 @@ def answer_request(request: CertificateRequest, *, chain: Chain, views: Views) -
         answer.append(chain.final_certificate)
     last = min(request.last, request.first + CERTIFICATE_REQUEST_MAX - 1)
     for number in range(max(request.first, chain.final_view + 1), last + 1):
-        state = views.find(View(number))
-        if state is not None:
-            answer += (state.certificates[kind] for kind in VoteKind if kind in state.certificates)
+        answer += views.certificates_of(View(number))
     return answer
 
 

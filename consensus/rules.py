@@ -13,7 +13,7 @@ Source: Chan and Pass, "Simplex Consensus" (TCC 2023), section 3.
 
 from consensus.messages import VoteKind
 from consensus.types import Digest, View
-from consensus.view_state import ViewState
+from consensus.view_state import RECENT_VIEWS_MAX, ViewState
 
 
 def may_notarize(state: ViewState, *, current: View, guard: View) -> bool:
@@ -44,7 +44,8 @@ def may_finalize(state: ViewState, digest: Digest, *, current: View, final_view:
     return (
         notarization is not None
         and notarization.subject.digest == digest
-        and final_view < state.view < current
+        # Safety: of an older view our own votes may be forgotten, one to nullify it among them.
+        and max(final_view, current - RECENT_VIEWS_MAX - 1) < state.view < current
         and state.view > guard
         and VoteKind.FINALIZE not in state.own
         # Safety: having nullified, we may be part of a nullification; to finalize as well would allow both.

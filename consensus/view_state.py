@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from consensus.messages import JUSTIFICATION_MAX, Certificate, Proposal, Subject, Vote, VoteKind
+from consensus.archive import Archive
+from consensus.messages import JUSTIFICATION_MAX, Certificate, Header, Proposal, Subject, Vote, VoteKind
 from consensus.types import Digest, ValidatorIndex, View
 
 RETAINED_VIEWS: Final = 8
@@ -20,6 +21,10 @@ AHEAD_VIEWS_MAX: Final = 3
 
 VOTE_VIEWS_MAX: Final = 64
 """Between the final view and ours, only so many of the newest views keep votes; older ones keep certificates."""
+
+
+RECENT_VIEWS_MAX: Final = 256
+"""Between the final view and ours, only so many of the newest views are kept in full; older ones are archived."""
 
 
 class Stage(IntEnum):
@@ -33,13 +38,17 @@ class Stage(IntEnum):
 
 @dataclass(slots=True)
 class ViewState:
-    """One view. certificates and own: at most one of each kind. reported: which evidence was already given."""
+    """One view. certificates and own: at most one of each kind. reported: which evidence was already given.
+
+    rival_header: of another block that the leader proposed in this view, for whoever looks into its equivocation.
+    """
 
     view: View
     certificates: dict[VoteKind, Certificate] = field(default_factory=dict)
     own: dict[VoteKind, Vote] = field(default_factory=dict)
     proposal: Proposal | None = None
     proposal_digest: Digest | None = None
+    rival_header: Header | None = None
     stage: Stage = Stage.HELD
     reported: dict[tuple[VoteKind, VoteKind, ValidatorIndex], None] = field(default_factory=dict)
     _slots: dict[tuple[VoteKind, ValidatorIndex], Vote] = field(default_factory=dict)
@@ -79,6 +88,9 @@ class ViewState:
         subject = vote.subject
         del self._slots[subject.kind, vote.signer]
         self._counts[subject] -= 1
+        if not self._counts[subject]:
+            # Else one liar could have us remember every subject that it ever made up.
+            del self._counts[subject]
         if subject.kind == VoteKind.NULLIFY:
             self._nullify_count -= 1
 
@@ -143,13 +155,19 @@ class Gap:
 
 
 class Views:
-    """All views that anything is known of."""
+    """All views that anything is known of: the recent ones in full, older ones above the final view in an archive.
+
+    Of the archived ones, the highest notarized stays in full: the next block may have to stand on it.
+    """
 
     def __init__(self) -> None:
         self._views: dict[View, ViewState] = {}
+        self._archive = Archive()
+        self._recent_from = View(0)
+        self._kept: View | None = None
 
     def find(self, view: View) -> ViewState | None:
-        """Return what is known of `view`."""
+        """Return what is known of `view`, if it is kept in full."""
         return self._views.get(view)
 
     def at(self, view: View) -> ViewState:
@@ -165,10 +183,48 @@ class Views:
     def __len__(self) -> int:
         return len(self._views)
 
-    def certificate(self, kind: VoteKind, view: View) -> Certificate | None:
-        """Return the certificate of that kind."""
+    def put(self, certificate: Certificate) -> None:
+        """Keep a good certificate of a view above the final one."""
+        view = certificate.subject.view
+        self.at(view).certificates[certificate.subject.kind] = certificate
+        if view < self._recent_from:
+            self._archive_view(self._views[view])
+
+    def has_certificate(self, kind: VoteKind, view: View) -> bool:
+        """Return whether a certificate of that kind was held, above the final view."""
         state = self._views.get(view)
-        return None if state is None else state.certificates.get(kind)
+        if state is not None and kind in state.certificates:
+            return True
+        if kind == VoteKind.NULLIFY:
+            return view in self._archive.nullified
+        return kind == VoteKind.NOTARIZE and view in self._archive.notarized
+
+    def certificate(self, kind: VoteKind, view: View) -> Certificate | None:
+        """Return the certificate of that kind, if it is still held itself."""
+        state = self._views.get(view)
+        found = None if state is None else state.certificates.get(kind)
+        if found is None and kind == VoteKind.NULLIFY:
+            found = self._archive.find_nullification(view)
+        return found
+
+    def certificates_of(self, view: View) -> tuple[Certificate, ...]:
+        """Return the certificates of that view, in the order of their kinds."""
+        found = (self.certificate(kind, view) for kind in VoteKind)
+        return tuple(certificate for certificate in found if certificate is not None)
+
+    def find_notarized(self, view: View) -> Digest | None:
+        """Return which block was notarized in that view."""
+        notarization = self.certificate(VoteKind.NOTARIZE, view)
+        return self._archive.notarized.get(view) if notarization is None else notarization.subject.digest
+
+    @property
+    def notarized_digests(self) -> tuple[Digest, ...]:
+        """The blocks of all notarized views known."""
+        recent = (state.notarization for state in self._views.values())
+        return (
+            *self._archive.notarized.values(),
+            *(certificate.subject.digest for certificate in recent if certificate is not None),
+        )
 
     def find_parent(self, *, below: View, final_view: View, final_certificate: Certificate | None) -> Parent | Gap:
         """Return the highest view to build on in view `below`, with every view between nullified.
@@ -177,7 +233,7 @@ class Views:
         as well: the next leader may build on it, and others may hold only its notarization.
         """
         view = View(below - 1)
-        while view > final_view:
+        while view > final_view and view >= self._recent_from:
             state = self._views.get(view)
             notarization = None if state is None else state.notarization
             if notarization is not None:
@@ -185,11 +241,14 @@ class Views:
             if state is None or state.nullification is None:
                 return Gap(self._first_unknown(view, final_view), view)
             view = View(view - 1)
-        return Parent(final_view, final_certificate)
+        kept = None if self._kept is None else self._views[self._kept].notarization
+        parent = Parent(final_view, final_certificate) if kept is None else Parent(kept.subject.view, kept)
+        missing = self._archive.nullified.last_missing(above=parent.view, below=view + 1)
+        return parent if missing is None else Gap(View(missing[0]), View(missing[1]))
 
     def _first_unknown(self, view: View, final_view: View) -> View:
-        """Return the lowest view of the run down from `view` of which neither outcome is known."""
-        while view - 1 > final_view:
+        """Return the lowest view of the run down from `view` of which neither outcome is known, as far as recent."""
+        while view - 1 > final_view and view - 1 >= self._recent_from:
             below = self._views.get(View(view - 1))
             if below is not None and (below.notarization is not None or below.nullification is not None):
                 break
@@ -201,7 +260,18 @@ class Views:
 
         A view that is notarized but not nullified counts too: what matters is what may be skipped.
         """
-        missing = [view for view in range(above + 1, below) if self.certificate(VoteKind.NULLIFY, View(view)) is None]
+        recent_from = max(above + 1, self._recent_from)
+        missing = [
+            view
+            for view in range(recent_from, below)
+            if (state := self._views.get(View(view))) is None or state.nullification is None
+        ]
+        old_below = min(below, self._recent_from)
+        first = self._archive.nullified.first_missing(above=above, below=old_below)
+        if first is not None:
+            last = self._archive.nullified.last_missing(above=above, below=old_below)
+            assert last is not None
+            missing = [first, *missing] if missing else [first, last[1]]
         return Gap(View(missing[0]), View(missing[-1])) if missing else None
 
     def justification(self, *, above: View, below: View) -> tuple[Certificate, ...]:
@@ -209,15 +279,38 @@ class Views:
         found: list[Certificate] = []
         for view in range(below - 1, above, -1):
             certificate = self.certificate(VoteKind.NULLIFY, View(view))
-            if certificate is not None and len(found) < JUSTIFICATION_MAX:
+            if certificate is not None:
                 found.append(certificate)
+            if len(found) == JUSTIFICATION_MAX:
+                break
         return tuple(found)
 
     def prune(self, *, final_view: View, current: View) -> None:
-        """Drop what is far below the final view, and the votes of views far below ours."""
+        """Drop what is far below the final view and the votes of views far below ours; archive what is still older."""
         lowest = final_view - RETAINED_VIEWS
         for view in [view for view in self._views if view < lowest]:
             del self._views[view]
-        for state in self._views.values():
-            if final_view < state.view < current - VOTE_VIEWS_MAX and state.has_votes:
+        self._archive.forget(final_view)
+        if self._kept is not None and self._kept <= final_view:
+            self._kept = None
+        self._recent_from = max(self._recent_from, View(current - RECENT_VIEWS_MAX))
+        for state in list(self._views.values()):
+            if final_view < state.view < self._recent_from:
+                self._archive_view(state)
+            elif final_view < state.view < current - VOTE_VIEWS_MAX and state.has_votes:
                 state.forget_votes()
+
+    def _archive_view(self, state: ViewState) -> None:
+        """Keep of a view only what its certificates say; all of it, if it is the highest notarized one."""
+        if state.nullification is not None:
+            self._archive.add_nullification(state.nullification)
+        if state.notarization is not None:
+            self._archive.add_notarization(state.notarization.subject)
+            if self._kept is None or state.view >= self._kept:
+                passed, self._kept = self._kept, state.view
+                state.forget_votes()
+                if passed is not None and passed != state.view:
+                    del self._views[passed]
+                return
+        if state.view != self._kept:
+            del self._views[state.view]

@@ -285,6 +285,7 @@ class SimNode:
                 network.later(1, partial(self.fetch, digest), node=self)
             case Finalized(_, certificate):
                 network.checker.on_finalized(self.index, self.disk, effect, certificate.subject.epoch)
+                self.disk.drop_records(certificate)
                 self.execute_later()
             case EpochEnded(digest, certificate):
                 assert digest == self.disk.chain[-1].header.digest() == certificate.subject.digest

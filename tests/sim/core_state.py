@@ -134,6 +134,12 @@ class Disk:
         del self.unsynced[keep:]
         self.sync()
 
+    def drop_records(self, final: Certificate) -> None:
+        """What `final` finalizes is durable: records up to its view, and of epochs before, are never needed again."""
+        floor = (final.subject.epoch, final.subject.view)
+        kept = (record for record in self.records if (record.subject.epoch, record.subject.view) > floor)
+        self.records = dict.fromkeys(kept)
+
     @property
     def must_rejoin(self) -> bool:
         """Whether an old vote of ours in this epoch may exist that we have forgotten."""

@@ -8,7 +8,8 @@ from consensus.admission import Admission, Admitted
 from consensus.certificates import Notary
 from consensus.chain import Chain, DisagreementError
 from consensus.effects import Effect, ReportEvidence, ReportFault
-from consensus.messages import Certificate, Proposal, Vote
+from consensus.evidence import Equivocation
+from consensus.messages import Certificate, Proposal, Subject, Vote
 from consensus.types import U64_MAX, Epoch, ValidatorIndex, View
 from consensus.view_state import AHEAD_VIEWS_MAX, RETAINED_VIEWS, VOTE_VIEWS_MAX, Views
 from tests.support.core_builders import (
@@ -33,6 +34,11 @@ from tests.support.core_builders import (
 from tests.support.fake_keys import FakeVerifier
 
 A, B = build_digest("a"), build_digest("b")
+
+
+def evidence(one: Vote, other: Vote) -> ReportEvidence:
+    pair = Equivocation.pair(one, other)
+    return ReportEvidence(pair.first, pair.second)
 
 
 class Door:
@@ -102,7 +108,7 @@ def test_equivocating_signer_is_reported_once_and_its_first_vote_stays() -> None
     assert door.admit(first)
     assert not door.admit(second)
     assert not door.admit(second)
-    assert door.out == [ReportEvidence(first, second)]
+    assert door.out == [evidence(first, second)]
 
 
 def test_nullify_and_finalize_of_one_view_are_evidence() -> None:
@@ -111,7 +117,7 @@ def test_nullify_and_finalize_of_one_view_are_evidence() -> None:
     first, second = sign(build_subject(NULLIFY, 1), 1), sign(build_subject(FINALIZE, 1, A), 1)
     assert door.admit(first)
     assert door.admit(second)
-    assert door.out == [ReportEvidence(first, second)]
+    assert door.out == [evidence(first, second)]
 
 
 def test_finalize_of_another_block_than_notarized_is_evidence() -> None:
@@ -120,7 +126,7 @@ def test_finalize_of_another_block_than_notarized_is_evidence() -> None:
         door = Door()
         votes = [sign(build_subject(NOTARIZE, 1, A), 1), sign(build_subject(FINALIZE, 1, B), 1)][::order]
         assert [door.admit(vote) for vote in votes] == [True, True]
-        assert door.out == [ReportEvidence(*votes)]
+        assert door.out == [evidence(*votes)]
 
 
 def test_notarize_with_nullify_or_finalize_of_the_same_block_is_no_evidence() -> None:
@@ -263,3 +269,58 @@ def test_a_proposal_must_come_from_its_leader_over_its_own_block_and_well_signed
     assert fault_of(foreign) == "a vote that is not its sender's"
     assert fault_of(dataclasses.replace(good, view=View(5))) is not None
     assert Epoch(0) == EPOCH
+
+
+@pytest.mark.parametrize(
+    ("held", "certified"),
+    [
+        (build_subject(NOTARIZE, 3, A), build_subject(NOTARIZE, 3, B)),
+        (build_subject(FINALIZE, 3, A), build_subject(FINALIZE, 3, B)),
+        (build_subject(NULLIFY, 3), build_subject(FINALIZE, 3, B)),
+        (build_subject(FINALIZE, 3, A), build_subject(NULLIFY, 3)),
+        (build_subject(NOTARIZE, 3, A), build_subject(FINALIZE, 3, B)),
+        (build_subject(FINALIZE, 3, A), build_subject(NOTARIZE, 3, B)),
+    ],
+)
+def test_a_vote_that_excludes_one_inside_a_certificate_is_evidence(held: Subject, certified: Subject) -> None:
+    """T-17: each half of the network sees only one of an equivocator's votes by itself."""
+    door = Door()
+    door.admit(sign(held, 1))
+    certificate = certify(certified, 0, 1, 2)
+    assert door.admission.admit_certificate(None, certificate, door.out) is Admitted.NEW
+    assert door.out == [evidence(sign(held, 1), sign(certified, 1))]
+    door.admission.admit_certificate(None, certificate, door.out)
+    assert len(door.out) == 1, "once"
+
+
+def test_what_is_legal_beside_a_certificate_is_no_evidence_and_a_forged_vote_is_its_senders_fault() -> None:
+    """Notarize beside nullify is legal; a vote that nobody signed proves nothing against its name."""
+    door = Door()
+    door.admit(sign(build_subject(NULLIFY, 3), 1))
+    door.admit(sign(build_subject(NOTARIZE, 3, B), 2))
+    door.admission.admit_certificate(None, certify(build_subject(NOTARIZE, 3, B)), door.out)
+    assert door.out == []
+    door.admit(Vote(build_subject(FINALIZE, 4, A), ValidatorIndex(1), bytes(64)))
+    door.admission.admit_certificate(None, certify(build_subject(FINALIZE, 4, B)), door.out)
+    assert [type(effect) for effect in door.out] == [ReportFault]
+
+
+def test_certificates_of_archived_views_are_held_against_new_ones() -> None:
+    """Only what they said is left of them, and that is enough."""
+    door = Door()
+    door.views.put(nullification(3))
+    door.views.put(notarization(build_block(4)))
+    door.views.put(notarization(build_block(5)))
+    door.views.prune(final_view=View(0), current=View(900))
+    assert door.views.find(View(4)) is None
+    assert door.admission.admit_certificate(None, nullification(3), door.out) is Admitted.KNOWN
+    assert door.admission.admit_certificate(None, notarization(build_block(4)), door.out) is Admitted.KNOWN
+    assert door.admission.admit_certificate(None, nullification(4), door.out) is Admitted.NEW
+    for rival in (
+        finalization(build_block(3)),
+        finalization(build_block(4, payload=b"other")),
+        notarization(build_block(4, payload=b"other")),
+    ):
+        with pytest.raises(DisagreementError):
+            door.admission.admit_certificate(None, rival, door.out)
+    assert door.out == []

@@ -24,6 +24,7 @@ from consensus.effects import (
     TipChanged,
 )
 from consensus.errors import InvariantError
+from consensus.evidence import Equivocation
 from consensus.inputs import (
     BodyAvailable,
     Built,
@@ -343,8 +344,8 @@ def test_an_equivocating_leader_is_reported_and_its_first_block_counts() -> None
     rival = change_header(ONE, timestamp_ms=ONE.header.timestamp_ms + 1)
     harness.receive(LEADER, build_proposal(ONE))
     harness.receive(LEADER, build_proposal(rival))
-    first, second = build_proposal(ONE).leader_vote, build_proposal(rival).leader_vote
-    assert harness.of(ReportEvidence) == [ReportEvidence(first, second)]
+    pair = Equivocation.pair(build_proposal(ONE).leader_vote, build_proposal(rival).leader_vote)
+    assert harness.of(ReportEvidence) == [ReportEvidence(pair.first, pair.second)]
     assert harness.of(RequestJudgement) == []
 
 
@@ -990,3 +991,14 @@ def test_the_memory_of_old_unfinished_blocks_is_bounded() -> None:
         harness.receive(None, nullification(view))
         dropped += harness.of(DropJudgement)
     assert dropped == [DropJudgement(ONE.header.digest())]
+
+
+def test_the_headers_of_a_leader_that_proposes_twice_are_kept_for_the_curious() -> None:
+    """At most two a view."""
+    harness = CoreHarness(FOLLOWER)
+    assert harness.core.headers_proposed(View(1)) == ()
+    blocks = [build_block(1, payload=payload) for payload in (b"", b"a", b"b")]
+    for number, block in enumerate(blocks):
+        harness.receive(LEADER, build_proposal(block))
+        assert len(harness.core.headers_proposed(View(1))) == min(number + 1, 2)
+    assert harness.core.headers_proposed(View(1)) == (blocks[0].header, blocks[1].header)

@@ -3,7 +3,7 @@
 from consensus.messages import VoteKind
 from consensus.rules import may_finalize, may_notarize, may_nullify
 from consensus.types import View
-from consensus.view_state import ViewState
+from consensus.view_state import RECENT_VIEWS_MAX, ViewState
 from tests.support.core_builders import FINALIZE, NOTARIZE, NULLIFY, build_digest, build_subject, certify, sign
 
 A, B = build_digest("a"), build_digest("b")
@@ -51,6 +51,12 @@ def test_a_view_is_finalized_once_after_it_is_left_and_never_after_nullify() -> 
     assert not may(build_state(), guard=3)
     assert not may(build_state(NULLIFY))
     assert not may(build_state(FINALIZE))
+
+
+def test_a_view_whose_own_votes_may_be_forgotten_is_not_finalized() -> None:
+    """Lemma B: a vote to nullify it may have been among them."""
+    assert may(build_state(), current=3 + RECENT_VIEWS_MAX)
+    assert not may(build_state(), current=4 + RECENT_VIEWS_MAX)
 
 
 def test_only_the_notarized_block_and_only_if_we_notarized_no_other() -> None:

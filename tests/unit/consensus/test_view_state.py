@@ -2,8 +2,9 @@
 
 from consensus.messages import JUSTIFICATION_MAX, Vote
 from consensus.types import View
-from consensus.view_state import RETAINED_VIEWS, VOTE_VIEWS_MAX, Gap, Parent, Views, ViewState
+from consensus.view_state import RECENT_VIEWS_MAX, RETAINED_VIEWS, VOTE_VIEWS_MAX, Gap, Parent, Views, ViewState
 from tests.support.core_builders import (
+    FINALIZE,
     NOTARIZE,
     NULLIFY,
     build_block,
@@ -106,3 +107,81 @@ def test_old_views_go_and_old_votes_go_sooner() -> None:
     assert views.at(View(100 - VOTE_VIEWS_MAX)).has_votes
     assert NULLIFY in views.at(View(21)).own
     assert len(views) == 100 - 20 + RETAINED_VIEWS + 1
+
+
+def fill(views: Views, first: int, last: int, *, notarized: tuple[int, ...] = ()) -> None:
+    """Pass the views first … last: nullified, or notarized where said so."""
+    for view in range(first, last + 1):
+        if view in notarized:
+            views.put(notarization(build_block(view)))
+        else:
+            views.put(nullification(view))
+        views.prune(final_view=View(0), current=View(view + 1))
+
+
+def test_old_views_without_finality_are_archived_and_still_answer() -> None:
+    """What may be skipped and what was notarized is known, and nullifications can be shown, however old."""
+    views = Views()
+    fill(views, 1, 1_000, notarized=(300, 400))
+    assert len(views) <= RECENT_VIEWS_MAX + 2
+    assert views.find(View(100)) is None
+    assert views.has_certificate(NULLIFY, View(100))
+    assert not views.has_certificate(NULLIFY, View(300))
+    assert views.has_certificate(NOTARIZE, View(300))
+    assert not views.has_certificate(FINALIZE, View(100))
+    assert views.find_notarized(View(300)) == build_block(300).header.digest()
+    assert views.certificate(NULLIFY, View(100)) == nullification(100)
+    assert views.certificates_of(View(100)) == (nullification(100),)
+    assert views.find_gap(above=View(400), below=View(1_001)) is None
+    assert views.find_gap(above=View(299), below=View(1_001)) == Gap(View(300), View(400))
+    assert views.find_gap(above=View(0), below=View(300)) is None
+    assert set(views.notarized_digests) == {build_block(view).header.digest() for view in (300, 400)}
+
+
+def test_the_highest_notarized_view_stays_to_be_built_on_however_old() -> None:
+    """The next leader shows its certificate."""
+    views = Views()
+    fill(views, 1, 1_000, notarized=(300, 400))
+    parent = views.find_parent(below=View(1_001), final_view=View(0), final_certificate=None)
+    assert parent == Parent(View(400), notarization(build_block(400)))
+    # A later notarization of an old view takes its place, an earlier one does not.
+    views.put(notarization(build_block(500)))
+    views.put(notarization(build_block(350)))
+    assert views.find_parent(below=View(1_001), final_view=View(0), final_certificate=None) == Parent(
+        View(500), notarization(build_block(500))
+    )
+    assert views.find(View(400)) is None
+    assert views.find_notarized(View(350)) == build_block(350).header.digest()
+    views.put(nullification(500))
+    assert views.find(View(500)) is not None
+    assert views.has_certificate(NULLIFY, View(500))
+
+
+def test_a_gap_among_archived_views_is_found_and_closed() -> None:
+    """A node that jumped ahead asks for what it missed, the highest run first."""
+    views = Views()
+    fill(views, 1, 5)
+    fill(views, 600, 600)
+    views.prune(final_view=View(0), current=View(601))
+    found = views.find_parent(below=View(601), final_view=View(0), final_certificate=None)
+    assert found == Gap(View(601 - RECENT_VIEWS_MAX), View(599))
+    for view in range(601 - RECENT_VIEWS_MAX, 600):
+        views.put(nullification(view))
+    found = views.find_parent(below=View(601), final_view=View(0), final_certificate=None)
+    assert found == Gap(View(6), View(600 - RECENT_VIEWS_MAX))
+    assert views.find_gap(above=View(0), below=View(601)) == found
+    for view in range(6, 601 - RECENT_VIEWS_MAX):
+        assert views.find_gap(above=View(0), below=View(601)) == Gap(View(view), View(600 - RECENT_VIEWS_MAX))
+        views.put(nullification(view))
+    assert views.find_gap(above=View(0), below=View(601)) is None
+    assert views.find_parent(below=View(601), final_view=View(0), final_certificate=None) == Parent(View(0), None)
+
+
+def test_finality_empties_the_archive() -> None:
+    """Nothing below a final view is ever needed again."""
+    views = Views()
+    fill(views, 1, 1_000, notarized=(400,))
+    views.prune(final_view=View(995), current=View(1_001))
+    assert len(views) < 20
+    assert views.find_parent(below=View(1_001), final_view=View(995), final_certificate=None) == Parent(View(995), None)
+    assert not views.has_certificate(NULLIFY, View(100))
