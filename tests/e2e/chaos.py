@@ -191,7 +191,7 @@ async def run_round(chaos: ChaosNet, number: int, seed: int) -> str:
         progress = await chaos.seconds_until_progress(height, seconds=LEVEL_SECONDS)
         level = await chaos.wait_level(seconds=LEVEL_SECONDS)
     except AssertionError as error:
-        raise AssertionError(f"{fault.__name__}: {done}: {error}") from error
+        raise AssertionError("\n".join([f"{fault.__name__}: {done}: {error}", *chaos.timeline])) from error
     late = " (late)" if progress > HEALED_SECONDS else ""
     if late:
         say("\n".join(["late:", *chaos.timeline]))
