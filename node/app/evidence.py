@@ -13,7 +13,7 @@ from consensus.evidence import Equivocation
 from consensus.messages import Vote
 from node.clock import Clock
 from node.errors import RequestError
-from node.ledger.evidence import Evidence, VoteEvidence, pair_batches
+from node.ledger.evidence import Evidence, ForkEvidence, SignedHeader, VoteEvidence, pair_batches
 from node.ledger.governance import GovernanceState
 from node.ledger.transaction import NONCE_BYTES, Kind, SignedTransaction, Transaction, sign_transaction
 from node.replica.effects import ReportEvidence
@@ -71,6 +71,8 @@ class EvidenceReporter:
                     return None
                 batches = self._chain.get_batch(one), self._chain.get_batch(other)
                 return pair_batches(governance.roster.epoch, *batches)
+            case SignedHeader() as heard, SignedHeader() as rival:
+                return ForkEvidence(governance.roster.epoch, heard, rival)
             case _:
                 return None
 

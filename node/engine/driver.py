@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar, assert_never
 
-from consensus.types import Height
+from consensus.types import Epoch, Height
 from node.clock import Clock
 from node.engine.errors import HaltedError
 from node.engine.execution import ExecutionQueue
@@ -24,6 +24,8 @@ from node.engine.serving import Serve, build_answer, load_batches
 from node.engine.transport import Transport
 from node.errors import RequestError
 from node.feed.records import check_copy
+from node.ledger.batch import Batch
+from node.ledger.evidence import pair_batches
 from node.ledger.genesis import Genesis
 from node.ledger.state import WriteSet
 from node.ledger.transaction import NONCE_BYTES as TRANSACTION_NONCE_BYTES
@@ -53,6 +55,7 @@ from node.replica.effects import (
     ServeBlock,
     ServeChain,
     ServeEpochEnd,
+    ShareFork,
     StoreBatch,
     StoreBlock,
     SubmitNoop,
@@ -75,7 +78,7 @@ from node.replica.replica import Replica
 from node.storage.stores import Stores
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedTip, MemberId
-from node.wire.messages import BatchRequest, BlockRequest, ChainRequest, Message, decode, encode
+from node.wire.messages import BatchRequest, BlockRequest, ChainRequest, EvidenceData, Message, decode, encode
 
 TURN_INPUTS_MAX: Final = 256
 TURN_MS: Final = 5
@@ -397,6 +400,9 @@ class Engine:
             case LoadOwn(tips):
                 load = partial(load_batches, self._chain, tips, self._genesis.network_id)
                 self._in_thread(self._server, load, lambda batches: self._results.append(OwnLoaded(batches)))
+            case ShareFork(epoch, first, second):
+                load = partial(load_batches, self._chain, (first, second), self._genesis.network_id)
+                self._in_thread(self._server, load, partial(self._share_fork, epoch))
             case SubmitNoop():
                 self._submit_own(Kind.NOOP, b"")
             case EpochStarted(record):
@@ -445,6 +451,13 @@ class Engine:
         if frame is not None:
             assert self._transport is not None
             self._transport.send(member, frame)
+
+    def _share_fork(self, epoch: Epoch, batches: tuple[Batch, ...]) -> None:
+        """Tell all peers of two batches that their member signed for one place of its feed."""
+        if len(batches) == 2:
+            assert self._transport is not None
+            evidence = pair_batches(epoch, *batches)
+            self._transport.broadcast(encode(EvidenceData(evidence.encode())))
 
     def _execute(self) -> None:
         """Begin with the next final block, unless one is being executed."""

@@ -5,6 +5,7 @@ from typing import Protocol
 import structlog
 
 from consensus.messages import Vote
+from node.ledger.evidence import SignedHeader
 from node.ledger.roster import EpochRecord
 from node.ledger.state import WriteSet
 from node.replica.effects import ReportEvidence
@@ -70,8 +71,10 @@ class LogObserver:
         _log.error("alarm", why=why)
 
 
-def _in_words(signed: Vote | FeedTip) -> str:
+def _in_words(signed: Vote | FeedTip | SignedHeader) -> str:
     """Return what was signed twice, as an operator can compare it: digests in hex, no signature."""
+    if isinstance(signed, SignedHeader):
+        signed = FeedTip(signed.header.feed, signed.header.seq, signed.digest)
     if isinstance(signed, FeedTip):
         return f"batch {signed.seq} of feed {signed.feed.number}: {signed.digest.hex()}"
     subject = signed.subject

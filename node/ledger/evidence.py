@@ -100,7 +100,7 @@ class ForkEvidence:
 
     def key(self, signer: MemberId) -> bytes:
         """Return what the misdeed is counted once by: member, feed number, seq."""
-        return bytes((_FORK,)) + signer.encode() + b"\0" + _FORK_PLACE.pack(self.feed.number, self.seq)
+        return fork_key(FeedId(signer, self.feed.number), self.seq)
 
     def encode(self) -> bytes:
         """Return the one encoding."""
@@ -108,6 +108,11 @@ class ForkEvidence:
 
 
 Evidence = VoteEvidence | ForkEvidence
+
+
+def fork_key(feed: FeedId, seq: Seq) -> bytes:
+    """Return what a fork of a feed at this place is counted once by."""
+    return bytes((_FORK,)) + feed.member.encode() + b"\0" + _FORK_PLACE.pack(feed.number, seq)
 
 
 def _header_pair(signed: SignedHeader) -> tuple[Packable, bytes]:

@@ -17,6 +17,7 @@ from consensus.messages import Block, Certificate, Vote
 from consensus.types import Digest, Epoch, Height
 from node.crypto.keys import PublicKey
 from node.ledger.batch import Batch
+from node.ledger.evidence import SignedHeader
 from node.ledger.roster import EpochRecord
 from node.wire.ids import FeedTip, MemberId
 from node.wire.logged import EpochStart, Loss
@@ -45,6 +46,7 @@ __all__ = [
     "ServeBlock",
     "ServeChain",
     "ServeEpochEnd",
+    "ShareFork",
     "StoreBatch",
     "StoreBlock",
     "SubmitNoop",
@@ -213,12 +215,25 @@ class ReportFault:
 class ReportEvidence:
     """Two signed things of one member that cannot both be honest: two votes, or two batches of one (feed, seq).
 
-    Batches are named by their tips; both bodies with the node's signatures are in the chain store.
+    Batches found here are named by their tips; both bodies with the node's signatures are in the chain store. Of what
+    another node has found there are the signed headers alone.
     """
 
     member: MemberId
-    first: Vote | FeedTip
-    second: Vote | FeedTip
+    first: Vote | FeedTip | SignedHeader
+    second: Vote | FeedTip | SignedHeader
+
+
+@dataclass(frozen=True, slots=True)
+class ShareFork:
+    """Broadcast EvidenceData of two batches of one (feed, seq); both are in the chain store.
+
+    epoch: one in which the feed is its member's.
+    """
+
+    epoch: Epoch
+    first: FeedTip
+    second: FeedTip
 
 
 Effect = (
@@ -243,6 +258,7 @@ Effect = (
     | Refused
     | ReportFault
     | ReportEvidence
+    | ShareFork
     | Alarm
     | Halt
 )

@@ -46,12 +46,12 @@ from node.replica.effects import (
     LogEpoch,
     LogLoss,
     Persist,
-    ReportEvidence,
     ReportFault,
     Send,
     StoreBlock,
 )
 from node.replica.epoch import Lasting, build_notary, open_epoch
+from node.replica.evidence import EvidencePool
 from node.replica.executed import ExecutedHeights, ExecutedState
 from node.replica.membership import Membership, ValidatorKeys
 from node.replica.moment import Moment, earliest
@@ -162,6 +162,8 @@ class Replica:
         votes = tuple(vote for vote in recovered.core.votes if vote.subject.epoch == record.epoch)
         rejoining.enter(membership, notary, epoch=record.epoch, votes=votes, is_covered=False)
         self._boots = Boots(setup.timing)
+        self._evidence = EvidencePool(moment, network_id=genesis.network_id, verifiers=verifiers)
+        self._evidence.enter(record)
         self._traffic = FeedTraffic(
             moment,
             network_id=genesis.network_id,
@@ -173,6 +175,7 @@ class Replica:
             fetcher=self._fetcher,
             bodies=self._bodies,
             rejoining=rejoining,
+            evidence=self._evidence,
         )
         self._wall_offset_ms = wall_ms - now_ms
         core = core_recovered(recovered, record, tree)
@@ -211,6 +214,7 @@ class Replica:
             self._fetcher.deadline_ms(),
             self._sync.deadline_ms() if self._up else None,
             self._rejoining.deadline_ms(),
+            self._evidence.deadline_ms(),
             None if self._epoch.proposing is None else self._epoch.proposing.deadline_ms(),
         )
 
@@ -324,6 +328,7 @@ class Replica:
         if self._is_halted:
             return
         self._traffic.say_due()
+        self._evidence.report_due()
         for member, request in self._fetcher.take_due(moment.now_ms):
             moment.out.append(Send(member, request))
 
@@ -454,9 +459,9 @@ class Replica:
                     index = self._epoch.membership.index_of(member)
                     assert message.certificate is not None
                     self._to_core.append(core_inputs.MessageReceived(index, message.certificate))
-            case EvidenceData():
-                # Nobody tells yet.
-                return
+            case EvidenceData(encoded):
+                if self._serving.may_bring_evidence(member):
+                    self._evidence.take(member, encoded)
             case Hello():
                 self._moment.out.append(ReportFault(member, "hello inside a session", provable=True))
             case _:
@@ -583,7 +588,7 @@ class Replica:
                 # The final block of the tree says so too. The next epoch begins once that is executed.
                 pass
             case core_effects.ReportEvidence(first, second):
-                out.append(ReportEvidence(self._epoch.membership.member_at(first.signer), first, second))
+                self._evidence.find_votes(self._epoch.membership.member_at(first.signer), first, second)
             case core_effects.ReportFault(peer, why, provable):
                 member = self._sender if peer is None else self._epoch.membership.member_at(peer)
                 out.append(ReportFault(member, why, provable))
@@ -715,6 +720,7 @@ class Replica:
         self._executed.enter(others=membership.others, is_validator=membership.own_index is not None)
         self._sync.enter(notary, record.epoch)
         self._traffic.enter(membership)
+        self._evidence.enter(record)
         sealing = self._traffic.sealing
         sealing.enter(membership, lasting.build_own_feed(membership, sealing.own), ended)
         self._boots.keep(tuple(member.id for member in record.roster.present()))

@@ -25,6 +25,7 @@ class Budget:
 DATA_BUDGET: Final = Budget(burst=128, per_second=512)
 CHAIN_BUDGET: Final = Budget(burst=4, per_second=8)
 HELP_BUDGET: Final = Budget(burst=1, per_second=1)
+EVIDENCE_BUDGET: Final = Budget(burst=32, per_second=4)
 REJOIN_BUDGET: Final = Budget(burst=8, per_second=2)
 EPOCH_BUDGET: Final = Budget(burst=4, per_second=2)
 """Certificates of ended epochs: whoever was away for many of them asks for one after the other."""
@@ -59,6 +60,7 @@ class Serving:
         self._help = Allowance(HELP_BUDGET)
         self._epochs = Allowance(EPOCH_BUDGET)
         self._rejoins = Allowance(REJOIN_BUDGET)
+        self._evidence = Allowance(EVIDENCE_BUDGET)
 
     def serve_data(self, member: MemberId, request: BatchRequest | BlockRequest) -> None:
         """Have a batch or a block sent."""
@@ -85,6 +87,10 @@ class Serving:
         """Have a node that is still in an epoch that is over here told how it ended."""
         if self._epochs.take(member, self._moment.now_ms):
             self._moment.out.append(ServeEpochEnd(member, epoch))
+
+    def may_bring_evidence(self, member: MemberId) -> bool:
+        """Return whether the member may have another piece of evidence checked: it costs two verifications."""
+        return self._evidence.take(member, self._moment.now_ms)
 
     def may_answer_rejoin(self, member: MemberId) -> bool:
         """Return whether the member may ask what it said before once more."""

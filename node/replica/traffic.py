@@ -16,11 +16,11 @@ from node.replica.effects import (
     Alarm,
     Broadcast,
     CheckBatch,
-    ReportEvidence,
     ReportFault,
     ServeBatch,
     StoreBatch,
 )
+from node.replica.evidence import EvidencePool
 from node.replica.executed import ExecutedHeights
 from node.replica.fetching import Fetcher
 from node.replica.inputs import BatchChecked
@@ -73,6 +73,7 @@ class FeedTraffic:
         fetcher: Fetcher,
         bodies: Bodies,
         rejoining: Rejoining,
+        evidence: EvidencePool,
     ) -> None:
         self._moment = moment
         self._network_id = network_id
@@ -82,6 +83,7 @@ class FeedTraffic:
         self._executed = executed
         self._fetcher = fetcher
         self._bodies = bodies
+        self._evidence = evidence
         self._unsaid: dict[FeedId, None] = {}
         self._chased: dict[MemberId, dict[Digest, None]] = {}
         self._repeated: dict[MemberId, tuple[int, int]] = {}
@@ -172,8 +174,7 @@ class FeedTraffic:
         feed = record.tip.feed
         added = self._feeds.add(record, self._moment.now_ms)
         if added.rival is not None:
-            self._moment.out.append(ReportEvidence(feed.member, added.rival, record.tip))
-            self._moment.out.append(Alarm(f"{feed.member} has signed two batches {record.tip.seq} of its feed"))
+            self._evidence.find_fork(added.rival, record.tip)
         if added.connected:
             self.touched[feed] = self._unsaid[feed] = None
         if self.sealing.own is not None and feed == self.sealing.own.feed:

@@ -9,6 +9,7 @@ from consensus.types import Digest, Epoch, Height
 from node.feed.records import CheckedCopy, CopyVerdict, check_copy
 from node.ledger.apply import apply_block
 from node.ledger.batch import decode_batch
+from node.ledger.evidence import pair_batches
 from node.ledger.transaction import SignedTransaction
 from node.replica import inputs
 from node.replica.effects import (
@@ -33,6 +34,7 @@ from node.replica.effects import (
     ServeBlock,
     ServeChain,
     ServeEpochEnd,
+    ShareFork,
     StoreBatch,
     StoreBlock,
     SubmitNoop,
@@ -43,7 +45,7 @@ from node.replica.recovered import ReplicaSetup
 from node.replica.replica import Replica
 from node.wire.ids import MemberId
 from node.wire.logged import Loss
-from node.wire.messages import BatchData, BlockData, Message
+from node.wire.messages import BatchData, BlockData, EvidenceData, Message
 from tests.sim.actors import Actor
 from tests.sim.checkers import BrokenRuleError
 from tests.sim.disk import ChainWrite, Disk, LogFile, LogWrite
@@ -409,6 +411,11 @@ class SimNode:
             case ReportFault():
                 self.faults.append(effect)
                 world.on_fault(self.member, effect)
+            case ShareFork(epoch, first, second):
+                pair = pair_batches(epoch, self.disk.batches[first.digest], self.disk.batches[second.digest])
+                for member in world.nodes:
+                    if member != self.member:
+                        world.send(self, member, EvidenceData(pair.encode()))
             case ReportEvidence():
                 self.evidence.append(effect)
                 world.on_evidence(self.member, effect)
