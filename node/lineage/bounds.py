@@ -20,6 +20,8 @@ _SCALE: Final = 10**9
 _SHARE: Final = Decimal(1).scaleb(-9)
 EXACT_WORK_MAX: Final = 2_000_000
 """Vertices and edges times the number of flows asked for, up to which every portion is bounded exactly."""
+EXACT_SETS_MAX: Final = 50_000
+"""Vertices and edges up to which sums are bounded exactly."""
 UNSOURCED: Final = (PortionKind.UNKNOWN, PortionKind.MOVED)
 
 
@@ -31,6 +33,30 @@ class Bound(NamedTuple):
     known_hi: Decimal | None
 
 
+class Intervals(NamedTuple):
+    """For each vertex the most tainted, known tainted and clean material, in billionths; infinite: without bound."""
+
+    tainted: list[int]
+    known: list[int]
+    clean: list[int]
+    infinite: int
+
+    def bound(self, vertex: Vertex, uom: str | None) -> Bound:
+        """Return the bound of one vertex. uom: the unit that the intervals are in."""
+        number, portion = vertex.number, vertex.portion
+        least = 0
+        if portion.uom == uom:
+            least = max(0, int(portion.lo * _SCALE) - self.clean[number])
+        return Bound(Decimal(least) / _SCALE, self.most(number), self._amount(self.known[number]))
+
+    def most(self, number: int) -> Decimal | None:
+        """Return the most tainted material of a vertex."""
+        return self._amount(self.tainted[number])
+
+    def _amount(self, amount: int) -> Decimal | None:
+        return None if amount >= self.infinite else Decimal(amount) / _SCALE
+
+
 class Bounds:
     """Bounds for one spread. clean: numbers of vertices taken as clean unknowns, for what-if."""
 
@@ -39,6 +65,7 @@ class Bounds:
         self._graph = spread.graph
         self._loops = find_loops(len(self._graph.vertices), self._graph.edges)
         self._networks: dict[tuple[str | None, bool], Network] = {}
+        self._topological: list[int] | None = None
         self._split: dict[int, tuple[Decimal, Decimal]] = {}
         self._infinite = 1
         for edge in self._graph.edges:
@@ -206,6 +233,57 @@ class Bounds:
         network = self._network(uom, affected=True)
         sources = self._tainted_sources(uom, unknown=True, affected=True)
         return self._decimal(network.flow(sources, self._sinks(numbers, uom)))
+
+    # Intervals: a bound for each vertex at once, in the order that goods flow.
+
+    def intervals(self, uom: str | None, *, affected: bool) -> "Intervals":
+        """Return the most tainted, known tainted and clean material of every vertex: sound, and wider than a flow."""
+        tainted = self._pass(self._tainted_sources(uom, unknown=True, affected=affected), uom, affected=affected)
+        if affected:
+            return Intervals(tainted, tainted, tainted, self._infinite)
+        known = self._pass(self._tainted_sources(uom, unknown=False, affected=False), uom, affected=False)
+        clean = self._pass(self._clean_sources(), uom, affected=False)
+        return Intervals(tainted, known, clean, self._infinite)
+
+    def _pass(self, sources: list[tuple[int, int]], uom: str | None, *, affected: bool) -> list[int]:
+        amounts = [0] * len(self._graph.vertices)
+        for place, room in sources:
+            amounts[place // 2] += room
+        closed = self._spread.seeds.keys() | self._split.keys() | (self._fresh if affected else set())
+        edges, vertices, most = self._graph.edges, self._graph.vertices, self._infinite
+        for number in self._order():
+            if number not in closed:
+                for edge_number in self._graph.into[number]:
+                    edge = edges[edge_number]
+                    if edge.link is not Link.CUT:
+                        amounts[number] += min(self._capacity(edge, uom), amounts[edge.source])
+            vertex = vertices[number]
+            is_state = vertex.kind in (PortionKind.POOL, PortionKind.WAY)
+            room = most if is_state else self._capacity(vertex.portion, uom)
+            # What lies on a loop may be anything that its place can hold, if anything came to it.
+            if number in self._loops and amounts[number]:
+                amounts[number] = room
+            amounts[number] = min(amounts[number], room)
+        return amounts
+
+    def _order(self) -> list[int]:
+        """Return the vertices so that each comes after those that it has goods from; those of loops by number."""
+        if self._topological is None:
+            waiting = [0] * len(self._graph.vertices)
+            for edge in self._graph.edges:
+                if edge.link is not Link.CUT and not {edge.source, edge.target} <= self._loops:
+                    waiting[edge.target] += 1
+            ready = [number for number, count in enumerate(waiting) if not count]
+            for number in ready:
+                for edge_number in self._graph.out[number]:
+                    edge = self._graph.edges[edge_number]
+                    if edge.link is Link.CUT or {edge.source, edge.target} <= self._loops:
+                        continue
+                    waiting[edge.target] -= 1
+                    if not waiting[edge.target]:
+                        ready.append(edge.target)
+            self._topological = ready
+        return self._topological
 
     def _sinks(self, numbers: Sequence[int], uom: str | None) -> list[tuple[int, int]]:
         return [(2 * number + 1, self._capacity(self._graph.vertices[number].portion, uom)) for number in numbers]

@@ -10,7 +10,7 @@ from typing import Final
 
 from consensus.types import Digest
 from node.lineage.assemble import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
-from node.lineage.bounds import EXACT_WORK_MAX, Bound, Bounds
+from node.lineage.bounds import EXACT_SETS_MAX, EXACT_WORK_MAX, Bound, Bounds, Intervals
 from node.lineage.custody import Holder, ask_whom
 from node.lineage.facts import open_facts
 from node.lineage.findings import REMEDIES
@@ -68,8 +68,10 @@ class Scope:
         shown = [one for one in self.graph.vertices if one.run is None and one.kind in SHOWN_KINDS]
         self.reached = [one for one in shown if one.number in self.spread.level]
         self.unreached = [one for one in shown if one.number not in self.spread.level] + self._unloaded_outputs()
-        work = (len(self.graph.vertices) + len(self.graph.edges)) * 4 * len(self.reached)
-        self.is_exact = work <= EXACT_WORK_MAX
+        size = len(self.graph.vertices) + len(self.graph.edges)
+        self.is_exact = size * 4 * len(self.reached) <= EXACT_WORK_MAX
+        self.is_exact_in_sum = size <= EXACT_SETS_MAX
+        self._interval_cache: dict[tuple[str | None, bool], Intervals] = {}
 
     def _seed_uoms(self) -> list[str | None]:
         uoms: dict[str | None, None] = {}
@@ -113,7 +115,10 @@ class Scope:
         """Return the content of goods, and its unit: their own where a seed has it, else the seed's."""
         own = vertices[0].portion.uom if vertices else None
         uom = own if own in self.seed_uoms or not self.seed_uoms else self.seed_uoms[0]
-        bound = self.bounds.content([one.number for one in vertices], uom)
+        if self.is_exact or (len(vertices) > 1 and self.is_exact_in_sum):
+            bound = self.bounds.content([one.number for one in vertices], uom)
+        else:
+            bound = _sum_of([self._intervals(uom, affected=False).bound(one, uom) for one in vertices])
         if not self.spread.rule.by_amount:
             # Amounts exclude nothing of what spreads or grows: at most all of it.
             high = self._whole(vertices) if uom == own else bound.hi
@@ -130,12 +135,19 @@ class Scope:
         least = max(least, sum((one.portion.lo for one in whole), _ZERO))
         if not self.spread.rule.by_amount:
             return least, self._whole(vertices)
-        return least, self.bounds.affected([one.number for one in vertices], own)
+        if self.is_exact or (len(vertices) > 1 and self.is_exact_in_sum):
+            return least, self.bounds.affected([one.number for one in vertices], own)
+        intervals = self._intervals(own, affected=True)
+        return least, _total([intervals.most(one.number) for one in vertices])
+
+    def _intervals(self, uom: str | None, *, affected: bool) -> Intervals:
+        found = self._interval_cache.get((uom, affected))
+        if found is None:
+            found = self._interval_cache[uom, affected] = self.bounds.intervals(uom, affected=affected)
+        return found
 
     def _whole(self, vertices: Sequence[Vertex]) -> Decimal | None:
-        amounts = [one.portion.hi for one in vertices]
-        known = [amount for amount in amounts if amount is not None]
-        return sum(known, _ZERO) if len(known) == len(amounts) else None
+        return _total([one.portion.hi for one in vertices])
 
     def is_certain(self, vertex: Vertex, content: Bound) -> bool:
         """Return whether the portion must hold seed material (LINEAGE §1 "Three answer sets")."""
@@ -218,23 +230,13 @@ class Scope:
 
     def _shown(self, vertex: Vertex) -> ScopePortion:
         link = "linked" if self.spread.level[vertex.number] == LINKED else "open"
-        content, uom = self._content(vertex)
-        low, high = self._affected(vertex, content, uom)
+        content, uom = self.content_of([vertex])
+        low, high = self.affected_of([vertex], content, uom)
         if self.is_certain(vertex, content):
             reason = "seed" if vertex.number in self.spread.seeds else "must_hold"
             return self._portion(vertex, "certain", link, reason, content, uom, (low, high))
         reason = "may_hold" if link == "linked" else "unknown"
         return self._portion(vertex, "possible", link, reason, content, uom, (low, high))
-
-    def _content(self, vertex: Vertex) -> tuple[Bound, str | None]:
-        if self.is_exact:
-            return self.content_of([vertex])
-        return Bound(_ZERO, vertex.portion.hi, vertex.portion.hi), vertex.portion.uom
-
-    def _affected(self, vertex: Vertex, content: Bound, uom: str | None) -> tuple[Decimal, Decimal | None]:
-        if self.is_exact:
-            return self.affected_of([vertex], content, uom)
-        return (vertex.portion.lo if self._is_pure(vertex.number) else _ZERO), vertex.portion.hi
 
     def _portion(
         self,
@@ -287,7 +289,8 @@ class Scope:
                 if edge.source not in seen:
                     seen.add(edge.source)
                     pending.append(edge.source)
-        if found == "other_portion" and self._is_before(vertex):
+        is_last = vertex.kind in (PortionKind.HELD, PortionKind.IN_TRANSIT)
+        if found == "other_portion" and not is_last and self._is_before(vertex):
             return "before"
         return found
 
@@ -370,9 +373,7 @@ class Scope:
     def _asked(self) -> Iterable[Vertex]:
         level = self.spread.level
         for vertex in sorted(self.graph.vertices, key=_order):
-            if vertex.number not in level or vertex.run is not None or vertex.number in self.spread.seeds:
-                continue
-            if vertex.portion.number < 0:
+            if vertex.number not in level or vertex.run is not None or vertex.portion.number < 0:
                 continue
             if vertex.kind in _REASONS or vertex.number in self.spread.made_open:
                 yield vertex
@@ -420,7 +421,7 @@ class Scope:
     def _warnings(self) -> tuple[str, ...]:
         codes = set(self.spread.warnings)
         if not self.is_exact:
-            codes.add("bounds_by_whole_portions")
+            codes.add("bounds_by_intervals")
         if self.spread.left_out:
             codes.add("item_limit")
         return tuple(sorted(codes))
@@ -454,6 +455,20 @@ def _holder_of(vertex: Vertex) -> Holder:
     if portion.kind is PortionKind.IN_TRANSIT and portion.receiver is not None:
         return portion.receiver
     return portion.holder
+
+
+def _total(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, _ZERO) if len(known) == len(amounts) else None
+
+
+def _sum_of(bounds: Sequence[Bound]) -> Bound:
+    """Return bounds of a set from those of its members: sound, and wider than its own."""
+    return Bound(
+        sum((bound.lo for bound in bounds), _ZERO),
+        _total([bound.hi for bound in bounds]),
+        _total([bound.known_hi for bound in bounds]),
+    )
 
 
 def _amount(low: Decimal, high: Decimal | None, uom: str | None) -> Amount:

@@ -48,10 +48,12 @@ class Spread:
         self.left_out = 0
         self._queue: list[int] = []
         self._entered: set[int] = set()
+        self._first_ms = FOREVER_MS
         self._since: dict[str, int] = {}
         self._open_lots: set[str] = set()
         self._stock_since: dict[str, int] = {}
         self._rows: dict[str, list[EventRow]] = {}
+        self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
         self._contacts: set[tuple[int, object]] = set()
         self._ruled: set[object] = set()
         self._shared: set[int] = set()
@@ -62,6 +64,7 @@ class Spread:
     def seed_vertex(self, number: int) -> None:
         """All that is in this vertex is seed material."""
         self.seeds[number] = None
+        self._first_ms = min(self._first_ms, self.graph.vertices[number].portion.row.event.time.lo_ms)
         self._reach(number, LINKED, -1)
 
     def seed_item(self, item: str) -> None:
@@ -245,7 +248,7 @@ class Spread:
             return
         self._stock_since[key] = min(since_ms, self._stock_since.get(key, FOREVER_MS))
         tolerance_ms = 2 * self.graph.facts.readings.clock_tolerance_ms
-        for target in self._unrecorded_at(holder):
+        for target in self._unrecorded_since(holder, since_ms - tolerance_ms):
             row = target.portion.row
             until_ms = row.event.time.hi_ms + (0 if row.member == portion.row.member else tolerance_ms)
             if until_ms < since_ms or not self._is_state_then(vertex, until_ms, row):
@@ -287,11 +290,22 @@ class Spread:
         ]
         return bool(begun) and begun[-1] is vertex
 
-    def _unrecorded_at(self, holder: Holder) -> Iterable[Vertex]:
-        """Return what the holder has without recorded inputs."""
-        facts = self.graph.facts
+    def _unrecorded_since(self, holder: Holder, since_ms: int) -> Iterable[Vertex]:
+        """Return what the holder has without recorded inputs, of events not certainly before a time."""
         names = names_of(holder)
-        for row in self._rows_at(names):
+        key = "|".join(sorted(names))
+        known_ms, found = self._unrecorded.get(key, (FOREVER_MS, ()))
+        if since_ms < known_ms:
+            # From the first seed on at once: what is in scope is met in no order of time.
+            since_ms = min(since_ms, self._first_ms)
+            rows = [row for row in self._rows_at(names) if since_ms <= row.event.time.hi_ms < known_ms]
+            found = (*found, *self._unrecorded_of(rows, names))
+            self._unrecorded[key] = (since_ms, found)
+        return found
+
+    def _unrecorded_of(self, rows: Iterable[EventRow], names: frozenset[str]) -> Iterable[Vertex]:
+        facts = self.graph.facts
+        for row in rows:
             event = row.event
             here = bool(names & names_of(facts.custody.holder_of(row)))
             inbound = facts.custody.read(row)[0] is Movement.INBOUND
@@ -305,9 +319,8 @@ class Spread:
                 if read_item(item).kind is ItemKind.UNIT and facts.containment.contents_of(item).stays:
                     continue
                 loaded = self._load(item)
-                if loaded is None:
-                    continue
-                yield from self._without_inputs(loaded, row, is_making=is_making)
+                if loaded is not None:
+                    yield from self._without_inputs(loaded, row, is_making=is_making)
 
     def _without_inputs(self, loaded: Loaded, row: EventRow, *, is_making: bool) -> Iterable[Vertex]:
         digest = row.event.event_digest

@@ -12,7 +12,7 @@ MESSAGES: Final[dict[str, str]] = {
     "counter_statement": "Another member declares this event void: both statements stand, and nothing is undone.",
     "depth_limit": "The walk stopped at its depth limit: what lies beyond is not in this answer.",
     "history_left_out": "The item has a long history: only its making was read, its movements and holders were not.",
-    "bounds_by_whole_portions": "The scope is too large to bound each portion exactly: each counts whole.",
+    "bounds_by_intervals": "The scope is too large to bound each portion exactly: bounds are by intervals, and wider.",
     "holder_events_left_out": "A holder has more events than are looked through for goods without recorded inputs.",
     "item_limit": "The answer is full: {count} links to further items were not followed.",
     "made_twice": "A piece was made that already exists elsewhere.",

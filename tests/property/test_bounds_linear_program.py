@@ -131,3 +131,8 @@ def test_bounds_of_random_chains_equal_the_linear_program(seed: int) -> None:
             flows, tainted=set(asked.scope.spread.seeds), unknown=set(), sinks={one.number for one in chosen}
         )
         assert asked.content(*chosen) == (str(least), str(most)), [one.item for one in chosen]
+        if len(chosen) == 1:
+            uom = chosen[0].portion.uom
+            wide = asked.scope.bounds.intervals(uom, affected=False).bound(chosen[0], uom)
+            assert wide.hi is not None
+            assert wide.lo <= least <= most <= wide.hi
