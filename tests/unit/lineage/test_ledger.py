@@ -26,6 +26,16 @@ def test_partial_shipment_leaves_the_rest() -> None:
     assert holders_of(answer, BREAD) == [(place(2), "held")]
 
 
+@pytest.mark.parametrize("is_receipt_dated", [False, True])
+def test_goods_whose_making_nobody_recorded_do_not_come_from_their_own_receipt(*, is_receipt_dated: bool) -> None:
+    """One side of a hand-over knows only the day: what the sender lacks is not taken from what was received of it."""
+    day = Interval(at(1, "00:00"), at(2, "00:00") - 1)
+    story = Chronicle()
+    story.ship({FLOUR: 40}, at(1, "12:00") if is_receipt_dated else day, to=2)
+    story.receive({FLOUR: 40}, day if is_receipt_dated else at(1, "14:00"), at=2)
+    assert holders_of(story.forward(FLOUR), FLOUR) == [(place(2), "held")]
+
+
 def test_one_hand_over_told_five_times_is_one() -> None:
     """Loading, departing, the carrier's departing, two receipts, all with one bill of lading: 40 moved, once."""
     story = Chronicle()
