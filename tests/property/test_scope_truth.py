@@ -1,0 +1,25 @@
+"""Scopes of made-up worlds whose truth is known: nothing that is truly affected may be left out of them.
+
+The worlds drop events, amounts, times, documents and codes, and tell things twice; see `tests/support/truth.py`. A
+world that ever failed stands here by its number.
+"""
+
+import pytest
+
+from node.lineage.hazards import Hazard
+from node.lineage.scope import compute_scope
+from node.lineage.scope_question import ScopeQuestion, Seed
+from tests.support.truth import build_world, false_certainties, missed_grams
+
+FAILED_ONCE = (24, 26, 503, 526, 640, 801, 860, 872)
+"""A shipment whose goods nobody had recorded as made was fed from its own receipt."""
+
+
+@pytest.mark.parametrize("number", [*FAILED_ONCE, *range(40)])
+def test_what_is_truly_affected_is_in_scope(number: int) -> None:
+    """True taint is within certain and possible, the bounds contain it, and what is certain truly was tainted."""
+    world = build_world(number)
+    for hazard in (Hazard.ORIGIN, Hazard.MICROBE):
+        answer = compute_scope(world.chronicle.index(), ScopeQuestion((Seed(item=world.seed_lot),), hazard))
+        assert missed_grams(world, answer) == {}
+        assert false_certainties(world, answer) == []
