@@ -18,7 +18,7 @@ from node.epcis.reader import read_event, read_master
 from node.ledger.batch import Batch
 from node.ledger.evidence import Evidence, VoteEvidence, decode_evidence, find_fault
 from node.ledger.governance import GovernanceState, Governing, decode_reference, decode_request
-from node.ledger.roster import EpochRecord
+from node.ledger.roster import EpochRecord, Roster
 from node.ledger.state import EvidenceRow, StateReader, TransactionRow, WriteSet
 from node.ledger.transaction import Capture, Kind, SignedTransaction, decode_capture
 from node.ledger.verdicts import EventCode, TransactionCode
@@ -72,10 +72,15 @@ class _Execution:
     feed_clocks: dict[FeedId, int] = field(default_factory=dict)
     evidence: dict[bytes, EvidenceRow] = field(default_factory=dict)
     governing: Governing = field(init=False)
+    roster: Roster = field(init=False)
+    expiry_ms: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with the state of governance that the parent left."""
-        self.governing = Governing(self.state.governance, self.height, self.time_ms, self._has_final_batch)
+        """Begin with the state of governance that the parent left; the roster is constant within a block."""
+        governance = self.state.governance
+        self.governing = Governing(governance, self.height, self.time_ms, self._has_final_batch)
+        self.roster = governance.roster
+        self.expiry_ms = governance.roster.parameters.transaction_expiry_ms
 
     def _has_final_batch(self, feed: FeedId) -> bool:
         # A feed's clock is what the state keeps of its batches; it stands still at 0 before the first.
@@ -110,13 +115,13 @@ class _Execution:
         if signed.id in self.ids or self.state.has_transaction(signed.id):
             return TransactionCode.DUPLICATE, ()
         self.ids[signed.id] = None
-        expiry_ms = self.state.governance.roster.parameters.transaction_expiry_ms
+        expiry_ms = self.expiry_ms
         if transaction.created_ms < clock_ms - expiry_ms:
             return TransactionCode.EXPIRED, ()
         if transaction.created_ms > self.time_ms + expiry_ms:
             return TransactionCode.TOO_EARLY, ()
         if transaction.actor_key is not None:
-            member = self.state.governance.roster.find(transaction.member)
+            member = self.roster.find(transaction.member)
             if member is None or transaction.actor_key not in member.actor_keys:
                 return TransactionCode.ACTOR_UNKNOWN, ()
         if transaction.kind == Kind.NOOP:
@@ -145,7 +150,7 @@ class _Execution:
                 return TransactionCode.UNKNOWN_KIND
 
     def _apply_evidence(self, signed: SignedTransaction, evidence: Evidence) -> TransactionCode:
-        state, running = self.state, self.state.governance.roster.epoch
+        state, running = self.state, self.roster.epoch
         if isinstance(evidence, VoteEvidence) and evidence.epoch < running - 1:
             return TransactionCode.EVIDENCE_EXPIRED
         record = state.find_epoch(evidence.epoch)

@@ -89,3 +89,20 @@ def test_a_network_needs_a_validator() -> None:
     assert any(
         "0 validators" in problem for problem in validate_genesis(msgspec.structs.replace(DOCUMENT, members=members))
     )
+
+
+def test_nobody_is_former_at_the_beginning() -> None:
+    """That role is what removal leaves behind."""
+    document = build_document()
+    first = msgspec.structs.replace(document.members[1], role=Role.FORMER)
+    problems = validate_genesis(msgspec.structs.replace(document, members=(document.members[0], first)))
+    assert problems == ("members[1].role: nobody is former at the beginning",)
+
+
+def test_genesis_gives_the_first_epoch() -> None:
+    """Its anchor is the block at height 0, whose digest is the network id."""
+    genesis = build_genesis()
+    record = genesis.epoch_record
+    assert (record.epoch, record.anchor_height, record.anchor_digest) == (0, 0, genesis.network_id)
+    assert record.roster == genesis.roster
+    assert all(member.feed_number == 0 for member in genesis.roster.members.values())
