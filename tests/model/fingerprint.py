@@ -43,6 +43,7 @@ _LEFT_OUT: Final = {
         "_nullify_count": "a reason to wake up; time may pass anyway",
         "_verified": "saves work",
         "reported": "speaks of the liar",
+        "rival_header": "speaks of the liar",
         "view": "is its place",
     },
     "KnownBlock": {
@@ -92,7 +93,11 @@ class Registry:
         match thing:
             case Certificate():
                 key = (Certificate, thing.subject)
-            case Vote() | Proposal() | Block() | Header() | Subject() | Setup() | Timing():
+            case Proposal():
+                parent = thing.parent_certificate
+                shown = None if parent is None else parent.subject.kind
+                key = (Proposal, thing.leader_vote.subject, shown, len(thing.nullifications))
+            case Vote() | Block() | Header() | Subject() | Setup() | Timing():
                 key = (type(thing), thing)
             case _:
                 return None

@@ -33,7 +33,7 @@ from consensus.inputs import (
     TimerFired,
     TimerId,
 )
-from consensus.messages import Block, Certificate, Proposal, Vote, VoteKind
+from consensus.messages import Block, Certificate, Proposal, Subject, Vote, VoteKind
 from consensus.recovery import Recovered
 from consensus.timing import Timing
 from consensus.types import Digest, Height, ValidatorIndex, View
@@ -207,7 +207,7 @@ class Seat:
             return self._begin(disk, recovered, said=before.said, proposed=before.proposed)
         core = self.registry.load(before.core)
         life = _Life(self.universe, self.index, core, before.disk, before.said, before.proposed)
-        for incoming in self._inputs_of(action, before.view):
+        for incoming in self._inputs_of(action, before):
             life.feed(incoming)
         return self._intern(life)
 
@@ -235,11 +235,12 @@ class Seat:
             self.states.append(life.state(self.registry.dump(life.core)))
         return number
 
-    def _inputs_of(self, action: Action, view: int) -> list[Input]:
+    def _inputs_of(self, action: Action, before: State) -> list[Input]:
         universe = self.universe
         match action:
             case HearCertificate(subject):
-                return [MessageReceived(LIAR, universe.certificate(subject))]
+                certificate = universe.certificate(subject, to=self.index, said=before.said)
+                return [MessageReceived(LIAR, certificate)]
             case HearVotes(subject, signers):
                 votes = [universe.sign(signer, universe.subjects[subject]) for signer in signers]
                 return [MessageReceived(vote.signer, vote) for vote in votes for _ in range(2)]
@@ -248,14 +249,14 @@ class Seat:
             case HearForeign():
                 return [MessageReceived(LIAR, certificate) for certificate in universe.foreign_certificates()]
             case HearProposal(number):
-                proposal = universe.proposals[number]
+                proposal = universe.heard(universe.proposals[number], to=self.index, said=before.said)
                 return [MessageReceived(proposal.leader_vote.signer, proposal)]
             case FetchBlock(digest):
                 return [BodyAvailable(universe.blocks[digest])]
             case GiveUp():
-                return [TimerFired(TimerId.ADVANCE, View(view))]
+                return [TimerFired(TimerId.ADVANCE, View(before.view))]
             case WantBlock():
-                return [TimerFired(TimerId.HEART, View(view))]
+                return [TimerFired(TimerId.HEART, View(before.view))]
             case _:
                 raise AssertionError(action)
 
@@ -307,9 +308,12 @@ class _Life:
         return sum(
             1 << number
             for number, subject in enumerate(self.universe.subjects)
-            if subject.view <= final_view
-            or self.core._views.certificate(subject.kind, subject.view) == self.universe.certificate(number)
+            if subject.view <= final_view or self._holds(subject)
         )
+
+    def _holds(self, subject: Subject) -> bool:
+        found = self.core._views.certificate(subject.kind, subject.view)
+        return found is not None and found.subject == subject
 
     def feed(self, incoming: Input) -> None:
         try:

@@ -50,7 +50,7 @@ class Universe:
         self.proposals: list[Proposal] = []
         self._subject_ids: dict[Subject, int] = {}
         self._proposal_ids: dict[tuple[Digest, View, VoteKind | None, int], int] = {}
-        self._certificates: dict[int, Certificate] = {}
+        self._certificates: dict[tuple[int, tuple[int, ...]], Certificate] = {}
         self._lies: dict[tuple[int, Subject | None], tuple[int, ...]] = {}
 
     def leader_of(self, view: int) -> int:
@@ -89,12 +89,30 @@ class Universe:
         signature = fake_signature(signer, vote_signing_bytes(NETWORK_ID, subject))
         return Vote(subject, ValidatorIndex(signer), signature)
 
-    def certificate(self, subject_id: int) -> Certificate:
-        """Return the certificate on a subject; which three have signed makes no difference to anybody."""
-        found = self._certificates.get(subject_id)
+    def certificate(self, subject_id: int, *, to: int, said: int) -> Certificate:
+        """Return the certificate on a subject that validator `to` hears, having said what `said` has as bits.
+
+        Which others have signed makes no difference to it; but what it never said is never held against it.
+        """
+        others = tuple(seat for seat in HONEST if seat != to)
+        signers = (*others, int(LIAR)) if not said >> subject_id & 1 else tuple(sorted((to, others[0], int(LIAR))))
+        found = self._certificates.get((subject_id, signers))
         if found is None:
-            found = self._certificates[subject_id] = self.certificate_by(subject_id, (0, 1, 2))
+            found = self._certificates[subject_id, signers] = self.certificate_by(subject_id, signers)
         return found
+
+    def heard(self, proposal: Proposal, *, to: int, said: int) -> Proposal:
+        """Return a proposal with the certificates that validator `to` hears."""
+
+        def own(certificate: Certificate) -> Certificate:
+            return self.certificate(self.subject_id(certificate.subject), to=to, said=said)
+
+        parent = proposal.parent_certificate
+        return dataclasses.replace(
+            proposal,
+            parent_certificate=None if parent is None else own(parent),
+            nullifications=tuple(own(certificate) for certificate in proposal.nullifications),
+        )
 
     def certificate_by(self, subject_id: int, signers: tuple[int, ...]) -> Certificate:
         """Return a certificate signed by these, good or not."""
@@ -187,7 +205,7 @@ class Universe:
         )
         parent_view = View(0) if parent is None else parent.view
         subject = Subject(VoteKind.NOTARIZE, EPOCH, View(view), parent_view, block.header.digest())
-        certificate = None if parent is None else self.certificate(self.subject_id(parent))
+        certificate = None if parent is None else self.certificate_by(self.subject_id(parent), HONEST)
         return Proposal(View(view), block, parent_view, certificate, (), None, self.sign(int(LIAR), subject))
 
     def _build_block(self, *, view: int, parent_digest: Digest, height: int, proposer: int, variant: int) -> Block:
