@@ -71,8 +71,11 @@ LOOK_SECONDS: Final = 1.0
 _log = get_logger("app")
 
 
-def run_node(home: Home, settings: Settings) -> int:
+def run_node(home: Home, settings: Settings, *, is_loss_decided: bool = False) -> int:
     """Run the node of a home until SIGINT or SIGTERM; return the exit code.
+
+    is_loss_decided: the operator answers for it that a node whose vote log was lost signs nothing twice, in a network
+    whose validators are too few to tell.
 
     A node whose next key has come into force ends one life and begins another with that key, in the same process.
     Raises ConfigError if it cannot be started as configured.
@@ -83,7 +86,8 @@ def run_node(home: Home, settings: Settings) -> int:
             if finish_adopting(home):
                 _log.info("took up the next node key, where the last run was cut off")
             while True:
-                life = _Life(home, settings, load_identity(home, member=settings.p2p.member))
+                identity = load_identity(home, member=settings.p2p.member)
+                life = _Life(home, settings, identity, is_loss_decided=is_loss_decided)
                 asyncio.run(life.run())
                 if not life.is_next_key_in_force:
                     break
@@ -135,10 +139,11 @@ class _Life:
     is_asked_to_stop: by a signal.
     """
 
-    def __init__(self, home: Home, settings: Settings, identity: Identity) -> None:
+    def __init__(self, home: Home, settings: Settings, identity: Identity, *, is_loss_decided: bool) -> None:
         self._home = home
         self._settings = settings
         self._identity = identity
+        self._is_loss_decided = is_loss_decided
         self._clock = SystemClock()
         self._metrics = Metrics()
         self._health = Health()
@@ -170,6 +175,7 @@ class _Life:
             identity.key,
             clock=self._clock,
             observer=self._observer,
+            is_loss_decided=self._is_loss_decided,
         ) as opened:
             if (lost := opened.stores.lost) is not None:
                 _log.warning(

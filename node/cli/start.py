@@ -20,7 +20,13 @@ from node.errors import ConfigError
 @click.option("--operations-listen", metavar="HOST:PORT", help="Overrides operations.listen.")
 @click.option("--log-format", metavar="words|json", help="Overrides log.format.")
 @click.option("--log-level", metavar="LEVEL", help="Overrides log.level.")
-def command(home: Path, **options: str | None) -> None:
+@click.option(
+    "--rejoin-unanswered",
+    is_flag=True,
+    help="With fewer than four validators, after the vote log was lost: vote although nobody can tell what this node "
+    "signed. If something else runs with its key, or it has not caught up, two histories may become final.",
+)
+def command(home: Path, *, rejoin_unanswered: bool, **options: str | None) -> None:
     """Run a node in the foreground until SIGINT or SIGTERM.
 
     Writes its log to standard error. Exit code 0: stopped when asked to. 1: it could not go on. 2: it was not started.
@@ -30,4 +36,4 @@ def command(home: Path, **options: str | None) -> None:
         raise ConfigError(problems)
     flags = {name.replace("_", ".", 1): value for name, value in options.items() if value is not None}
     loaded = load_settings(at.settings, environment=os.environ, flags=flags)
-    sys.exit(run_node(at, loaded.settings))
+    sys.exit(run_node(at, loaded.settings, is_loss_decided=rejoin_unanswered))

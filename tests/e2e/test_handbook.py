@@ -119,6 +119,51 @@ def test_a_node_key_is_rotated_while_the_node_runs(tmp_path: Path) -> None:
     act(tmp_path, scenario)
 
 
+def test_a_node_that_was_down_when_its_new_key_came_into_force_finds_out(tmp_path: Path) -> None:
+    """T-52: the others know only its next key by then, so it meets them with that, and takes it up."""
+
+    async def scenario(book: Handbook) -> None:
+        (lines,) = read_blocks("A new node key")
+        node = book.net.nodes[3]
+        await book.run(lines[:1])
+        node.kill()
+        await book.run(lines[1:3])
+        await wait_for_status(book.net.nodes[0], "the epoch has begun", epoch=1)
+        node.start()
+        await wait_for_status(node, "it has taken up its next key", ready=True, epoch=1, role="validator")
+        assert {path.name for path in (node.home / "keys").iterdir()} == {"node.key", "actor.key"}
+        book.net.nodes[0].kill()
+        await asyncio.to_thread(capture, node, tmp_path, 1)
+
+    act(tmp_path, scenario)
+
+
+@pytest.mark.timeout(200)
+def test_a_node_that_was_away_while_all_others_rotated_their_keys_catches_up_by_one_address(tmp_path: Path) -> None:
+    """T-52: it knows nobody's key, and takes from the address what proves itself by certificates."""
+
+    async def scenario(book: Handbook) -> None:
+        *others, away = book.net.nodes
+        away.kill()
+        for number, node in enumerate(others):
+            proposed = run_cli("keys", "rotate", "--home", node.home, "--json")
+            assert proposed.returncode == 0, proposed.stderr
+            proposal = json.loads(proposed.stdout)["proposal"]
+            for approver in others:
+                if approver is not node:
+                    await book.run([f"lotvine govern approve {proposal} --home net/node-{approver.index}"])
+            for one in others:
+                await wait_for_status(one, "all go on with the new key", epoch=number + 1, ready=True)
+        away.environment = {"LOTVINE_P2P__JOIN": f"127.0.0.1:{others[0].p2p_port}"}
+        away.start()
+        await wait_for_status(away, "it has caught up", ready=True, epoch=3, role="validator")
+        assert "met by address, for catching up only" in away.tail()
+        others[0].kill()
+        await asyncio.to_thread(capture, away, tmp_path, 1)
+
+    act(tmp_path, scenario)
+
+
 def test_a_validator_that_leaves_goes_on_following(tmp_path: Path) -> None:
     """T-30: the others go on without it; it has every block and enters nothing."""
 
@@ -137,3 +182,54 @@ def test_a_validator_that_leaves_goes_on_following(tmp_path: Path) -> None:
         await asyncio.to_thread(capture, book.net.nodes[0], tmp_path, 2)
 
     act(tmp_path, scenario, validators=5)
+
+
+@pytest.mark.timeout(200)
+def test_a_lost_machine_is_made_anew_from_its_key_and_rejoins(tmp_path: Path) -> None:
+    """T-50: the same key on an empty disk asks before it signs, and is needed for the quorum in the end."""
+
+    async def scenario(book: Handbook) -> None:
+        (lines,) = read_blocks("A machine is lost")
+        lost = book.net.nodes[3]
+        await asyncio.to_thread(capture, lost, tmp_path, 1)
+        lost.kill()
+        lost.close_log()
+        shutil.copy(lost.home / "keys" / "node.key", tmp_path / "node.key")
+        shutil.rmtree(lost.home)
+        book.net.nodes.remove(lost)
+        book.free_port = lost.p2p_port
+        await book.run(lines)
+        await has_rejoined(book, tmp_path)
+
+    act(tmp_path, scenario)
+
+
+@pytest.mark.timeout(200)
+def test_a_node_restored_from_a_backup_rejoins(tmp_path: Path) -> None:
+    """T-50: the backup of the running node has all but the votes; what came after it is caught up."""
+
+    async def scenario(book: Handbook) -> None:
+        before, after = read_blocks("Backup and restore")
+        lost = book.net.nodes[3]
+        await asyncio.to_thread(capture, lost, tmp_path, 1)
+        await book.run(before)
+        await asyncio.to_thread(capture, lost, tmp_path, 2)
+        lost.kill()
+        lost.close_log()
+        shutil.rmtree(lost.home)
+        book.net.nodes.remove(lost)
+        book.free_port = lost.p2p_port
+        await book.run(after)
+        await has_rejoined(book, tmp_path)
+
+    act(tmp_path, scenario)
+
+
+async def has_rejoined(book: Handbook, folder: Path) -> None:
+    """The node that the page made has caught up, and votes: with another one gone, it is needed for the quorum."""
+    await wait_for_status(book.made, "it has rejoined", ready=True, role="validator", waiting_for=[])
+    await asyncio.to_thread(capture, book.made, folder, 8)
+    statuses = await book.net.wait_equal()
+    assert len({status["state_digest"] for status in statuses}) == 1
+    book.net.nodes[0].kill()
+    await asyncio.to_thread(capture, book.made, folder, 9)
