@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from consensus.evidence import Equivocation
 from consensus.messages import (
     Block,
     Certificate,
@@ -276,7 +277,9 @@ def test_two_votes_of_a_validator_in_a_view_are_evidence() -> None:
     rig = rig_of()
     first, second = (build_vote(2, VoteKind.NOTARIZE, 1, build_digest(name)) for name in ("a", "b"))
     rig.hear(VALIDATORS[2], first)
-    assert of_type(ReportEvidence, rig.hear(VALIDATORS[2], second)) == [ReportEvidence(VALIDATORS[2], first, second)]
+    pair = Equivocation.pair(first, second)
+    expected = ReportEvidence(VALIDATORS[2], pair.first, pair.second)
+    assert of_type(ReportEvidence, rig.hear(VALIDATORS[2], second)) == [expected]
 
 
 def test_a_peer_without_a_vote_gets_our_status_and_what_is_final() -> None:
