@@ -181,9 +181,13 @@ class FeedTraffic:
             self.sealing.on_held()
 
     def _chase_below(self, branches: FeedBranches, tip: FeedTip, sender: MemberId) -> None:
-        """Fetch the link below a batch that floats, first of all from who had the batch."""
-        if tip.seq > branches.final_seq and not branches.is_connected(tip.digest):
-            self._chase(tip, hints=(sender, tip.feed.member), after_ms=0)
+        """Fetch what is missing next below a batch, first of all from who had the batch.
+
+        That is `tip`, which it links to, or what lies below that: with many gaps, one would else be closed a status.
+        """
+        missing = branches.missing_below(tip)
+        if missing is not None:
+            self._chase(missing, hints=(sender, tip.feed.member), after_ms=0)
 
     def _chase(self, tip: FeedTip, *, hints: tuple[MemberId, ...], after_ms: int) -> None:
         """Fetch what hints[0] says, or shows by a link, that there is."""

@@ -158,6 +158,21 @@ def test_a_gap_is_not_taken_but_chased_from_what_others_hold() -> None:
     assert sent(Have, effects) == [Have(Height(0), (batches[2].tip,))]
 
 
+def test_behind_a_gap_that_is_closed_the_next_one_is_chased_at_once() -> None:
+    """After losses a feed has many gaps: waiting for the next status after each of them took a network a minute."""
+    rig = ReplicaRig()
+    batches = chain_of("firm-1", 6)
+    rig.tell("firm-2", batches[2].tip)
+    rig.wait(CHASE_DELAY_MS)
+    assert requested(rig.give("firm-2", batches[2])) == [batches[1].tip]
+    # Nobody answers, so it is given up.
+    rig.wait(2 * CHASE_MS_MAX)
+    rig.tell("firm-2", batches[4].tip)
+    rig.wait(CHASE_DELAY_MS)
+    assert requested(rig.give("firm-2", batches[4])) == [batches[3].tip]
+    assert requested(rig.give("firm-2", batches[3])) == [batches[1].tip], "batch 2 is here and floats"
+
+
 def repeated(effects: Iterable[Effect]) -> list[tuple[str, int]]:
     """To whom which of our own batches are sent again."""
     return [(serve.member, serve.tip.seq) for serve in of_type(ServeBatch, effects)]
