@@ -5,7 +5,7 @@ ledger in whatever order the events arrived. Read `movements.py` for the order o
 and receipts, `balance.py` for stock and shortfalls; docs/lineage.md for the readings and their tests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -152,20 +152,25 @@ class _Builder:
         amount, uom = self._goods(step)
         if not holder.key or amount == 0:
             return
-        there = self._balance.stocks
-        if there.has(holder):
-            self._count(row, holder, amount, uom)
+        if not self._balance.stocks.has(holder):
+            self._matching.find(row, holder, amount, uom)
             return
-        self._matching.find(row, holder, amount, uom)
+        pools = self._balance.stocks.all_at(holder)
+        if amount is None or any(pool.uom != uom or pool.hi is None for pool in pools):
+            return
+        most = sum((pool.hi or ZERO for pool in pools), ZERO)
+        if amount > most:
+            # More is here than the record brought: the rest came as goods that are seen elsewhere do.
+            self._matching.find(row, holder, amount - most, uom)
+        elif row.event.step in _COUNTING_STEPS:
+            self._count(row, holder, amount, uom, pools)
 
-    def _count(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
-        """A count below the book is flagged and sets nothing (ADR 0010)."""
-        pools = self._balance.stocks.live_at(holder, "")
-        if row.event.step in _COUNTING_STEPS and amount is not None and len(pools) == 1 and pools[0].uom == uom:
-            lack = self._balance.low(pools[0]) - amount
-            if lack > 0:
-                finding = Finding("counted_below_book", row, holder, pools[0].since, amount=lack, uom=uom)
-                self._balance.findings.append(finding)
+    def _count(self, row: EventRow, holder: Holder, amount: Decimal, uom: str | None, pools: Sequence[Pool]) -> None:
+        """A count below the book is flagged and sets nothing (ADR 0016)."""
+        lack = sum((self._balance.low(pool) for pool in pools), ZERO) - amount
+        if lack > 0:
+            finding = Finding("counted_below_book", row, holder, pools[0].since, amount=lack, uom=uom)
+            self._balance.findings.append(finding)
 
     def _pack(self, step: Step) -> None:
         """Credit the unit with what is packed, or loose stock with what is unpacked."""

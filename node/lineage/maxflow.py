@@ -2,7 +2,7 @@
 
 Source: Dinic, "Algorithm for solution of a problem of maximum flow in networks with power estimation" (1970). Only the
 value is given, for that is unique; a flow is not. Ours rather than a library's: amounts are exact and have up to 27
-digits, which the libraries' C numbers do not hold (ADR 0009).
+digits, which the libraries' C numbers do not hold (ADR 0014).
 """
 
 from collections.abc import Iterable

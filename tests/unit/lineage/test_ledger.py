@@ -1,8 +1,17 @@
 """node/lineage/ledger: who holds an item at last, and what did not add up."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import node.lineage
 from node.epcis.model import Action, EventType, Interval
+from node.lineage.facts import open_facts
+from node.lineage.findings import REMEDIES
+from node.lineage.ledger import build_ledger
+from node.lineage.portions import LotLedger
+from node.lineage.readings import Readings
 from tests.support.chronicle import Chronicle, codes_of, goods_of, holders_of, reasons_of
 from tests.support.events import HOUR_MS, Amounts, at, build_event, lot, party, place, serial, unit
 
@@ -475,3 +484,52 @@ def test_two_shipments_of_a_date_close_the_receipts_of_their_receivers() -> None
     answer = story.forward(FLOUR)
     assert holders_of(answer, FLOUR) == [(place(2), "held"), (place(3), "held"), (place(2), "in_transit")]
     assert not answer.warnings
+
+
+def test_count_below_the_book_is_flagged_and_sets_nothing() -> None:
+    """ADR 0016: what lacks went somewhere, and stays in scope where the book has it."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.see({FLOUR: 90}, at(1, "09:00"), step="cycle_counting")
+    ledger = ledger_of(story, FLOUR)
+    assert [(one.code, str(one.amount)) for one in ledger.findings] == [("counted_below_book", "10")]
+    assert [str(one.lo) for one in ledger.held] == ["100"]
+
+
+def test_sighting_of_more_than_the_book_is_a_shortfall() -> None:
+    """The rest came from the only other holding, or from nowhere known."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.see({FLOUR: 110}, at(1, "09:00"))
+    ledger = ledger_of(story, FLOUR)
+    assert [(one.code, str(one.amount)) for one in ledger.findings] == [("overdrawn", "10")]
+    assert [str(one.lo) for one in ledger.held] == ["110"]
+
+
+def test_draws_and_credits_make_flows_in_proportion_to_their_number() -> None:
+    """A pool is a chain of states: never credits times draws."""
+    story = Chronicle()
+    for number in range(300):
+        story.make({FLOUR: 10}, at(1, "00:00") + 2 * number)
+        story.end({FLOUR: 5}, at(1, "00:00") + 2 * number + 1)
+    ledger = ledger_of(story, FLOUR)
+    assert len(ledger.flows) < 4 * 600
+    assert [str(one.lo) for one in ledger.held] == ["1500"]
+
+
+def test_findings_say_how_they_close_and_who_can_settle_them() -> None:
+    """Every code that a ledger or run gives has a severity and a remedy."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.receive({FLOUR: 30}, at(1, "12:00"))
+    for finding in ledger_of(story, FLOUR).findings:
+        assert REMEDIES[finding.code].closes
+        assert finding.ask.key
+    source = "".join(path.read_text() for path in Path(node.lineage.__path__[0]).glob("*.py"))
+    codes = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | {"amounts_differ", "receipt_without_shipment"}
+    assert codes == set(REMEDIES)
+
+
+def ledger_of(story: Chronicle, item: str) -> LotLedger:
+    reader = story.index()
+    return build_ledger(item, open_facts(reader, Readings(), as_of_ms=None, known_at=reader.height))
