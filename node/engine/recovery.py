@@ -42,7 +42,7 @@ def recover(stores: Stores, genesis: Genesis) -> Recovered:
         ),
         epoch=record,
         anchor=chain.find_final_block(record.anchor_height) if record.epoch > 0 else None,
-        is_epoch_logged=logged.epoch_start is not None and logged.epoch_start.epoch >= record.epoch,
+        logged_epoch=Epoch(0) if logged.epoch_start is None else logged.epoch_start.epoch,
         due=tuple((height, due) for height, _ in executed if (due := _due_at(governance, height)) != ZERO_DIGEST),
         final_height=final_height,
         final_digest=None if final_block is None else chain.final_digest,

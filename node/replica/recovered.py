@@ -9,7 +9,7 @@ from typing import Final
 from consensus.messages import Block
 from consensus.recovery import Recovered as CoreRecovered
 from consensus.timing import Timing
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.crypto.keys import PublicKey
 from node.crypto.merkle import Frontier
 from node.feed.records import BatchRecord
@@ -19,6 +19,7 @@ from node.wire.ids import FeedTip, MemberId
 from node.wire.logged import Loss
 
 _ANCHOR_HEIGHT: Final = Height(0)
+_FIRST_EPOCH: Final = Epoch(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ class Recovered:
 
     core: what the core needs, as its own docstring says (votes, certificates, final block, blocks above it, executed
     heights). Votes and certificates may be of a later epoch than `epoch`: they wait for it.
-    epoch: the newest whose anchor is executed, with that block in `anchor`; both None in epoch 0. is_epoch_logged:
-    whether the vote log has its beginning on record. due: of the executed heights, those at which a change of the
-    epoch was due, with the digest of the roster that was.
+    epoch: the newest whose anchor is executed, with that block in `anchor`; both None in epoch 0. logged_epoch: the
+    newest whose beginning the vote log has on record; above `epoch` where the chain is taken anew. due: of the executed
+    heights, those at which a change of the epoch was due, with the digest of the roster that was.
     final_height, final_digest: of the highest final block in the chain store; height 0 and None before the first.
     final_tips: for each feed ever cut, its newest batch at final_height. frontier: over the digests of the blocks
     0 … final_height (so of size final_height + 1); None before the first final block.
@@ -59,7 +60,7 @@ class Recovered:
     core: CoreRecovered = field(default_factory=CoreRecovered)
     epoch: EpochRecord | None = None
     anchor: Block | None = None
-    is_epoch_logged: bool = False
+    logged_epoch: Epoch = _FIRST_EPOCH
     due: tuple[tuple[Height, Digest], ...] = ()
     final_height: Height = _ANCHOR_HEIGHT
     final_digest: Digest | None = None

@@ -60,13 +60,18 @@ class Rejoining:
         nonce: bytes,
         timing: Timing,
         loss: Loss | None,
+        logged_epoch: Epoch,
         is_decided: bool,
     ) -> None:
-        """nonce: of this process. is_decided: the operator answers for what too few others can answer for."""
+        """nonce: of this process. logged_epoch: the newest one that this node has served in.
+
+        is_decided: the operator answers for what too few others can answer for.
+        """
         self._moment = moment
         self._nonce = nonce
         self._skip_ms = timing.skip_ms
         self._is_decided = is_decided
+        self._logged_epoch = logged_epoch
         self.loss = None if loss is None or loss.is_over else loss
         self._own_votes: dict[tuple[View, int], Digest] = {}
         self._asked_ms: dict[MemberId, int] = {}
@@ -108,6 +113,14 @@ class Rejoining:
         return self._membership.own_index is not None or self._membership.own_feed is not None
 
     @property
+    def _is_passing(self) -> bool:
+        """Whether this epoch is one that we have served in and left, passed again since the chain is taken anew.
+
+        # Safety: our votes of it are no longer on record.
+        """
+        return self._epoch < self._logged_epoch
+
+    @property
     def guard(self) -> View:
         """From where on this node may vote now, for a core that begins."""
         if not self._is_open:
@@ -140,6 +153,8 @@ class Rejoining:
 
     def waiting_for(self) -> str | None:
         """Return in words what keeps this node from voting or sealing, or None."""
+        if self._is_passing:
+            return f"the chain to come to epoch {self._logged_epoch}, which this node was in before it took it anew"
         validators = len(self._membership.validators)
         if self.loss is None:
             words = (
@@ -173,7 +188,7 @@ class Rejoining:
         if self._must_close:
             self._must_close = False
             return GUARD_CLOSED
-        if self._is_open or self._is_listening():
+        if self._is_open or self._is_listening() or self._is_passing:
             return None
         if self.loss is not None and self.loss.guard is None and self._is_concerned:
             if not self.is_enough(len(self.answers)):
@@ -255,7 +270,7 @@ class Rejoining:
 
     def ask(self, up: dict[MemberId, None]) -> None:
         """Ask the validators that there are sessions with, each once in a while, until their answers do."""
-        if not self._is_concerned or (self._is_open and not self.is_feed_lost):
+        if not self._is_concerned or self._is_passing or (self._is_open and not self.is_feed_lost):
             return
         now_ms = self._moment.now_ms
         for member in self._membership.others:

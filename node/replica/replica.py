@@ -157,6 +157,7 @@ class Replica:
             nonce=setup.boot_nonce,
             timing=setup.timing,
             loss=recovered.loss,
+            logged_epoch=recovered.logged_epoch,
             is_decided=setup.is_loss_decided,
         )
         votes = tuple(vote for vote in recovered.core.votes if vote.subject.epoch == record.epoch)
@@ -376,7 +377,7 @@ class Replica:
 
     def _on_started(self) -> None:
         recovered, record = self._recovered, self._epoch.record
-        if record.epoch > 0 and not recovered.is_epoch_logged:
+        if record.epoch > recovered.logged_epoch:
             # The last run ended between the execution of the block that begins the epoch and this record.
             self._moment.out.append(LogEpoch(self._start_of(record)))
         if self._rejoining.loss is not None:

@@ -211,7 +211,7 @@ class Disk:
             ),
             epoch=record,
             anchor=self.finals[record.anchor_height - 1][0].block if record.epoch else None,
-            is_epoch_logged=logged.epoch_start is not None and logged.epoch_start.epoch >= record.epoch,
+            logged_epoch=Epoch(0) if logged.epoch_start is None else logged.epoch_start.epoch,
             due=tuple(self.due[-64:]),
             final_height=self.height,
             final_digest=None if final is None else final.digest,
