@@ -167,8 +167,8 @@ class Rejoining:
             return None
         if self.is_hopeless:
             return (
-                f"the operator: the vote log is lost, and with {validators} validators no {self.needed} others can tell"
-                " what this node has signed"
+                f"the operator: the vote log is lost, and {validators} validators are too few to tell what this node"
+                " has signed; lotvine start --rejoin-unanswered decides it, see docs/operations.md first"
             )
         return (
             f"{self.needed} other validators to tell what this node has signed, since its vote log is lost:"

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -74,8 +75,8 @@ def fetch(address: object, path: str) -> tuple[int, str]:
 
 
 @contextmanager
-def running(home: Home, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a node until it is ready; at the end it is killed if it has not stopped."""
+def running(home: Home, *options: str, until: int = 200) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a node until `/readyz` answers so; at the end it is killed if it has not stopped."""
     operations = settings_of(home)["operations.listen"]
     with log_of(home).open("ab") as log:
         process = subprocess.Popen(
@@ -88,11 +89,12 @@ def running(home: Home, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         while True:
             assert process.poll() is None, log_of(home).read_text()
             try:
-                if fetch(operations, "/readyz")[0] == 200:
+                if fetch(operations, "/readyz")[0] == until:
                     break
             except OSError:
-                assert time.monotonic() < end
-                time.sleep(0.05)
+                pass
+            assert time.monotonic() < end, log_of(home).read_text()
+            time.sleep(0.05)
         yield process
     finally:
         process.kill()
@@ -103,7 +105,7 @@ def log_of(home: Home) -> Path:
     return home.root.parent / "log"
 
 
-def write_event(folder: Path, name: str = "event.json") -> Path:
+def write_event(folder: Path, name: str = "event.json", lot: str = "A1") -> Path:
     path = folder / name
     event = {
         "@context": "https://ref.gs1.org/standards/epcis/epcis-context.jsonld",
@@ -112,7 +114,7 @@ def write_event(folder: Path, name: str = "event.json") -> Path:
         "eventTimeZoneOffset": "+01:00",
         "action": "ADD",
         "bizStep": "commissioning",
-        "quantityList": [{"epcClass": "https://id.gs1.org/01/09521101000016/10/A1", "quantity": 5, "uom": "KGM"}],
+        "quantityList": [{"epcClass": f"https://id.gs1.org/01/09521101000016/10/{lot}", "quantity": 5, "uom": "KGM"}],
     }
     path.write_text(json.dumps(event), encoding="utf-8")
     return path
@@ -260,3 +262,33 @@ def test_a_damaged_index_names_reindex_and_reindex_mends_it(home: Home, tmp_path
     assert lotvine("reindex", "--home", at).returncode == 0
     with running(home):
         assert json.loads(lotvine("status", "--home", at, "--json").stdout)["events"] == 1
+
+
+def test_a_lone_validator_without_its_votes_waits_for_the_operators_decision(home: Home, tmp_path: Path) -> None:
+    """With fewer than four validators nobody can tell what it signed (CONSENSUS.md section 2.9.5)."""
+    at = str(home.root)
+    with running(home):
+        assert lotvine("capture", str(write_event(tmp_path)), "--home", at, "--wait", "final").returncode == 0
+    shutil.rmtree(home.votes)
+    with running(home, until=503) as process:
+        status = json.loads(lotvine("status", "--home", at, "--json").stdout)
+        assert not status["ready"]
+        assert "--rejoin-unanswered" in " ".join(status["waiting_for"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    with running(home, "--rejoin-unanswered") as process:
+        again = lotvine("capture", str(write_event(tmp_path, "next.json", lot="A9")), "--home", at, "--wait", "final")
+        assert again.returncode == 0, again.stderr
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    with running(home):
+        status = json.loads(lotvine("status", "--home", at, "--json").stdout)
+        assert (status["events"], status["waiting_for"]) == (2, [])
+
+
+def test_what_others_can_answer_is_not_the_operators_to_decide(tmp_path: Path) -> None:
+    """From four validators on the option is refused: with it, two histories could become final."""
+    made = lotvine("localnet", "create", str(tmp_path / "net"), "--base-port", str(free_base_port()))
+    assert made.returncode == 0, made.stderr
+    result = lotvine("start", "--home", str(tmp_path / "net" / "node-0"), "--rejoin-unanswered")
+    assert (result.returncode, "this one has 4" in result.stderr) == (2, True)
