@@ -31,6 +31,13 @@ def epoch_of(node: SimNode) -> int:
     return node.replica.overview().epoch
 
 
+def reach(world: World, nodes: list[SimNode], epoch: int, within_ms: int = 20_000) -> None:
+    """Run until these nodes serve in the epoch."""
+    assert world.run(within_ms, until=lambda: all(epoch_of(node) >= epoch for node in nodes)), [
+        (node.member, epoch_of(node), node.disk.height) for node in world.up
+    ]
+
+
 def carry(world: World, *changes: Change, by: int = 0, within_ms: int = 20_000) -> int:
     """Have changes proposed at one node and approved at those of all validators that run; return the next epoch.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from consensus.messages import Proposal
 from consensus.types import Digest, Epoch, Height
+from node.crypto.keys import SigningKey
 from node.feed.records import CheckedCopy, CopyVerdict, check_copy
 from node.ledger.apply import apply_block
 from node.ledger.batch import decode_batch
@@ -70,10 +71,10 @@ ALARMS_MAX = 50
 class VoteSigner:
     """Signs votes with a keyed hash, as curves take most of the time; batches, and votes if told so, with the key."""
 
-    def __init__(self, world: "World", member: MemberId) -> None:
+    def __init__(self, world: "World", member: MemberId, key: SigningKey) -> None:
         self._world = world
         self._member = member
-        self._key = build_key(member)
+        self._key = key
 
     def sign(self, message: bytes) -> bytes:
         if message.startswith(b"lotvine/vote") and not self._world.has_real_keys:
@@ -115,7 +116,8 @@ class SimNode:
         self.evidence: list[ReportEvidence] = []
         self.refused: list[Refused] = []
         self.paused_until_ms = 0
-        self.signer = VoteSigner(world, member)
+        self.key = build_key(member)
+        self.signer = VoteSigner(world, member, self.key)
         self._reset()
 
     def _reset(self) -> None:
@@ -152,6 +154,7 @@ class SimNode:
                 self._boot_nonce(),
                 world.timing,
                 is_loss_decided=self.is_loss_decided,
+                node_key=self.key.public_key,
             ),
             recovered,
             signer=self.signer,
@@ -179,8 +182,16 @@ class SimNode:
         self.disk.log = self._build_lost_log()
         self.disk.votes.clear()
 
+    def take_up(self, key: SigningKey) -> None:
+        """End the life with the old key and begin one with a new key and its own log, on the same store."""
+        self.crash()
+        self.key = key
+        self.signer = VoteSigner(self.world, self.member, key)
+        self.disk.log = LogFile(self.world.genesis.network_id, key.public_key)
+        self.start()
+
     def _build_lost_log(self) -> LogFile:
-        log = LogFile(self.world.genesis.network_id, build_key(self.member).public_key)
+        log = LogFile(self.world.genesis.network_id, self.key.public_key)
         log.append([LogLoss(Loss(Epoch(0)))])
         return log
 
@@ -470,6 +481,10 @@ class SimNode:
         """Submit one transaction of some kind; return its id."""
         (transaction,) = self._submit((self.world.build_transaction(self, kind=kind, payload=payload),))
         return transaction
+
+    def submit_signed(self, transaction: SignedTransaction) -> None:
+        """Submit a transaction that was made before, perhaps again."""
+        self._submit((transaction,))
 
     def _submit(self, transactions: tuple[SignedTransaction, ...]) -> tuple[Digest, ...]:
         token = self.world.next_number()

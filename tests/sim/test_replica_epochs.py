@@ -3,16 +3,8 @@
 from node.ledger.changes import AddMember, RemoveMember, SetParameters, SetRole
 from node.ledger.roster import Parameters, Role
 from node.wire.ids import MemberId
-from tests.sim.governing import approve, build_member, carry, epoch_of, propose
-from tests.sim.node import SimNode
+from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
 from tests.sim.world import World
-
-
-def reach(world: World, nodes: list[SimNode], epoch: int) -> None:
-    """Run until these nodes serve in the epoch."""
-    assert world.run(20_000, until=lambda: all(epoch_of(node) >= epoch for node in nodes)), [
-        (node.member, epoch_of(node), node.disk.height) for node in world.up
-    ]
 
 
 def build_world(*, validators: int = 4, members: int = 0, observers: int = 0) -> World:
