@@ -259,6 +259,10 @@ class Replica:
             return f"the execution of block {self._tree.final_height}, the last of epoch {self._epoch.record.epoch}"
         if self._sync.target is not None:
             return f"the chain up to block {self._sync.target}: block {self._tree.final_height} is here"
+        loss = self._rejoining.loss
+        if loss is not None and not (self._is_loss_covered() and self._epoch.core.view > (loss.guard or 0)):
+            # It counts among the f until then (docs/protocol.md, Rejoin), and an operator must know.
+            return "what it has sealed since its vote log was lost to become final: stop no other validator until then"
         return None
 
     def holders(self, feed: FeedId, seq: int) -> int:
