@@ -158,7 +158,7 @@ others = st.one_of(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(st.tuples(received | others, st.integers(0, 3_000)), max_size=25))
 def test_any_messages_give_effects_and_never_an_exception(inputs: list[tuple[Input, int]]) -> None:
-    """And no step ever makes the node vote twice, or nullify and finalize, however it is pushed."""
+    """T-38: and no step ever makes the node vote twice, or nullify and finalize, however it is pushed."""
     harness = CoreHarness(0)
     given_votes: dict[tuple[VoteKind, int], Vote] = {}
     view = 1

@@ -612,3 +612,27 @@ def test_two_states_of_one_height_stop_the_one_that_is_alone() -> None:
     rest = others(network, 2)
     assert network.is_final(5, at=rest)
     assert all(network.nodes[index].halted is None for index in rest)
+
+
+def test_two_states_of_one_height_at_half_of_the_nodes_stop_all_and_fork_nothing() -> None:
+    """T-42: with f + 1 nodes astray no quorum agrees on a state, so nothing more becomes final."""
+    network = CoreNetwork(4)
+    network.start()
+    network.submit(0)
+    network.run_until(lambda: network.is_final(0), within_ms=1_000)
+    network.run_for(10)
+    for index in (2, 3):
+        node = network.nodes[index]
+        node.crash()
+        node.disk.states[1] = ChainState(NETWORK_ID)
+        network.checker.odd.add(index)
+        node.start()
+    heights = []
+    for item in range(1, 8):
+        network.submit(item)
+        network.run_for(5_000)
+        heights.append(max(len(node.disk.chain) for node in network.nodes))
+    # A block that names a state from before they parted may still pass; one that names a later state cannot.
+    assert heights[-1] == heights[-3]
+    assert not network.is_final(7, at=(0,))
+    assert any(node.alarms for node in network.nodes)

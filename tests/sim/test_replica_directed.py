@@ -156,7 +156,7 @@ def test_a_dead_leader_costs_little_even_when_the_network_was_idle() -> None:
 
 
 def test_what_was_accepted_survives_the_crash_of_its_node_at_that_very_moment() -> None:
-    """Accepted means durable on this node's disk; once it is back, it becomes final."""
+    """T-49: accepted means durable on this node's disk; once it is back, it becomes final."""
     for effects in range(1, 9):
         world = build_world()
         node = world.node(1)

@@ -78,7 +78,7 @@ SIGNATURES = certify(SUBJECT, 0, 1, 2, 3).signatures
 def test_a_certificate_is_a_quorum_of_distinct_signers_on_one_subject(
     certificate: Certificate, fault: str | None
 ) -> None:
-    """Indexes and lengths are checked before any signature."""
+    """T-38: indexes, lengths and repeated signers are checked before any signature."""
     found = build_notary()[0].fault_of(certificate, None)
     assert found is None if fault is None else found is not None and fault in found
 

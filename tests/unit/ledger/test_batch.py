@@ -86,7 +86,7 @@ def test_a_wrong_batch_is_refused_by_field(encoded: bytes, why: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(encoded: bytes) -> None:
-    """The decoders raise MalformedError and nothing else."""
+    """T-38: the decoders raise MalformedError and nothing else."""
     with pytest.raises(MalformedError):
         decode_batch(encoded, GENESIS.network_id)
     with pytest.raises(MalformedError):
@@ -116,7 +116,7 @@ def test_feeds_of_a_cut_rise(cut: tuple[FeedTip, ...]) -> None:
 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_a_cut_or_refused(payload: bytes) -> None:
-    """decode_cut raises MalformedError and nothing else."""
+    """T-38: decode_cut raises MalformedError and nothing else."""
     try:
         cut = decode_cut(payload)
     except MalformedError:

@@ -64,7 +64,7 @@ def test_frames_of_one_kind_keep_their_order() -> None:
 
 
 def test_a_session_is_paused_once_its_share_is_full_and_resumed_at_half() -> None:
-    """Back-pressure without flapping."""
+    """T-36: back-pressure without flapping."""
     inbox = Inbox(SMALL)
     reading = Reading()
     lane = open_lane(inbox, reading)

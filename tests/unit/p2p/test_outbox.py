@@ -67,7 +67,7 @@ def test_an_older_status_that_still_waits_is_replaced() -> None:
     [(build_vote(), Put.OVERFLOW), (build_batch(), Put.DROPPED), (build_chain(), Put.DROPPED)],
 )
 def test_a_queue_is_full_by_count(frame: bytes, full: Put) -> None:
-    """Votes that do not leave end the session; data is dropped, since the peer asks for what it misses."""
+    """T-36: votes that do not leave end the session; data is dropped, since the peer asks for what it misses."""
     outbox = build_outbox()
     assert [put(outbox, frame) for _ in range(4)] == [Put.QUEUED, Put.QUEUED, Put.QUEUED, full]
 

@@ -102,7 +102,7 @@ def test_a_log_is_created_only_once(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_record_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
-    """An incomplete last record was never promised: every shorter length reads as the records before it."""
+    """T-22: an incomplete last record was never promised: every shorter length reads as the records before it."""
     path = build_log(tmp_path / "votes", RECORDS[:2])
     whole = path.read_bytes()
     log, _ = open_log(path.parent)
@@ -118,7 +118,7 @@ def test_a_torn_last_record_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
 
 
 def test_every_flipped_bit_is_refused(tmp_path: Path) -> None:
-    """Damage is never taken for the end of the data, in lengths, types, payloads, checksums or the header."""
+    """T-22: damage is never taken for the end of the data, in lengths, types, payloads, checksums or the header."""
     path = build_log(tmp_path / "votes", (RECORDS[0], RECORDS[2]))
     whole = path.read_bytes()
     for place in range(len(whole)):
@@ -317,7 +317,7 @@ def test_a_header_with_its_own_checksum_is_still_looked_at(tmp_path: Path, place
 
 
 def test_a_failed_sync_is_never_tried_again(tmp_path: Path) -> None:
-    """After an error the kernel may have dropped the pages: a later success would be a lie."""
+    """T-22: after an error the kernel may have dropped the pages: a later success would be a lie."""
     folder = tmp_path / "votes"
     build_log(folder)
     calls: list[int] = []

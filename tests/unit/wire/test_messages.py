@@ -97,14 +97,14 @@ def test_votes_never_wait_behind_data() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_decoded_or_refused_by_name(frame: bytes) -> None:
-    """decode raises MalformedError and nothing else."""
+    """T-38: decode raises MalformedError and nothing else."""
     with pytest.raises(MalformedError):
         decode(frame)
 
 
 @given(st.sampled_from(MESSAGES), st.data())
 def test_a_changed_byte_is_refused_or_another_message(message: Message, data: st.DataObject) -> None:
-    """No two frames decode to the same message."""
+    """T-38: no two frames decode to the same message."""
     frame = bytearray(encode(message))
     place = data.draw(st.integers(0, len(frame) - 1))
     frame[place] ^= data.draw(st.integers(1, 255))
@@ -117,7 +117,7 @@ def test_a_changed_byte_is_refused_or_another_message(message: Message, data: st
 
 @given(st.sampled_from(MESSAGES), st.data())
 def test_a_field_of_another_type_is_refused(message: Message, data: st.DataObject) -> None:
-    """Every field is typed."""
+    """T-38: every field is typed."""
     fields = list(unpack(encode(message), what="frame"))
     place = data.draw(st.integers(2, len(fields) - 1))
     # True where a byte string or an array belongs, and an array where True would be right.
