@@ -12,6 +12,7 @@ Source: Castro and Liskov (OSDI 1999) for the quorum; reconfiguration at a decid
 Zhou, "Reconfiguring a State Machine" (SIGACT News 2010), with the old set deciding the last block of its epoch.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -147,20 +148,41 @@ def _is_taken_as_synced(_: FeedId) -> bool:
     return True
 
 
-def _enact_in_order(
-    network_id: Digest, roster: Roster, queue: tuple[Queued, ...], *, validators_max: int
-) -> list[Roster]:
-    """Return the rosters after the first, the first two, … of the queue, as far as one boundary may go."""
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a queue comes to. steps: the roster after the first of it, the first two, …"""
+
+    steps: tuple[Roster, ...]
+    due: Roster | None
+    due_digest: Digest
+
+
+def _enact_in_order(network_id: Digest, roster: Roster, queue: tuple[Queued, ...]) -> tuple[Roster, ...]:
     steps = [roster]
     for queued in queue:
         changed = apply_changes(steps[-1], queued.changes, network_id, _is_taken_as_synced)
         # Safety: judged against this very roster when it was queued, and nothing before it in the queue is skipped.
         invariant(isinstance(changed, Roster), "what is queued can be enacted")
         assert isinstance(changed, Roster)
-        if changed_validators(roster, changed) > validators_max:
-            break
         steps.append(changed)
-    return steps[1:]
+    return tuple(steps[1:])
+
+
+def _next_roster(roster: Roster, steps: tuple[Roster, ...]) -> tuple[Roster | None, int]:
+    """Return the roster of the next epoch, or None, and how many steps lead to it: as far as one boundary may go."""
+    allowed = changes_allowed(len(roster.validators))
+    reached = list(itertools.takewhile(lambda step: changed_validators(roster, step) <= allowed, steps))
+    if not reached:
+        return None, 0
+    return Roster(Epoch(roster.epoch + 1), reached[-1].members, reached[-1].parameters), len(reached)
+
+
+def _look_ahead(network_id: Digest, roster: Roster, steps: tuple[Roster, ...]) -> Outlook:
+    due = _next_roster(roster, steps)[0]
+    return Outlook(steps, due, ZERO_DIGEST if due is None else due.digest(network_id))
+
+
+_UNKNOWN: Final = Outlook((), None, ZERO_DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +190,8 @@ class GovernanceState:
     """All that governance has decided and has before it, after some block.
 
     roster: of the running epoch. anchor_height: of the block that the epoch starts from. proposals: open ones, oldest
-    first. queue: approved ones, in the order in which they were. Derived of them: due, the roster of the next epoch,
-    or None if nothing is queued; due_digest, what a block that names this state's height as executed must say of the
-    next epoch, zero if none is due; pending, the roster that the whole queue will lead to.
+    first. queue: approved ones, in the order in which they were. outlook: derived of roster and queue, and worked out
+    where it is left out; a copy with another queue needs another one.
     """
 
     network_id: Digest
@@ -178,25 +199,35 @@ class GovernanceState:
     anchor_height: Height
     proposals: tuple[Proposal, ...] = ()
     queue: tuple[Queued, ...] = ()
-    due: Roster | None = field(init=False, repr=False, compare=False)
-    due_digest: Digest = field(init=False, repr=False, compare=False)
-    pending: Roster = field(init=False, repr=False, compare=False)
+    outlook: Outlook = field(default=_UNKNOWN, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Work out what the queue comes to, once for each state."""
-        due = self.due_of(self.queue)[0]
-        whole = _enact_in_order(self.network_id, self.roster, self.queue, validators_max=VALIDATORS_MAX)
-        object.__setattr__(self, "due", due)
-        object.__setattr__(self, "due_digest", ZERO_DIGEST if due is None else due.digest(self.network_id))
-        object.__setattr__(self, "pending", whole[-1] if whole else self.roster)
+        """Work out what the queue comes to, unless that is known."""
+        if self.outlook is _UNKNOWN:
+            steps = _enact_in_order(self.network_id, self.roster, self.queue)
+            object.__setattr__(self, "outlook", _look_ahead(self.network_id, self.roster, steps))
+
+    @property
+    def due(self) -> Roster | None:
+        """The roster of the next epoch, or None if nothing is queued."""
+        return self.outlook.due
+
+    @property
+    def due_digest(self) -> Digest:
+        """What a block that names this state's height as executed must say of the next epoch; zero if none is due."""
+        return self.outlook.due_digest
+
+    @property
+    def pending(self) -> Roster:
+        """The roster that the whole queue will lead to, by its epoch still the present one."""
+        return self.outlook.steps[-1] if self.outlook.steps else self.roster
 
     def due_of(self, queue: tuple[Queued, ...]) -> tuple[Roster | None, int]:
-        """Return the next epoch's roster if only `queue` were queued, or None, and how many of it take effect."""
-        allowed = changes_allowed(len(self.roster.validators))
-        steps = _enact_in_order(self.network_id, self.roster, queue, validators_max=allowed)
-        if not steps:
-            return None, 0
-        return Roster(Epoch(self.roster.epoch + 1), steps[-1].members, steps[-1].parameters), len(steps)
+        """Return the next epoch's roster if only `queue` were queued, or None, and how many of it take effect.
+
+        queue: a beginning of the whole queue.
+        """
+        return _next_roster(self.roster, self.outlook.steps[: len(queue)])
 
     def find_proposal(self, proposal_id: Digest) -> Proposal | None:
         """Return an open proposal, or None."""
@@ -248,12 +279,14 @@ class Governing:
     """The state of governance while one block is executed: each method judges one transaction.
 
     height, time_ms: of the block. has_final_batch: whether a batch of a feed was executed, those of this block too.
+    judged: how many proposals of a member this block has brought.
     """
 
     state: GovernanceState
     height: Height
     time_ms: int
     has_final_batch: HasFinalBatch
+    judged: dict[MemberId, int] = field(default_factory=dict)
 
     def expire(self) -> None:
         """Close what has been open too long. Called at the beginning of each block."""
@@ -271,7 +304,9 @@ class Governing:
         proposer = state.roster.find(member)
         if proposer is None or not proposer.has_feed:
             return TransactionCode.NOT_ENTITLED
-        if not self._has_room(member):
+        # Judging copies the roster: who proposes again and again what is refused, or withdrawn, is soon stopped.
+        judged = self.judged[member] = self.judged.get(member, 0) + 1
+        if judged > self._share_of(member) or not self._has_room(member):
             return TransactionCode.TOO_MANY_PROPOSALS
         changed = self._apply(request.changes)
         if isinstance(changed, TransactionCode):
@@ -282,16 +317,22 @@ class Governing:
         self._decide(proposal)
         return TransactionCode.ACCEPTED
 
+    def _share_of(self, member: MemberId) -> int:
+        """Return how many open proposals a member may have, and how many a block may bring of it."""
+        validators = self.state.roster.validators
+        if member not in validators:
+            return 1
+        # Safety: faulty validators fill no more than their share, so that honest ones can always propose.
+        return max(1, (PROPOSALS_MAX - OTHERS_PROPOSALS_MAX) // len(validators))
+
     def _has_room(self, member: MemberId) -> bool:
         state, validators = self.state, self.state.roster.validators
         if len(state.proposals) >= PROPOSALS_MAX or len(state.queue) >= PROPOSALS_MAX:
             return False
-        own = sum(proposal.proposer == member for proposal in state.proposals)
-        if member in validators:
-            # Safety: faulty validators fill no more than their share, so that honest ones can always propose.
-            return own < max(1, (PROPOSALS_MAX - OTHERS_PROPOSALS_MAX) // len(validators))
+        if sum(proposal.proposer == member for proposal in state.proposals) >= self._share_of(member):
+            return False
         others = sum(proposal.proposer not in validators for proposal in state.proposals)
-        return own < 1 and others < OTHERS_PROPOSALS_MAX
+        return member in validators or others < OTHERS_PROPOSALS_MAX
 
     def _apply(self, changes: tuple[Change, ...]) -> Roster | TransactionCode:
         return apply_changes(self.state.pending, changes, self.state.network_id, self.has_final_batch)
@@ -338,10 +379,12 @@ class Governing:
         if not self.state.is_enough(len(proposal.approvals)):
             return TransactionCode.ACCEPTED
         self._close(proposal)
-        if isinstance(self._apply(proposal.changes), TransactionCode):
+        changed = self._apply(proposal.changes)
+        if isinstance(changed, TransactionCode):
             return TransactionCode.PROPOSAL_STALE
-        queued = Queued(proposal.id, proposal.changes, self.height)
-        self.state = replace(self.state, queue=(*self.state.queue, queued))
+        state, queued = self.state, Queued(proposal.id, proposal.changes, self.height)
+        outlook = _look_ahead(state.network_id, state.roster, (*state.outlook.steps, changed))
+        self.state = replace(state, queue=(*state.queue, queued), outlook=outlook)
         return TransactionCode.ACCEPTED
 
     def enact(self, executed_height: Height, block_digest: Digest) -> EpochRecord:

@@ -276,6 +276,31 @@ def test_a_validator_fills_its_share_of_the_open_proposals_and_no_more(ledger: G
     assert ledger.run(ledger.propose(V1, NAME)) == [ACCEPTED]
 
 
+def test_a_block_judges_no_more_proposals_of_a_member_than_may_be_open(ledger: GovernedLedger) -> None:
+    """Else a member that proposes what is refused, or withdraws it, would make each block slow."""
+    refused = [ledger.propose(V0, RemoveMember(V1)) for _ in range(13)]
+    verdicts = ledger.run(*refused)
+    assert verdicts == [TransactionCode.TOO_FEW_VALIDATORS] * 12 + [TransactionCode.TOO_MANY_PROPOSALS]
+    again = ledger.propose(M4, NAME)
+    assert ledger.run(again, ledger.withdraw(M4, again.id), ledger.propose(M4, NAME)) == [
+        ACCEPTED,
+        ACCEPTED,
+        TransactionCode.TOO_MANY_PROPOSALS,
+    ]
+    assert ledger.run(ledger.propose(M4, NAME)) == [ACCEPTED]
+
+
+def test_what_the_queue_comes_to_is_not_worked_out_anew_for_each_approval(ledger: GovernedLedger) -> None:
+    """A validator that approves and withdraws in turn costs the others nothing."""
+    ledger.decide(NAME)
+    before = ledger.governance.outlook
+    proposal = ledger.propose(V0, NewFeed(M4))
+    ledger.run(proposal, ledger.approve(V1, proposal.id), ledger.withdraw(V1, proposal.id))
+    assert ledger.governance.outlook is before
+    ledger.run(*(ledger.approve(member, proposal.id) for member in (V1, V2)))
+    assert [step.members[M4].feed_number for step in ledger.governance.outlook.steps] == [0, 1]
+
+
 def test_other_members_have_one_open_proposal_each_and_sixteen_together() -> None:
     """They leave room for those that vote."""
     ledger = GovernedLedger(build_genesis(validators=4, members=OTHERS_PROPOSALS_MAX + 1))
