@@ -1,6 +1,7 @@
 """Backends of the API that answer from memory, for tests of what lies before them."""
 
 import asyncio
+from typing import Literal
 
 from node.api.backends import Backends
 from node.api.errors import NotFoundError
@@ -46,7 +47,10 @@ def build_status(*, height: int = 7) -> StatusResult:
 
 
 class FakeNode:
-    """All backends in one. submitted: what tx.submit was given. hold: futures that the test finishes itself."""
+    """All backends in one. submitted: what tx.submit was given. hold: futures that the test finishes itself.
+
+    listed, found, roster, governed: what governance, evidence and members are answered with.
+    """
 
     def __init__(self) -> None:
         self.submitted: list[tuple[bytes, Wait]] = []
@@ -54,17 +58,22 @@ class FakeNode:
         self.proposed: list[tuple[tuple[Change, ...], str, Wait]] = []
         self.held: asyncio.Queue[asyncio.Future[TransactionResult]] = asyncio.Queue()
         self.is_holding = False
+        self.listed = GovernList(0, 7, ("mill",), 1, (), (), 0)
+        self.found = EvidenceResult(())
+        self.roster = MembersResult(epoch=0, members=())
+        self.history = ValidatorsResult(0, ())
+        self.governed: Literal["open", "approved", "closed", "unknown"] = "open"
 
     def status(self) -> StatusResult:
         return build_status()
 
     def members(self) -> MembersResult:
-        return MembersResult(epoch=0, members=())
+        return self.roster
 
     def _governed(self, proposal: str) -> asyncio.Future[GovernResult]:
         future: asyncio.Future[GovernResult] = asyncio.get_running_loop().create_future()
         transaction = TransactionResult(id="ab" * 32, state="final", member="mill", verdict="accepted")
-        future.set_result(GovernResult(proposal, "open", ("mill",), 3, transaction))
+        future.set_result(GovernResult(proposal, self.governed, ("mill",), 3, transaction))
         return future
 
     def propose(self, changes: tuple[Change, ...], note: str, *, wait: Wait) -> asyncio.Future[GovernResult]:
@@ -78,13 +87,13 @@ class FakeNode:
         raise NotFoundError("no such proposal", field="params.id")
 
     def proposals(self, *, epochs: int) -> GovernList:
-        return GovernList(0, 7, ("mill",), 1, (), (), 0)
+        return self.listed
 
     def validators(self, *, from_epoch: int | None, count: int) -> ValidatorsResult:
-        return ValidatorsResult(0, ())
+        return self.history
 
     def evidence(self, member: str | None) -> EvidenceResult:
-        return EvidenceResult(())
+        return self.found
 
     async def create(self) -> BackupResult:
         return BackupResult("/home/backups/chain.rows", 7, 100)
