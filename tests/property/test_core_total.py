@@ -11,6 +11,7 @@ from consensus.inputs import (
     BodyAvailable,
     Built,
     Executed,
+    Guarded,
     Input,
     Judged,
     MessageReceived,
@@ -21,6 +22,7 @@ from consensus.inputs import (
     WorkDue,
 )
 from consensus.messages import (
+    FLAG_EPOCH_END,
     Block,
     Certificate,
     CertificateRequest,
@@ -34,6 +36,7 @@ from consensus.messages import (
     decode_header,
     payload_digest,
 )
+from consensus.recovery import GUARD_CLOSED
 from consensus.types import U64_MAX, ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
 from tests.support.core_builders import (
     CoreHarness,
@@ -41,6 +44,7 @@ from tests.support.core_builders import (
     build_proposal,
     build_subject,
     certify,
+    change_header,
     finalization,
     notarization,
     nullification,
@@ -51,8 +55,10 @@ LINE: list[Block] = []
 for _view in range(1, 8):
     LINE.append(build_block(_view, parent=LINE[-1] if LINE else None))
 RIVALS = [build_block(view, payload=b"rival") for view in range(1, 8)]
+SEALS = [change_header(block, flags=FLAG_EPOCH_END, next_epoch_digest=block.header.cut_digest) for block in LINE[1:5]]
+NAMED = [*LINE, *RIVALS, *SEALS]
 
-digests = st.sampled_from([ZERO_DIGEST, *(block.header.digest() for block in [*LINE, *RIVALS])]) | st.binary(
+digests = st.sampled_from([ZERO_DIGEST, *(block.header.digest() for block in NAMED)]) | st.binary(
     min_size=32, max_size=32
 ).map(Digest)
 numbers = st.integers(0, 9) | st.sampled_from([63, 64, 65, 66, 2**32, U64_MAX - 1, U64_MAX])
@@ -77,15 +83,18 @@ good_subjects = st.one_of(
             parent_view=max(0, block.header.view - step) if kind == VoteKind.NOTARIZE else 0,
         ),
         st.sampled_from([VoteKind.NOTARIZE, VoteKind.FINALIZE]),
-        st.sampled_from([*LINE, *RIVALS]),
+        st.sampled_from(NAMED),
         st.integers(1, 3),
     ),
 )
 votes = st.builds(Vote, subjects, peers, signatures) | st.builds(sign, good_subjects, st.integers(0, 3))
 raw_certificates = st.builds(Certificate, subjects, st.lists(st.tuples(peers, signatures), max_size=5).map(tuple))
+later = st.integers(0, 3)
 honest_certificates = st.one_of(
     st.sampled_from(LINE).map(notarization),
     st.sampled_from(LINE).map(finalization),
+    st.builds(lambda block, later: notarization(block, view=block.header.view + later), st.sampled_from(SEALS), later),
+    st.builds(lambda block, later: finalization(block, view=block.header.view + later), st.sampled_from(SEALS), later),
     st.integers(1, 9).map(nullification),
     good_subjects.map(certify),
 )
@@ -109,13 +118,14 @@ headers = st.builds(
     flags=st.integers(0, 300),
     next_epoch_digest=digests,
 )
-blocks = st.builds(Block, headers, st.binary(max_size=4)) | st.sampled_from([*LINE, *RIVALS])
+blocks = st.builds(Block, headers, st.binary(max_size=4)) | st.sampled_from(NAMED)
 
 
 @st.composite
 def near_proposals(draw: st.DrawFn) -> Proposal:
     """Proposals that are right but for a part or two."""
-    block = draw(st.sampled_from([*LINE, *RIVALS]))
+    block = draw(st.sampled_from(NAMED))
+    view = draw(st.none() | later.map(lambda wait: block.header.view + wait))
     parent = draw(st.none() | honest_certificates)
     skipped = draw(st.lists(st.integers(1, 8), max_size=3, unique=True))
     proposal = build_proposal(
@@ -123,6 +133,7 @@ def near_proposals(draw: st.DrawFn) -> Proposal:
         parent=parent,
         nullifications=tuple(nullification(view) for view in sorted(skipped, reverse=True)),
         executed=draw(st.none() | certificates),
+        view=view,
     )
     if draw(st.integers(0, 3)) == 0:
         proposal = dataclasses.replace(proposal, block=draw(blocks))
@@ -146,7 +157,8 @@ received = st.builds(MessageReceived, st.none() | st.integers(0, 3).map(Validato
 others = st.one_of(
     st.builds(TimerFired, st.sampled_from(TimerId), views),
     st.builds(Judged, digests, st.just(True)),
-    st.sampled_from(LINE).map(BodyAvailable),
+    st.sampled_from([*LINE, *SEALS]).map(BodyAvailable),
+    st.builds(Guarded, st.sampled_from([View(0), View(3), GUARD_CLOSED])),
     st.builds(WorkDue, st.booleans()),
     st.builds(PeerUp, st.integers(0, 3).map(ValidatorIndex)),
     st.builds(PeerDown, st.integers(0, 3).map(ValidatorIndex)),
