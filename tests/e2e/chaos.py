@@ -8,6 +8,7 @@ at the end every promise is checked on every node. The folder with all logs is p
 import argparse
 import asyncio
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -15,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.chaos_net import HEALED_SECONDS, ChaosNet, running_chaos_net
+from tests.e2e.chaos_net import HEALED_SECONDS, ChaosNet, flip_a_bit, running_chaos_net
 from tests.e2e.clocks import find_why_not
 from tests.e2e.localnet import NodeProcess
 from tests.support.byzantine_node import KINDS
@@ -153,6 +154,31 @@ async def skew(chaos: ChaosNet, chance: random.Random) -> str:
     return f"set the clocks of {names(victims)} wrong {jumps} times"
 
 
+async def lose_disk(chaos: ChaosNet, chance: random.Random) -> str:
+    """One loses its data, has its vote log damaged, or gets an old copy of all its data back."""
+    victim = chance.choice(chaos.honest)
+    witness = chance.choice([node for node in chaos.honest if node is not victim])
+    how = chance.choice(("deleted", "damaged", "old"))
+    data, old = victim.home / "data", chaos.net.root / "old"
+    victim.kill()
+    if how == "old":
+        shutil.rmtree(old, ignore_errors=True)
+        shutil.copytree(data, old)
+        victim.start()
+        await asyncio.sleep(chance.uniform(3, LONGEST_SECONDS))
+        victim.kill()
+    await asyncio.sleep(chance.uniform(1, LONGEST_SECONDS / 2))
+    await chaos.give_up_disk(victim, witness)
+    if how == "damaged":
+        flip_a_bit(data / "votes")
+    else:
+        shutil.rmtree(data)
+        if how == "old":
+            shutil.copytree(old, data)
+    victim.start()
+    return f"the data of {victim.index} are {how}"
+
+
 async def kill_while_parted(chaos: ChaosNet, chance: random.Random) -> str:
     """Both at once."""
     words: list[str] = []
@@ -178,7 +204,9 @@ FAULTS: Final[tuple[Fault, ...]] = (
 async def run_round(chaos: ChaosNet, number: int, seed: int) -> str:
     """Play one round; return what was done and how long the healing took. Raises AssertionError."""
     chance = random.Random(f"{seed}/{number}")
-    fault = chance.choice(FAULTS)
+    # Who lost its votes counts among the f, too: with f liars nobody else may.
+    faults = FAULTS if len(chaos.misbehaving) >= chaos.faulty_max else (*FAULTS, lose_disk, lose_disk)
+    fault = chance.choice(faults)
     try:
         done = await fault(chaos, chance)
     finally:
@@ -190,6 +218,8 @@ async def run_round(chaos: ChaosNet, number: int, seed: int) -> str:
     try:
         progress = await chaos.seconds_until_progress(height, seconds=LEVEL_SECONDS)
         level = await chaos.wait_level(seconds=LEVEL_SECONDS)
+        for node in chaos.honest:
+            await chaos.wait_regained(node, seconds=LEVEL_SECONDS)
     except AssertionError as error:
         raise AssertionError("\n".join([f"{fault.__name__}: {done}: {error}", *chaos.timeline])) from error
     late = " (late)" if progress > HEALED_SECONDS else ""

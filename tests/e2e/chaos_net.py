@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from consensus.messages import Certificate
-from node.api.client import open_pipeline
+from node.api.client import RpcError, open_pipeline
 from tests.e2e.clocks import WrongClock, give_wrong_clock
 from tests.e2e.localnet import PORTS_A_NODE, Localnet, NodeProcess, cleaned_up, create_localnet
 from tests.e2e.stream import Journal, submit_for_ever
@@ -47,6 +47,7 @@ class ChaosNet:
     misbehaving: set[int] = field(default_factory=set)
     kept_logs: dict[int, list[Path]] = field(default_factory=dict)
     clocks: dict[int, WrongClock] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
     timeline: list[str] = field(default_factory=list)
 
     @property
@@ -182,7 +183,7 @@ class ChaosNet:
             lines.append(
                 f"{node.index} {node.member}: view {status['view']}, height {status['height']}, executed "
                 f"{status['executed_height']}, pending {status['pending']}, ready {status['ready']}, "
-                f"{len(peers)} peers, parts {status['parts']}, feeds "
+                f"{len(peers)} peers, waits for {status['waiting_for']}, parts {status['parts']}, feeds "
                 f"{[(feed['member'], feed['held'], feed['final']) for feed in status['feeds']]}"
             )
         lines.append(f"logs: {self.net.root}/*.log")
@@ -207,20 +208,42 @@ class ChaosNet:
         shutil.copytree(node.home / "data" / "votes", copy)
         copies.append(copy)
 
+    async def give_up_disk(self, victim: NodeProcess, witness: NodeProcess) -> None:
+        """Note what is lost with the disk of a node that does not run, before the test destroys it.
+
+        Accepted is durable on the own disk: what had not left it may be gone. What is final at the witness is not.
+        """
+        for each in self.journals[victim.index].read():
+            try:
+                answer = await witness.call("tx.get", id=each)
+            except RpcError:
+                self.lost.add(each)
+            else:
+                if answer["state"] != "final":
+                    self.lost.add(each)
+        self.keep_log(victim)
+
+    async def wait_regained(self, node: NodeProcess, *, seconds: float) -> float:
+        """Return how long it took until a node says that it does its part again."""
+        began = time.monotonic()
+        while True:
+            status = await node.find_status(seconds=PROBE_SECONDS)
+            if status is not None and status["ready"] and not status["waiting_for"]:
+                return time.monotonic() - began
+            if time.monotonic() - began > seconds:
+                raise AssertionError(f"{node.member} has not rejoined\n{await self.describe()}")
+            await asyncio.sleep(0.1)
+
     # What must hold at the end.
 
-    async def check(self, *, lost: Iterable[str] = ()) -> "Outcome":
-        """Bring the honest nodes to rest and hold them against one another and against the promises.
-
-        lost: ids that a disk that the test destroyed may have taken along.
-        """
+    async def check(self) -> "Outcome":
+        """Bring the honest nodes to rest and hold them against one another and against the promises."""
         await self._rest()
         chains = {node.index: await scan_chain(node) for node in self.honest}
         height = compare_chains(chains)
         promised = [each for node in self.honest for each in self.journals[node.index].read()]
-        excused = set(lost)
         for node in self.honest:
-            await check_promises(node, [each for each in promised if each not in excused])
+            await check_promises(node, [each for each in promised if each not in self.lost])
         self.check_votes()
         named = self.find_named()
         assert not named & {node.member for node in self.honest}, (
@@ -278,6 +301,14 @@ class Outcome:
 
     def __str__(self) -> str:
         return f"{self.promised} accepted and final everywhere, {self.retried} calls sent again, {self.height} blocks"
+
+
+def flip_a_bit(votes: Path) -> None:
+    """Change one bit in the middle of the newest segment of a vote log."""
+    path = max(votes.glob("*.votes"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(bytes(data))
 
 
 async def scan_chain(node: NodeProcess, *, first: int = 1) -> dict[int, tuple[str, str]]:

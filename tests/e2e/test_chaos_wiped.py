@@ -2,13 +2,11 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from node.api.client import RpcError
-from tests.e2e.chaos_net import ChaosNet, running_chaos_net
+from tests.e2e.chaos_net import ChaosNet, flip_a_bit, running_chaos_net
 from tests.e2e.localnet import NodeProcess, wait_until
 from tests.support.vote_scan import read_log
 
@@ -17,34 +15,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 REJOINED_SECONDS = 40.0
 
 
-async def find_unknown(node: NodeProcess, ids: Sequence[str]) -> set[str]:
-    """Return which of these transactions a node has not seen in any final block."""
-    unknown = set()
-    for each in ids:
-        try:
-            if (await node.call("tx.get", id=each))["state"] != "final":
-                unknown.add(each)
-        except RpcError:
-            unknown.add(each)
-    return unknown
-
-
 async def says(node: NodeProcess, *words: str) -> bool:
     """Whether a node's status says all of this of what it waits for."""
     status = await node.find_status()
     return status is not None and all(word in " ".join(status["waiting_for"]) for word in words)
 
 
-async def waits_for_nothing(node: NodeProcess) -> bool:
-    """Whether a node says that it does its part."""
-    status = await node.find_status()
-    return status is not None and status["ready"] and not status["waiting_for"]
-
-
 async def needs(chaos: ChaosNet, victim: NodeProcess, other: NodeProcess) -> None:
     """Show that the victim votes again: of four, with `other` gone, nothing would be final without it."""
     # Until a batch that it sealed after the loss is final, it counts among the one that may fail.
-    await wait_until(lambda: waits_for_nothing(victim), f"{victim.member} has rejoined", seconds=REJOINED_SECONDS)
+    await chaos.wait_regained(victim, seconds=REJOINED_SECONDS)
     other.kill()
     rest = [node for node in chaos.nodes if node is not other]
     await chaos.seconds_until_progress(await chaos.top(rest) + 2, rest, seconds=REJOINED_SECONDS)
@@ -66,10 +46,7 @@ def test_a_wiped_node_waits_until_it_knows_then_votes_again_and_never_twice(
                 await chaos.seconds_until_progress(await chaos.top() + 5)
                 victim.kill()
                 await chaos.seconds_until_progress(await chaos.top(others) + 2, others)
-            promised = chaos.journals[victim.index].read()
-            # Accepted is durable on the own disk: what had not left it is lost with it.
-            lost = await find_unknown(others[0], promised)
-            chaos.keep_log(victim)
+            await chaos.give_up_disk(victim, others[0])
             shutil.rmtree(victim.home / "data")
             async with chaos.traffic(others):
                 chaos.relay.cut(victim.index, others[2].index)
@@ -85,19 +62,11 @@ def test_a_wiped_node_waits_until_it_knows_then_votes_again_and_never_twice(
                 level = await chaos.wait_level(seconds=REJOINED_SECONDS)
             async with chaos.traffic():
                 await needs(chaos, victim, others[0])
-            outcome = await chaos.check(lost=lost)
+            outcome = await chaos.check()
             with capsys.disabled():
-                print(f"\nwiped under load, level after {level:.1f} s; {outcome}; {len(lost)} lost with the disk")  # noqa: T201
+                print(f"\nwiped under load, level after {level:.1f} s; {outcome}; {len(chaos.lost)} lost with the disk")  # noqa: T201
 
     asyncio.run(scenario())
-
-
-def flip_newest_record(folder: Path) -> None:
-    """Change one bit in the middle of the newest segment of a vote log."""
-    path = max(folder.glob("*.votes"))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0x10
-    path.write_bytes(bytes(data))
 
 
 @pytest.mark.timeout(150)
@@ -116,24 +85,22 @@ def test_a_damaged_vote_log_and_an_old_data_folder_never_vote_twice(
                 victim.kill()
                 chaos.keep_log(victim)
                 shutil.copytree(data, old)
-                flip_newest_record(data / "votes")
+                flip_a_bit(data / "votes")
                 victim.start()
                 came_back["damaged"] = await chaos.wait_level(seconds=REJOINED_SECONDS)
 
                 await chaos.seconds_until_progress(await chaos.top(others) + 10, others, seconds=30)
                 victim.kill()
-            promised = chaos.journals[victim.index].read()
-            lost = await find_unknown(others[0], promised)
-            chaos.keep_log(victim)
+            await chaos.give_up_disk(victim, others[0])
             shutil.rmtree(data)
             shutil.copytree(old, data)
             async with chaos.traffic():
                 victim.start()
                 came_back["old"] = await chaos.wait_level(seconds=REJOINED_SECONDS)
                 await needs(chaos, victim, others[1])
-            outcome = await chaos.check(lost=lost)
+            outcome = await chaos.check()
             with capsys.disabled():
                 words = ", ".join(f"{what}: {seconds:.1f} s" for what, seconds in came_back.items())
-                print(f"\nlevel again with a vote log that is {words}; {outcome}; {len(lost)} lost")  # noqa: T201
+                print(f"\nlevel again with a vote log that is {words}; {outcome}; {len(chaos.lost)} lost")  # noqa: T201
 
     asyncio.run(scenario())
