@@ -199,7 +199,7 @@ class Scope:
                 flags=self._flags(),
                 warnings=self._warnings(),
                 not_followed=self.spread.left_out,
-                names=self._names(reached),
+                names=self._names([*reached, *self.unreached]),
             ),
             {one.portion.row.event.event_digest.hex(): _public_id(one.portion.row) for one in self.graph.vertices}
             | {

@@ -11,6 +11,7 @@ _STATUS: Final = (
     ("certain", "certain: must hold it"),
     ("possible", "possible: cannot be excluded"),
 )
+_NOW: Final = ("held", "in_transit", "ended")
 _WHY: Final = {
     "assigned": "an assigned map gives it to others",
     "before": "it was there before",
@@ -26,11 +27,17 @@ def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterat
     seeds = ", ".join(_name(answer, seed) for seed in answer.seeds) or "nothing that the ledger names"
     yield f"seed: {seeds}; hazard: {answer.hazard}"
     for status, words in _STATUS:
-        found = [one for one in answer.portions if one.status == status]
-        yield from _section(words, [_portion_words(answer, one) for one in found], listed_max)
-    excluded = [f"{_words(answer, one)}: {_WHY.get(one.reason, one.reason)}" for one in answer.excluded]
+        found = [one for one in answer.lots if one.status == status]
+        yield from _section(words, [_lot_words(answer, one) for one in found], listed_max)
+    now = [one for one in answer.portions if one.kind in _NOW]
+    yield from _section("where it is now", [_portion_words(answer, one) for one in now], listed_max)
+    touched = {one.item for one in answer.portions}
+    excluded = [
+        f"{_words(answer, one) if one.item in touched else _name(answer, one.item)}: {_WHY.get(one.reason, one.reason)}"
+        for one in answer.excluded
+    ]
     yield from _section("excluded", excluded, listed_max)
-    yield from _section("in hand", [_sum_words(answer, one) for one in answer.holders], listed_max)
+    yield from _section("with whom", [_sum_words(answer, one) for one in answer.holders], listed_max)
     questions = [
         f"ask {_name(answer, one.ask)}: {_named(answer, one.question)}{_removes(one.removes)}"
         for one in answer.unknowns
@@ -38,7 +45,7 @@ def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterat
     yield from _section("not known, most useful question first", questions, listed_max)
     flags = [f"{_name(answer, one.item)}: {one.code} ({one.severity}); closed by {one.closes}" for one in answer.flags]
     yield from _section("does not add up", flags, listed_max)
-    if answer.set_status == "certain" and not any(one.status == "certain" for one in answer.portions):
+    if answer.set_status == "certain" and not any(one.status == "certain" for one in answer.lots):
         yield "Some of these must hold it, though it is not known which."
     yield f"total in hand, sold or ended: {_totals(answer.totals)}"
     if answer.not_followed:
@@ -47,9 +54,15 @@ def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterat
     yield f"digest {answer.digest}"
 
 
+def _lot_words(answer: ScopeAnswer, one: ScopeSum) -> str:
+    link = " (only by what is not known)" if one.link == "open" else ""
+    content = "; ".join(_amount(amount) for amount in one.content)
+    return f"{_name(answer, one.name)}: {_totals(one)}, content {content}{link}"
+
+
 def _portion_words(answer: ScopeAnswer, one: ScopePortion) -> str:
     link = " (only by what is not known)" if one.link == "open" else ""
-    return f"{_words(answer, one)}: affected {_amount(one.affected)}, content {_amount(one.content)}{link}"
+    return f"{_words(answer, one)}: affected {_amount(one.affected)}{link}"
 
 
 def _words(answer: ScopeAnswer, one: ScopePortion) -> str:

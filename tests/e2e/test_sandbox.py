@@ -106,7 +106,7 @@ def test_four_firms_tell_a_story_and_give_one_answer_until_one_event_is_altered(
     """In under a minute, over answers of at least ten items; and equal digests mean equal facts."""
     net = tmp_path / "net"
     outcome = run_sandbox(net)
-    assert set(outcome) == {"nodes", "height", "events", "digests", "trace_ms", "back", "forward"}
+    assert set(outcome) == {"nodes", "height", "events", "digests", "trace_ms", "back", "forward", "scope"}
     assert (outcome["nodes"], set(outcome["digests"])) == (4, set(MEMBERS))
     assert len(set(outcome["digests"].values())) == 1
     assert outcome["events"] > 180
@@ -119,6 +119,11 @@ def test_four_firms_tell_a_story_and_give_one_answer_until_one_event_is_altered(
     assert bad in outcome["back"]["origins"]
     shops = {holder["place_name"] for holder in outcome["forward"]["holders"] if holder["party_name"] == "Shops"}
     assert len(shops) == 3
+    scope = outcome["scope"]
+    assert {portion["status"] for portion in scope["portions"]} == {"certain", "possible"}
+    assert scope["excluded"]
+    assert scope["totals"]["affected"]
+    assert any(unknown["question"] and unknown["removes"] for unknown in scope["unknowns"])
     homes = {member: Home(net / member) for member in MEMBERS}
     alter_one_event(homes["bakery"], bad)
     for direction in Direction:

@@ -14,13 +14,17 @@ import msgspec
 
 from node.api.schema.events import CaptureAnswer
 from node.api.schema.network import StatusResult
+from node.api.schema.scopes import ScopeResult
 from node.api.schema.traces import TraceResult
 from node.app.sandbox.processes import POLL_SECONDS, RunningFirm, SandboxError, log_of, run_firms
 from node.app.sandbox.story import DAYS, Story, tell_story
 from node.clock import Clock
+from node.query.scope_text import render_scope
 from node.query.text import render_trace
 
 AGREE_SECONDS: Final = 20.0
+_SCOPE_LINES: Final = 8
+"""Of each part of the scope; `--json` has all."""
 
 Say = Callable[[str], None]
 
@@ -40,14 +44,28 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Scopes:
+    """The recall's question at each node."""
+
+    by_member: dict[str, ScopeResult]
+    raw: bytes
+
+    @property
+    def first(self) -> ScopeResult:
+        """The answer of the first node."""
+        return next(iter(self.by_member.values()))
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the sandbox found. digests: for each node over both of its answers."""
+    """What the sandbox found. digests: for each node over its three answers."""
 
     height: int
     events: int
     digests: dict[str, str]
     back: Answers
     forward: Answers
+    scope: Scopes
 
     @property
     def is_agreed(self) -> bool:
@@ -65,6 +83,7 @@ class Outcome:
                 "trace_ms": round(max(self.back.taken_ms, self.forward.taken_ms), 3),
                 "back": msgspec.Raw(self.back.raw),
                 "forward": msgspec.Raw(self.forward.raw),
+                "scope": msgspec.Raw(self.scope.raw),
             }
         )
 
@@ -112,7 +131,7 @@ async def _capture(firms: Sequence[RunningFirm], story: Story, say: Say) -> None
 
 
 async def _ask(firms: Sequence[RunningFirm], story: Story) -> Outcome:
-    """Ask every node both questions at one height."""
+    """Ask every node all three questions at one height."""
     events = sum(chapter.events for chapter in story.chapters)
     try:
         async with asyncio.timeout(AGREE_SECONDS):
@@ -121,7 +140,9 @@ async def _ask(firms: Sequence[RunningFirm], story: Story) -> Outcome:
                 if all(status.events == events and status.lag == 0 for status in statuses):
                     back = await _trace(firms, "trace.back", story.finished)
                     forward = await _trace(firms, "trace.forward", story.contaminated)
+                    scope = await _scope(firms, story.contaminated)
                     heights = {one.height for answers in (back, forward) for one in answers.by_member.values()}
+                    heights |= {one.height for one in scope.by_member.values()}
                     if len(heights) == 1:
                         break
                 await asyncio.sleep(POLL_SECONDS)
@@ -131,11 +152,11 @@ async def _ask(firms: Sequence[RunningFirm], story: Story) -> Outcome:
         ) from error
     digests = {
         firm.member: hashlib.sha256(
-            bytes.fromhex(back.by_member[firm.member].digest + forward.by_member[firm.member].digest)
+            b"".join(bytes.fromhex(answers.by_member[firm.member].digest) for answers in (back, forward, scope))
         ).hexdigest()
         for firm in firms
     }
-    return Outcome(heights.pop(), events, digests, back, forward)
+    return Outcome(heights.pop(), events, digests, back, forward, scope)
 
 
 async def _trace(firms: Sequence[RunningFirm], method: str, item: str) -> Answers:
@@ -148,12 +169,23 @@ async def _trace(firms: Sequence[RunningFirm], method: str, item: str) -> Answer
     return Answers(answers, raw, statistics.median(taken))
 
 
+async def _scope(firms: Sequence[RunningFirm], item: str) -> Scopes:
+    """Ask for the scope of a mycotoxin in the lot: it stays where the grain is, so amounts may exclude."""
+    answers, raw = {}, b""
+    for firm in firms:
+        raw = await firm.client.call_raw("scope.compute", {"seeds": [{"item": item}], "hazard": "chemical"})
+        answers[firm.member] = msgspec.json.decode(raw, type=ScopeResult)
+    return Scopes(answers, raw)
+
+
 def render_outcome(outcome: Outcome) -> list[str]:
     """Return what came out, in words."""
     lines = ["", "The bad wheat, forward: what it went into, and who has it.", ""]
     lines += render_trace(outcome.forward.first)
     lines += ["", "A finished loaf, backward: what it is made of.", ""]
     lines += render_trace(outcome.back.first)
+    lines += ["", "The bad wheat as a recall: what must hold it, what may, what is out, and what to ask.", ""]
+    lines += render_scope(outcome.scope.first, listed_max=_SCOPE_LINES)
     forward, back = outcome.forward.taken_ms, outcome.back.taken_ms
     ledger = f"{outcome.events} events, height {outcome.height}"
     lines += ["", f"Forward in {forward:.1f} ms, backward in {back:.1f} ms ({ledger})."]
@@ -173,6 +205,7 @@ def _what_next(firms: Sequence[RunningFirm], story: Story, program: str) -> list
         f"  {program} status --home {first.home.root}",
         f"  {program} trace forward '{story.contaminated}' --home {last.home.root}",
         f"  {program} trace back '(01)09521102000046(10)L07' --home {first.home.root}",
+        f"  {program} scope '{story.contaminated}' --hazard microbe --home {first.home.root}",
         f"  kill -9 $(head -1 {firms[1].home.lock})    # the bakery's node: the other three go on",
         f"  {program} start --home {firms[1].home.root}    # and it catches up",
         f"Logs: {first.home.root.parent}/*/log",
