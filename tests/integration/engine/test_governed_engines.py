@@ -1,0 +1,116 @@
+"""Engines over real stores whose network changes: epochs begin, restarts go on in them, and lost data come back."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from consensus.types import Digest, Epoch
+from node.engine.start import Opened
+from node.ledger.changes import Change, ChangeMember
+from node.ledger.governance import Request, encode_reference
+from node.ledger.transaction import Kind
+from node.storage.stores import renew_chain
+from node.storage.vote_log import open_vote_log
+from node.wire.ids import MemberId
+from tests.integration.engine.test_engine import CLOCK, Firms, digests, is_executed, paths_of, run, submit, until
+from tests.support.networks import build_key, build_transaction
+
+NAMES = [MemberId(f"firm-{number}") for number in range(4)]
+
+
+def epoch_of(one: Opened) -> Epoch:
+    """The epoch that a node has executed itself into."""
+    with one.stores.index.reader() as reader:
+        return reader.governance.roster.epoch
+
+
+async def say(opened: dict[MemberId, Opened], firms: Firms, member: MemberId, kind: Kind, payload: bytes) -> Digest:
+    """Submit a transaction at a firm and wait until all that run have executed it."""
+    firms.nonce += 1
+    signed = build_transaction(
+        firms.genesis, member=member, kind=kind, payload=payload, nonce=firms.nonce, created_ms=CLOCK.wall_ms()
+    )
+    await opened[member].engine.submit((signed,))
+    await until(lambda: all(is_executed(one, signed.id) for one in opened.values()))
+    return signed.id
+
+
+async def enact(opened: dict[MemberId, Opened], firms: Firms, change: Change) -> None:
+    """Decide a change at the first three firms and wait until all that run are in the next epoch."""
+    before = epoch_of(opened[NAMES[0]])
+    proposal = await say(opened, firms, NAMES[0], Kind.PROPOSE, Request((change,), "").encode())
+    for member in NAMES[1:3]:
+        await say(opened, firms, member, Kind.APPROVE, encode_reference(proposal))
+    await until(lambda: all(epoch_of(one) == before + 1 for one in opened.values()))
+
+
+def rename(text: str) -> ChangeMember:
+    return ChangeMember(NAMES[3], text, "", "127.0.0.1:4003")
+
+
+def test_a_network_goes_through_epochs_and_restarts_in_them(tmp_path: Path) -> None:
+    """Each begins at the same block everywhere; what is logged of it is read again."""
+    firms = Firms(tmp_path, 4)
+
+    async def scenario() -> None:
+        for number in range(2):
+            async with firms.running(0, 1, 2, 3) as opened:
+                await submit(opened, firms, "firm-3")
+                await enact(opened, firms, rename(f"Name {number}"))
+                await submit(opened, firms, "firm-2")
+                records = []
+                for one in opened.values():
+                    with one.stores.index.reader() as reader:
+                        records.append(reader.find_epoch(Epoch(number + 1)))
+                    end = one.stores.chain.find_epoch_end(Epoch(number))
+                    assert end is not None
+                    assert end[0] == records[-1].anchor_height  # type: ignore[union-attr]  # Asserted to be equal below.
+                assert all(record == records[0] is not None for record in records)
+                await until(lambda: len({one.stores.index.height for one in opened.values()}) == 1)
+
+    run(scenario)
+    assert len({digest for _, digest in digests(firms, 0, 1, 2, 3)}) == 1
+    log, logged = open_vote_log(
+        paths_of(tmp_path, NAMES[0]).votes,
+        network_id=firms.genesis.network_id,
+        public_key=build_key(NAMES[0]).public_key,
+    )
+    log.close()
+    assert logged.epoch_start is not None
+    assert logged.epoch_start.epoch == 2
+    assert {vote.subject.epoch for vote in logged.votes} == {2}
+
+
+@pytest.mark.parametrize("what", ["chain", "votes", "everything"])
+def test_a_validator_whose_data_were_lost_votes_again_in_a_later_epoch(tmp_path: Path, what: str) -> None:
+    """It passes through the epochs that it had served in, and says nothing in them; then the network can lean on it."""
+    firms = Firms(tmp_path, 4)
+    paths = paths_of(tmp_path, NAMES[3])
+
+    async def scenario() -> None:
+        async with firms.running(0, 1, 2, 3) as opened:
+            await submit(opened, firms, "firm-3")
+            await enact(opened, firms, rename("One"))
+            await enact(opened, firms, rename("Two"))
+            early = await submit(opened, firms, "firm-3")
+        match what:
+            case "chain":
+                shutil.rmtree(paths.chain)
+                renew_chain(paths, firms.genesis, public_key=build_key(NAMES[3]).public_key)
+            case "votes":
+                shutil.rmtree(paths.votes)
+            case _:
+                for folder in (paths.chain, paths.index, paths.votes):
+                    shutil.rmtree(folder)
+        async with firms.running(0, 1, 2, 3) as opened:
+            one = opened[NAMES[3]]
+            assert (one.stores.lost is None) == (what == "chain")
+            await until(lambda: is_executed(one, early) and epoch_of(one) == 2)
+            await until(lambda: one.engine.overview().waiting_for is None)
+            # A no-op of its own ends the loss: until it is final, the node counts among the faulty ones.
+            await submit(opened, firms, "firm-3")
+        async with firms.running(1, 2, 3) as opened:
+            await submit(opened, firms, "firm-1")
+
+    run(scenario)
