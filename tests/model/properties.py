@@ -16,7 +16,7 @@ def certifiable(said: tuple[int, ...]) -> int:
 
 
 def fault_of(universe: Universe, said: tuple[int, ...]) -> str | None:
-    """Return which property is broken, or None."""
+    """I-1 to I-5: return which property is broken, or None."""
     for seat in HONEST:
         fault = _fault_of_voter(universe.subjects_in(said[seat]))
         if fault is not None:

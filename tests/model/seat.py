@@ -324,6 +324,7 @@ class _Life:
             self.carry_out(effect)
 
     def carry_out(self, effect: Effect) -> None:
+        """Do as the driver of a node does. I-13: nobody honest is blamed or accused."""
         match effect:
             case Persist(record):
                 self.records.append(record)
@@ -356,6 +357,7 @@ class _Life:
                 pass
 
     def say(self, vote: Vote) -> None:
+        """I-11: what is shown stands on the disk, and so does the block that it is about."""
         if vote.signer != self.index or vote not in self.records:
             raise ViolationError(f"validator {self.index} shows a vote that is not on its disk: {vote.subject}")
         subject = vote.subject
