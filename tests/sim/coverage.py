@@ -20,7 +20,7 @@ SET_SEEDS = 200
 
 
 def missing(reached: dict[str, int]) -> tuple[str, ...]:
-    """Return the required paths that were never taken."""
+    """I-18: return the required paths that were never taken."""
     return tuple(path for path in REQUIRED if not reached.get(path))
 
 
