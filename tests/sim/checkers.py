@@ -257,12 +257,19 @@ class Checker:
         if known != batch.digest:
             raise BrokenRuleError(f"{member} signs two batches {header.seq}")
 
-    def on_disk_lost(self, member: MemberId) -> None:
-        """I-10, I-20: a node begins anew; what it alone had promised is lost."""
+    def on_disk_lost(self, member: MemberId, others: list[Disk]) -> None:
+        """I-10, I-20, I-21: a node begins anew; what it alone had promised or shown is lost.
+
+        others: what the other validators hold. Answers of n - f of them miss fewer than f: what so many hold is told.
+        """
         self._said.pop(member, None)
         for transaction, promised_by in tuple(self.chain.accepted.items()):
             if promised_by == member and transaction not in self.chain.final_heights:
                 del self.chain.accepted[transaction]
+        needed = max(1, len(others) // 3)
+        for key, digest in tuple(self.batches.items()):
+            if key[0] == member and sum(digest in disk.batches for disk in others) < needed:
+                del self.batches[key]
 
     # What is written.
 

@@ -173,7 +173,9 @@ class SimNode:
         self.crash()
         self.world.trace("wipe", self.name)
         self.disk = Disk(self.world.genesis, self._build_lost_log())
-        self.world.checker.on_disk_lost(self.member)
+        roster = self.world.rosters[max(self.world.rosters)]
+        others = [self.world.nodes[member].disk for member in roster.validators if member != self.member]
+        self.world.checker.on_disk_lost(self.member, others)
 
     def lose_log(self) -> None:
         """Lose the vote log alone: it was damaged, and set aside."""
