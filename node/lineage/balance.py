@@ -5,7 +5,6 @@ only other site of this custodian that holds the lot; from the only other holdin
 that nobody knows, and the other holdings may have less (LINEAGE §2). Either is a finding, and excludes nothing.
 """
 
-from collections.abc import Sequence
 from decimal import Decimal
 
 from node.lineage.custody import Holder
@@ -207,16 +206,16 @@ class Balance:
         uom: str | None,
         *,
         without: Way | None = None,
-        landed: Sequence[Pool] = (),
+        landed: bool = False,
         is_said: bool = False,
     ) -> None:
-        """Say where what lacks came from. without, landed: what this event itself sent, and the stock that has been
-        received of it: goods do not come from themselves. is_said: a finding tells of it.
+        """Say where what lacks came from. is_said: a finding tells of it.
+
+        without: what this event itself sent; landed: whether some of that has been received already. Goods do not come
+        from themselves, and what was received may be anywhere by now.
         """
         row, holder = target.row, target.holder
-        for pool in self._only_others(holder, without):
-            if pool in landed:
-                continue
+        for pool in () if landed else self._only_others(holder, without):
             if pool.uom == uom and lack is not None and pool.hi is not None and pool.hi < lack:
                 continue
             self._move(target, pool, lack, uom)

@@ -127,15 +127,14 @@ class Matching:
         lack = balance.draw(target, pools, wanted, uom)
         if lack != 0:
             balance.drawn_short.setdefault(holder.key, target.row)
-            landed = [] if without is None else self._landed(without)
+            landed = without is not None and self._has_landed(without)
             balance.come_short(target, lack, uom, without=without, landed=landed)
 
-    def _landed(self, way: Way) -> list[Pool]:
-        """Return the stock that receipts of a way went into, those too that are yet to be matched to it."""
-        pending = [
-            one for one in self._to_match.values() if any(way is fit for fit in self._fits(one.row, one.holder)[0])
-        ]
-        return way.landed + [pool for one in pending for pool in self._balance.stocks.live_at(one.holder, "")]
+    def _has_landed(self, way: Way) -> bool:
+        """Return whether a shipment has been received, perhaps by a receipt that is yet to be matched to it."""
+        return way.is_touched or any(
+            way is fit for one in self._to_match.values() for fit in self._fits(one.row, one.holder)[0]
+        )
 
     def come(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
         """Credit a receipt to its receiver, or add to the one that another step of the same hand-over credited."""
@@ -173,10 +172,6 @@ class Matching:
         if reading:
             received.reading = True
         lack = balance.draw(received, ways, amount, received.uom, reading=reading)
-        for way in ways:
-            if isinstance(way, Way):
-                here = balance.stocks.live_at(received.holder, "")
-                way.landed += [pool for pool in here if pool not in way.landed]
         if len(ways) == 1 and isinstance(ways[0], Way) and (amount is None or ways[0].hi is None):
             ways[0].receipt = row
         if lack == 0:

@@ -58,6 +58,7 @@ class Spread:
         self._ruled: set[object] = set()
         self._shared: set[int] = set()
         self._classes: set[str] = set()
+        self._moved: set[tuple[str, str]] = set()
 
     # Seeds.
 
@@ -139,6 +140,8 @@ class Spread:
             self._spread_in_unit(vertex)
         if kind is PortionKind.POOL or (kind is PortionKind.IN_TRANSIT and vertex.portion.receiver is not None):
             self._enter_stock(vertex)
+        elif kind in (PortionKind.MOVED, PortionKind.UNKNOWN):
+            self._enter_unrecorded(vertex)
 
     def _enter_line(self, vertex: Vertex) -> None:
         if vertex.kind is PortionKind.OUTPUT:
@@ -255,10 +258,29 @@ class Spread:
                 continue
             if target.item == vertex.item and target.kind is not PortionKind.MADE:
                 continue  # That is (a).
-            self.made_open.setdefault(target.number, set()).add(vertex.item)
-            if target.kind is PortionKind.MADE:
-                self.fresh.add(target.number)
-            self.graph.add_edge(vertex.number, target.number, rest, portion.uom, Link.OPEN)
+            self._open_to(target, vertex.number, rest, vertex)
+
+    def _enter_unrecorded(self, vertex: Vertex) -> None:
+        """What reached a holder without a record may have been more than what the record misses there.
+
+        How much came, and when, nobody says: so it, and what it came from, may be in all that the holder has without
+        recorded inputs, from the first seed on.
+        """
+        holder = vertex.portion.holder
+        if not holder.key or (vertex.item, holder.key) in self._moved:
+            return
+        self._moved.add((vertex.item, holder.key))
+        sources = [self.graph.edges[number].source for number in self.graph.into[vertex.number]]
+        for target in self._unrecorded_since(holder, self._first_ms):
+            if target.item != vertex.item:
+                for source in (*sources, vertex.number):
+                    self._open_to(target, source, None, vertex)
+
+    def _open_to(self, target: Vertex, source: int, most: Decimal | None, stock: Vertex) -> None:
+        """Goods without recorded inputs may be made of a stock: then any of them may hold some of it."""
+        self.made_open.setdefault(target.number, set()).add(stock.item)
+        self.fresh.add(target.number)
+        self.graph.add_edge(source, target.number, most, stock.portion.uom, Link.OPEN)
 
     def _rest_of(self, vertex: Vertex) -> Decimal | None:
         """Return how much of a stock has no recorded end."""

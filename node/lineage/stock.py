@@ -132,10 +132,10 @@ class Stocks:
 class Way(Pool):
     """Shipments between two holders that nothing tells apart. holder: who sent them. shipped: they, in order.
 
-    receipt: one without an amount that may have been of all of them. landed: the stock that receipts of them went into.
+    receipt: one without an amount that may have been of all of them.
     """
 
-    __slots__ = ("documents", "landed", "number", "receipt", "receiver", "shipped")
+    __slots__ = ("documents", "number", "receipt", "receiver", "shipped")
 
     def __init__(
         self,
@@ -153,7 +153,6 @@ class Way(Pool):
         self.shipped: list[Portion] = []
         self.number = -1
         self.receipt: EventRow | None = None
-        self.landed: list[Pool] = []
 
 
 WayKey = tuple[str, str, frozenset[str], str, str | None]
