@@ -209,13 +209,6 @@ class Admission:
         kind, view = subject.kind, subject.view
         state = self.views.find(view)
         held = [] if state is None else [certificate.subject for certificate in state.certificates.values()]
-        if view > self.chain.final_view and state is None:
-            # An old view: of a notarization the digest is all that counts, of a nullification that it was.
-            digest = self.views.find_notarized(view)
-            if digest is not None and kind != VoteKind.NULLIFY and digest != subject.digest:
-                return Subject(VoteKind.NOTARIZE, subject.epoch, view, View(0), digest)
-            if kind == VoteKind.FINALIZE and self.views.has_certificate(VoteKind.NULLIFY, view):
-                return Subject(VoteKind.NULLIFY, subject.epoch, view, View(0), ZERO_DIGEST)
         for other in held:
             kinds = (other.kind, kind)
             if other.kind == kind:
@@ -223,4 +216,11 @@ class Admission:
                     return other
             elif VoteKind.FINALIZE in kinds and (VoteKind.NULLIFY in kinds or other.digest != subject.digest):
                 return other
+        if view > self.chain.final_view:
+            # An old view: of a notarization the digest is all that counts, of a nullification that it was.
+            digest = self.views.find_notarized(view)
+            if digest is not None and kind != VoteKind.NULLIFY and digest != subject.digest:
+                return Subject(VoteKind.NOTARIZE, subject.epoch, view, View(0), digest)
+            if kind == VoteKind.FINALIZE and self.views.has_certificate(VoteKind.NULLIFY, view):
+                return Subject(VoteKind.NULLIFY, subject.epoch, view, View(0), ZERO_DIGEST)
         return None

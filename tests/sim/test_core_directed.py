@@ -1,7 +1,6 @@
 """Directed schedules at the level of cores: random runs rarely meet them. The ids are those of the scenario list."""
 
 import dataclasses
-import pickle
 from collections.abc import Callable
 
 import pytest
@@ -501,20 +500,6 @@ def test_a_good_header_beside_foreign_bytes_stops_nobody() -> None:
     assert {fault.peer for fault in network.nodes[victim].faults} == {first}
 
 
-def test_a_hundred_views_leave_no_more_behind_than_ten() -> None:
-    """T-41: what a core remembers is bounded by what is not final."""
-    network = CoreNetwork(4)
-    network.start()
-    sizes = []
-    for item in range(100):
-        network.submit(item)
-        network.run_until(lambda item=item: network.is_final(item), within_ms=5_000)  # type: ignore[misc] # as above
-        if item % 10 == 9:
-            network.run_for(1_000)
-            sizes.append([len(pickle.dumps(node.core)) for node in network.nodes])
-    assert all(later < first * 1.2 for first, later in zip(sizes[0], sizes[-1], strict=True))
-
-
 @pytest.mark.parametrize("seen_by", [1, 2, 3])
 def test_a_proposal_that_reaches_only_some_resolves_one_way_or_the_other(seen_by: int) -> None:
     """T-08: by a notarization or by a nullification, but all go on together."""
@@ -561,36 +546,6 @@ def test_one_node_that_nullifies_each_view_first_delays_finality_and_nothing_els
     assert notarized > 10
     network.heal()
     network.run_until(lambda: all(network.is_final(item) for item in range(20)), within_ms=30_000)
-
-
-class SecretiveNode(SimNode):
-    """A leader that shows the proof of its executed height to one node only, then falls silent for the view."""
-
-    favourite = 0
-
-    def send(self, target: int, message: CoreMessage) -> None:
-        if isinstance(message, Proposal) and message.executed_certificate is not None and target != self.favourite:
-            message = dataclasses.replace(message, executed_certificate=None)
-        self.network.carry(self.index, target, message)
-
-
-def test_a_proof_of_finality_shown_to_some_only_halts_nobody() -> None:
-    """T-44: to the others the proposal is refused, not invalid; the chain goes on, with or without the block."""
-    network = CoreNetwork(4)
-    liar = leader(network, 3)
-    network.nodes[liar] = SecretiveNode(network, liar)
-    network.start()
-    for item in range(12):
-        network.submit(item)
-        network.run_until(
-            lambda item=item: network.is_final(item, at=others(network, liar)),  # type: ignore[misc] # as above
-            within_ms=20_000,
-        )
-        network.run_for(60)
-    assert all(node.halted is None for node in network.nodes)
-    assert not any(node.alarms for node in network.nodes)
-    # Blocks of the honest do raise the executed height.
-    assert network.nodes[others(network, liar)[0]].disk.chain[-1].header.executed_height > 5
 
 
 def test_two_states_of_one_height_stop_the_one_that_is_alone() -> None:

@@ -344,6 +344,34 @@ def test_a_leader_that_claims_a_false_executed_height_loses_its_turn_and_nothing
     assert chain[-1].header.executed_height > 8
 
 
+def test_a_height_that_is_notarized_and_not_final_is_refused_at_once() -> None:
+    """T-44: nobody can be made to wait for what is not final; the liar is named for it."""
+    network = CoreNetwork(4)
+    liar = 2
+    node = ClaimingNode(network, liar)
+    node.claim = lambda honest, parents: honest + 1
+    network.nodes[liar] = node
+    network.start()
+    network.submit(0)
+    network.run_until(lambda: network.is_final(0), within_ms=2_000)
+    # Blocks are notarized above, and none of them becomes final.
+    network.filter = lambda source, target, message: (
+        not (isinstance(message, Vote) and message.subject.kind == VoteKind.FINALIZE)
+    )
+    falsified = len(node.false_views)
+    for item in range(1, 40):
+        network.submit(item)
+        network.run_for(300)
+        if len(node.false_views) > falsified and network.nodes[0].faults:
+            break
+    assert accused(network, liar) == {liar}
+    assert {fault.why for other in (0, 1, 3) for fault in network.nodes[other].faults} == {
+        "bad proposal: no proof that its executed height is final"
+    }
+    network.heal()
+    network.run_until(lambda: network.is_final(1, at=(0, 1, 3)), within_ms=20_000)
+
+
 @pytest.mark.parametrize("favourites", [(), (0,), (0, 1), (0, 1, 3)])
 @pytest.mark.parametrize("is_silent_after", [False, True])
 def test_a_proof_shown_to_some_only_makes_nobody_judge_the_block_invalid(

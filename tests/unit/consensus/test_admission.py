@@ -316,6 +316,10 @@ def test_certificates_of_archived_views_are_held_against_new_ones() -> None:
     assert door.admission.admit_certificate(None, nullification(3), door.out) is Admitted.KNOWN
     assert door.admission.admit_certificate(None, notarization(build_block(4)), door.out) is Admitted.KNOWN
     assert door.admission.admit_certificate(None, nullification(4), door.out) is Admitted.NEW
+    door.views.put(nullification(6))
+    door.views.put(notarization(build_block(6)))
+    with pytest.raises(DisagreementError):
+        door.admission.admit_certificate(None, finalization(build_block(6)), door.out)
     for rival in (
         finalization(build_block(3)),
         finalization(build_block(4, payload=b"other")),
