@@ -1,13 +1,16 @@
 """What is wrong at start is said in one clear line, and nothing is started."""
 
 import asyncio
+import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.localnet import Localnet, cleaned_up, create_localnet, run_cli, running_localnet
+from tests.e2e.localnet import Localnet, NodeProcess, cleaned_up, create_localnet, run_cli, running_localnet, wait_until
 from tests.e2e.stream import Journal, submit_for_ever
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -193,9 +196,10 @@ def used_home(tmp_path_factory: pytest.TempPathFactory) -> Localnet:
                 stop = asyncio.Event()
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(submit_for_ever(net, node, journal, stop, pause_seconds=0.005, first=turn * 1000))
-                    await asyncio.sleep(2)
-                    stop.set()
-                assert len(journal.accepted) >= 40
+                    try:
+                        await wait_until(partial(has_entered, journal, 40), "there is some data")
+                    finally:
+                        stop.set()
                 await net.wait_equal()
                 assert node.stop() == 0
                 if turn < 2:
@@ -209,8 +213,6 @@ def used_home(tmp_path_factory: pytest.TempPathFactory) -> Localnet:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (_flip_vote_log, "vote log"),
-        (_remove_vote_log, "vote log"),
         (_flip_chain_table, "chain"),
         (_truncate_chain_table, "chain"),
         (_truncate_chain_log, "chain"),
@@ -221,16 +223,53 @@ def test_a_damaged_store_is_recognised_at_start_and_the_way_out_named(
     used_home: Localnet, spoil: Callable[[Path], None], says: str
 ) -> None:
     """The node never guesses a repair: one line, exit code 1, and the store is left as it is."""
-    import shutil
+    with spoiled(used_home, spoil):
+        code, lines = start_in_vain(used_home)
+        assert code == FAILED
+        assert says in the_error(lines)
 
+
+@contextmanager
+def spoiled(used_home: Localnet, spoil: Callable[[Path], None]) -> Iterator[None]:
+    """Spoil the data of a stopped node for a while."""
     data = used_home.nodes[0].home / "data"
     kept = data.with_name("data.kept")
     shutil.copytree(data, kept)
     try:
         spoil(data)
-        code, lines = start_in_vain(used_home)
-        assert code == FAILED
-        assert says in the_error(lines)
+        yield
     finally:
         shutil.rmtree(data)
         kept.rename(data)
+
+
+@pytest.mark.parametrize("spoil", [_flip_vote_log, _remove_vote_log])
+def test_a_node_whose_votes_are_lost_runs_and_says_what_it_waits_for(
+    used_home: Localnet, spoil: Callable[[Path], None]
+) -> None:
+    """T-22: it does not vote with what is left; alone, it waits for its operator (CONSENSUS.md section 2.9.5)."""
+    (node,) = used_home.nodes
+
+    async def scenario() -> None:
+        async with cleaned_up(used_home):
+            node.start()
+            await wait_until(lambda: answers(node), "it answers")
+            status = await node.call("network.status")
+            assert not status["ready"]
+            assert "the vote log is lost" in status["waiting_for"][0]
+            assert "lotvine start --rejoin-unanswered" in status["waiting_for"][0]
+            assert node.stop() == 0
+        assert "the vote log is lost: this node asks the others before it signs" in node.tail()
+
+    with spoiled(used_home, spoil):
+        asyncio.run(scenario())
+
+
+async def has_entered(journal: Journal, count: int) -> bool:
+    """Return whether so many transactions were accepted."""
+    return len(journal.accepted) >= count
+
+
+async def answers(node: NodeProcess) -> bool:
+    """Return whether its API answers."""
+    return await node.find_status() is not None
