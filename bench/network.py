@@ -92,7 +92,7 @@ async def run_localnet(*, base_port: int = 23600) -> AsyncIterator[Localnet]:
         _create(root, base_port)
         homes = [root / f"node-{number}" for number in range(NODES)]
         genesis = decode_genesis((homes[0] / "config" / "genesis.json").read_bytes())
-        members = {member.node_key: member.id for member in genesis.members.values()}
+        members = {member.node_key: member.id for member in genesis.roster.members.values()}
         firms = tuple(
             Firm(
                 members[load_key(home / "keys" / "node.key").public_key],

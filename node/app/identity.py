@@ -35,7 +35,7 @@ def load_identity(home: Home, *, member: str) -> Identity:
     member: as `p2p.member` of the settings says; empty where genesis names the key.
     """
     genesis, key = load_genesis_and_key(home)
-    named = next((one.id for one in genesis.members.values() if one.node_key == key.public_key), None)
+    named = next((one.id for one in genesis.roster.members.values() if one.node_key == key.public_key), None)
     if named is not None and member not in ("", named):
         raise ConfigError([f"p2p.member = {member!r}, but {home.node_key} is the key of {named} in {home.genesis}"])
     if named is None and not member:

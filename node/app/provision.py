@@ -159,7 +159,7 @@ def create_replacement_home(
     ConfigError if the folder is in use or the member cannot be told; nothing is written then.
     """
     network = decode_genesis(genesis)
-    named = next((one for one in network.members.values() if one.node_key == key.public_key), None)
+    named = next((one for one in network.roster.members.values() if one.node_key == key.public_key), None)
     problems = []
     if named is not None and member not in ("", named.id):
         problems.append(f"--member {member}: in this genesis the key is that of {named.id}")

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from consensus.types import Digest, Epoch, Height, ValidatorIndex, View
+from consensus.types import Digest, Epoch, Height, View
 from node.crypto.digests import STATE_DOMAIN, sha256
 from node.crypto.keys import PUBLIC_KEY_BYTES, PublicKey
 from node.errors import ConfigError
@@ -70,21 +70,6 @@ class Genesis:
     roster: Roster
 
     @property
-    def members(self) -> dict[MemberId, Member]:
-        """The members of epoch 0, by id."""
-        return self.roster.members
-
-    @property
-    def validators(self) -> tuple[MemberId, ...]:
-        """The validators of epoch 0, by index."""
-        return self.roster.validators
-
-    @property
-    def parameters(self) -> Parameters:
-        """The parameters of epoch 0."""
-        return self.roster.parameters
-
-    @property
     def epoch(self) -> Epoch:
         """The epoch that genesis begins."""
         return Epoch(0)
@@ -113,10 +98,6 @@ class Genesis:
     def epoch_record(self) -> EpochRecord:
         """Epoch 0."""
         return EpochRecord(self.epoch, self.anchor_height, self.anchor_digest, self.roster)
-
-    def validator_index(self, member: MemberId) -> ValidatorIndex | None:
-        """Return the member's place among the validators, or None if it does not vote."""
-        return self.roster.validator_index(member)
 
 
 def _problems_of_member(number: int, member: GenesisMember) -> list[str]:

@@ -216,7 +216,7 @@ class Localnet:
 
     def leader_index(self, view: int) -> int:
         """Return which node leads a view: round robin, begun at a place that the anchor decides."""
-        validators = self.genesis.validators
+        validators = self.genesis.roster.validators
         place = (view - 1 + int.from_bytes(self.genesis.anchor_digest[:8], "big")) % len(validators)
         return next(node.index for node in self.nodes if node.member == validators[place])
 
@@ -252,7 +252,7 @@ def create_localnet(root: Path, *, validators: int = 4) -> Localnet:
     made = run_cli("localnet", "create", root, "--validators", str(validators), "--base-port", str(base_port))
     assert made.returncode == 0, made.stderr
     genesis = decode_genesis((root / "genesis.json").read_bytes())
-    members = {member.node_key: member.id for member in genesis.members.values()}
+    members = {member.node_key: member.id for member in genesis.roster.members.values()}
     nodes = []
     for index in range(validators):
         home = root / f"node-{index}"

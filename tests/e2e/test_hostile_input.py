@@ -188,7 +188,9 @@ async def session(net: Localnet, target: NodeProcess) -> AsyncIterator[RawPeer]:
     """An open session with a node, as the fourth member."""
     liar = net.nodes[3]
     key = load_key(liar.home / "keys" / "node.key")
-    context = build_context(issue_leaf(key, NOW), [net.genesis.members[target.member].node_key], server_side=False)
+    context = build_context(
+        issue_leaf(key, NOW), [net.genesis.roster.members[target.member].node_key], server_side=False
+    )
     reader, writer = await asyncio.open_connection("127.0.0.1", target.p2p_port, ssl=context, server_hostname="")
     try:
         peer = RawPeer(reader, writer)
@@ -204,7 +206,7 @@ def hostile_messages(net: Localnet) -> list[Message]:
     liar = net.nodes[3]
     key = load_key(liar.home / "keys" / "node.key")
     genesis = net.genesis
-    index = genesis.validator_index(liar.member)
+    index = genesis.roster.validator_index(liar.member)
     assert index is not None
 
     def batch(seq: int, *, previous: Digest = ZERO_DIGEST, network: Digest | None = None) -> BatchData:

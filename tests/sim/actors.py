@@ -209,7 +209,7 @@ class Garbage(Actor):
                     (
                         dataclasses.replace(message, signature=chance.randbytes(64)),
                         dataclasses.replace(
-                            message, signer=ValidatorIndex(chance.randrange(len(node.world.genesis.validators)))
+                            message, signer=ValidatorIndex(chance.randrange(len(node.world.genesis.roster.validators)))
                         ),
                         dataclasses.replace(message, subject=dataclasses.replace(message.subject, epoch=Epoch(7))),
                         sign(node, dataclasses.replace(message.subject, parent_view=message.subject.view)),

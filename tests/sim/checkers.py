@@ -171,8 +171,10 @@ class Checker:
 
     def __init__(self, genesis: Genesis, *, has_real_keys: bool = False) -> None:
         self.byzantine: dict[MemberId, None] = {}
-        validators = genesis.validators
-        electorate = Electorate(validators, tuple(bytes(genesis.members[member].node_key) for member in validators))
+        validators = genesis.roster.validators
+        electorate = Electorate(
+            validators, tuple(bytes(genesis.roster.members[member].node_key) for member in validators)
+        )
         self.votes = VoteChecker(genesis.network_id, {0: electorate}, has_real_keys, self.byzantine)
         self.chain = ChainChecker(genesis.network_id, self.votes, self.byzantine)
         self.now_ms = 0

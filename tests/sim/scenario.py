@@ -68,7 +68,7 @@ class HostileMember:
             if chance.random() < 0.5:
                 node.later((1, 30), inputs.MessageReceived(self.member, BatchData(batch.encoded)))
             if chance.random() < 0.1:
-                feed = chance.choice(list(world.genesis.members.values())).feed
+                feed = chance.choice(list(world.genesis.roster.members.values())).feed
                 bogus = FeedTip(feed, Seq(chance.randrange(60)), Digest(chance.randbytes(32)))
                 node.later((1, 30), inputs.MessageReceived(self.member, Have(Height(2**40), (bogus,))))
 
@@ -138,7 +138,7 @@ class RandomRun:
         world.weather.is_ordered = swarm.is_ordered
         self.faults: dict[str, Callable[[], None]] = {name: getattr(self, name) for name in swarm.faults}
         self.is_over = False
-        validators = list(world.genesis.validators)
+        validators = list(world.genesis.roster.validators)
         self.chance.shuffle(validators)
         self.byzantine = validators[: len(swarm.actors)]
         for member, name in zip(self.byzantine, swarm.actors, strict=True):
@@ -148,7 +148,7 @@ class RandomRun:
         # A clock far ahead dates blocks that the others must wait for: it counts among the f.
         self.jumpy = validators[: (len(validators) - 1) // 3]
         self.hostile = None
-        members = [member for member in world.genesis.members.values() if member.role is Role.MEMBER]
+        members = [member for member in world.genesis.roster.members.values() if member.role is Role.MEMBER]
         if members and swarm.has_hostile_member and "hostile member" not in without:
             self.hostile = HostileMember(world, members[0].id)
             world.absent[members[0].id] = None

@@ -71,7 +71,7 @@ class World:
         self._trace = hashlib.sha256()
         self._last_encoded: tuple[Message, bytes] | None = None
         self.message_filter: Callable[[MemberId, MemberId, Message], bool] | None = None
-        self.nodes = {member: SimNode(self, member) for member in self.genesis.members}
+        self.nodes = {member: SimNode(self, member) for member in self.genesis.roster.members}
         self.twins: dict[MemberId, SimNode] = {}
         self._talks_to_twin: dict[tuple[MemberId, MemberId], None] = {}
 

@@ -78,7 +78,7 @@ class FinalChain:
         parent_view = View(view - 1) if kind == VoteKind.NOTARIZE else View(0)
         subject = Subject(kind, Epoch(0), View(view), parent_view, digest)
         message = vote_signing_bytes(self.genesis.network_id, subject)
-        count = quorum_size(len(self.genesis.validators)) if signers is None else signers
+        count = quorum_size(len(self.genesis.roster.validators)) if signers is None else signers
         return Certificate(
             subject, tuple((ValidatorIndex(signer), fake_signature(signer, message)) for signer in range(count))
         )

@@ -26,7 +26,7 @@ class RigSigner:
     """Votes by a keyed hash, batches by the real key."""
 
     def __init__(self, genesis: Genesis, member: MemberId) -> None:
-        index = genesis.validator_index(member)
+        index = genesis.roster.validator_index(member)
         self._fake = FakeSigner(ValidatorIndex(99) if index is None else index)
         self._key = build_key(member)
 
@@ -51,7 +51,7 @@ class ReplicaRig:
         is_loss_decided: bool = False,
     ) -> None:
         self.genesis = genesis or build_genesis(members=1, observers=1)
-        self.others = tuple(other for other in self.genesis.validators if other != member)
+        self.others = tuple(other for other in self.genesis.roster.validators if other != member)
         self.now_ms = 1_000
         self.skew_ms = 0
         self.replica = Replica(

@@ -47,7 +47,7 @@ class Firms:
         self.genesis: Genesis = build_genesis(validators=count)
         self.hub = Hub()
         self.nonce = 0
-        for member in self.genesis.members:
+        for member in self.genesis.roster.members:
             create_stores(paths_of(root, member), self.genesis, public_key=build_key(member).public_key)
 
     @asynccontextmanager

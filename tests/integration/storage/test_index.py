@@ -201,7 +201,7 @@ def test_execution_reads_what_it_wrote(ledger: Ledger) -> None:
         assert block is not None
         assert (block.digest, block.state_digest) == (writes.block_digest, writes.state_digest)
         assert (block.transaction_count, block.event_count) == (1, 1)
-        assert reader.governance.roster.find(member) == GENESIS.members[member]
+        assert reader.governance.roster.find(member) == GENESIS.roster.members[member]
 
 
 def test_master_data_of_each_member_stands_once(ledger: Ledger) -> None:

@@ -23,11 +23,11 @@ def test_the_network_id_is_the_digest_of_the_file() -> None:
 def test_validators_stand_in_the_order_of_their_keys() -> None:
     """A validator's index is its place by public key."""
     genesis = build_genesis(validators=7, observers=1)
-    keys = [genesis.members[member].node_key for member in genesis.validators]
+    keys = [genesis.roster.members[member].node_key for member in genesis.roster.validators]
     assert keys == sorted(keys)
     assert len(keys) == 7
-    assert [genesis.validator_index(member) for member in genesis.validators] == list(range(7))
-    assert genesis.validator_index(MemberId("firm-7")) is None
+    assert [genesis.roster.validator_index(member) for member in genesis.roster.validators] == list(range(7))
+    assert genesis.roster.validator_index(MemberId("firm-7")) is None
 
 
 def test_the_anchor_is_the_network_itself() -> None:
@@ -36,8 +36,8 @@ def test_the_anchor_is_the_network_itself() -> None:
     assert (genesis.epoch, genesis.anchor_height, genesis.anchor_view) == (0, 0, 0)
     assert genesis.anchor_digest == genesis.network_id
     assert len(genesis.state_digest) == 32
-    assert genesis.members[MemberId("firm-4")].role is Role.OBSERVER
-    assert genesis.members[MemberId("firm-0")].feed.number == 0
+    assert genesis.roster.members[MemberId("firm-4")].role is Role.OBSERVER
+    assert genesis.roster.members[MemberId("firm-0")].feed.number == 0
 
 
 def test_another_spelling_of_the_same_document_is_refused() -> None:

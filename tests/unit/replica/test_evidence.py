@@ -19,8 +19,8 @@ from tests.support.networks import build_batch, build_genesis, build_key, build_
 from tests.support.replica_rig import ReplicaRig, of_type
 
 GENESIS = build_genesis(members=1)
-CULPRIT = GENESIS.validators[1]
-SENDER = GENESIS.validators[2]
+CULPRIT = GENESIS.roster.validators[1]
+SENDER = GENESIS.roster.validators[2]
 
 
 def build_vote(kind: VoteKind, view: int, name: bytes = b"", key: SigningKey | None = None, epoch: int = 0) -> Vote:
@@ -141,7 +141,7 @@ def test_evidence_counts_in_its_epoch_and_the_next() -> None:
     rig = Rig()
     assert rig.hear(VoteEvidence(Equivocation.pair(*build_pair(epoch=5))).encode()) == []
     for epoch in (1, 2):
-        roster = build_roster(Epoch(epoch), GENESIS.members.values(), GENESIS.parameters)
+        roster = build_roster(Epoch(epoch), GENESIS.roster.members.values(), GENESIS.roster.parameters)
         rig.pool.enter(EpochRecord(Epoch(epoch), GENESIS.anchor_height, GENESIS.anchor_digest, roster))
         heard = rig.hear(VoteEvidence(Equivocation.pair(*build_pair(epoch))).encode())
         assert len(heard) == (1 if epoch == 1 else 0)

@@ -35,7 +35,7 @@ def judge(
     covered: tuple[BatchRecord, ...] = COVERED,
     *,
     parent: Header = PARENT,
-    parameters: Parameters = GENESIS.parameters,
+    parameters: Parameters = GENESIS.roster.parameters,
     anchor_height: int = 0,
     executed: ExecutedState | None = EXECUTED,
 ) -> Verdict:

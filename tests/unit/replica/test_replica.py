@@ -56,7 +56,7 @@ from tests.support.networks import build_batch, build_genesis, build_transaction
 from tests.support.replica_rig import NONCE, ReplicaRig, of_type, sent
 
 GENESIS = build_genesis(members=1, observers=1)
-VALIDATORS = GENESIS.validators
+VALIDATORS = GENESIS.roster.validators
 BATCH = build_batch(GENESIS, build_transaction(GENESIS, member="firm-4"), member="firm-4")
 
 

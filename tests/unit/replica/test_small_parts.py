@@ -143,7 +143,7 @@ def test_old_state_digests_are_forgotten_but_never_the_newest() -> None:
 def test_membership_knows_validators_by_place_and_feeds_by_their_keys() -> None:
     """Observers have no feed; nor has a number that no key was given for."""
     genesis = build_genesis(validators=2, members=1, observers=1)
-    first, second = genesis.validators
+    first, second = genesis.roster.validators
     membership = Membership(genesis.roster, first)
     assert membership.own_index == 0
     assert membership.others == (second,)
@@ -164,7 +164,7 @@ def test_validators_are_verified_by_their_node_keys() -> None:
     """An index beyond the set verifies nothing."""
     genesis = build_genesis(validators=2)
     keys = ValidatorKeys(genesis.roster)
-    signature = build_key(genesis.validators[1]).sign(b"message")
+    signature = build_key(genesis.roster.validators[1]).sign(b"message")
     assert keys.verify(ValidatorIndex(1), b"message", signature)
     assert not keys.verify(ValidatorIndex(0), b"message", signature)
     assert not keys.verify(ValidatorIndex(2), b"message", signature)
