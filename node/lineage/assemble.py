@@ -265,7 +265,8 @@ class Assembler:
                 continue
             ledger = build_ledger(item, self._facts, timeline)
             self._take_findings(item, reached, ledger)
-            for held in _by_holder(ledger.held):
+            part = self._graph.parts.get(item)
+            for held in _by_holder(ledger.held_of(None if part is None else part.portions)):
                 holder, row = held.holder, held.since
                 self._graph.touch(row, item)
                 holders.append(

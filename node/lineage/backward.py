@@ -16,6 +16,7 @@ from node.lineage.facts import Facts, Side, amount_in
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph, Reached
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
+from node.lineage.parts import Parts, Rows, join
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_CHILD, ROLE_INPUT, ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, ROLE_PARENT, EventRow
 from node.lineage.timeline import FOREVER_MS, Entry, Timeline
@@ -28,13 +29,14 @@ CLASS_LOTS_MAX = 1_000
 class Use(NamedTuple):
     """When an item was used: lo_ms … hi_ms, all time for what was asked about. clock: by whose clock, None if several.
 
-    first_ms: by when the first of its uses had happened.
+    first_ms: by when the first of its uses had happened. rows: the events that used it, None for any part of the lot.
     """
 
     lo_ms: int
     hi_ms: int
     first_ms: int
     clock: str | None
+    rows: Rows | None = None
 
 
 START = Use(-FOREVER_MS, FOREVER_MS, FOREVER_MS, None)
@@ -55,6 +57,7 @@ class BackwardWalk:
         self._graph = graph
         self._depth_max = depth_max
         self._history_max = history_max
+        self._parts = Parts(facts)
         self._uses: dict[Vertex, Use] = {}
         self._next: dict[Vertex, None] = {}
         self._carried: set[tuple[str, int, int, str | None]] = set()
@@ -79,7 +82,13 @@ class BackwardWalk:
         old = self._uses.get(vertex)
         if old is not None:
             clock = old.clock if old.clock == use.clock else None
-            joined = Use(min(old.lo_ms, use.lo_ms), max(old.hi_ms, use.hi_ms), min(old.first_ms, use.first_ms), clock)
+            joined = Use(
+                min(old.lo_ms, use.lo_ms),
+                max(old.hi_ms, use.hi_ms),
+                min(old.first_ms, use.first_ms),
+                clock,
+                join(old.rows, use.rows),
+            )
             if joined == old:
                 return True
             use = joined
@@ -136,6 +145,9 @@ class BackwardWalk:
         if any(role & (ROLE_MADE | ROLE_OUTPUT) for _row, role in makings):
             # Commissioning pieces of a lot makes none of it, where the lot's own making is recorded.
             makings = [one for one in makings if one.role != ROLE_INSTANCES or one.row.event.inputs]
+        part = None if late else self._parts.back(item, timeline, use.rows)
+        if part is not None:
+            makings = [one for one in makings if one.row.event.event_digest in part.events]
         contents = self._to_contents(item, use) if is_parent else False
         reached = graph.items[item]
         for entry in makings:
@@ -184,7 +196,8 @@ class BackwardWalk:
             if taken is not row and time.lo_ms > hi_ms + slack_ms(taken.member, clock):
                 continue  # It went in after this was drawn.
             given_ms = min(time.hi_ms, use.hi_ms) if taken.member == use.clock else time.hi_ms
-            given = Use(time.lo_ms, max(given_ms, time.lo_ms), time.hi_ms, taken.member)
+            used = frozenset((taken.event.event_digest,))
+            given = Use(time.lo_ms, max(given_ms, time.lo_ms), time.hi_ms, taken.member, used)
             for goods in _each_once(taken.event.inputs):
                 found = True
                 if goods.item == item and single:

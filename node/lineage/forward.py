@@ -16,6 +16,7 @@ from node.lineage.facts import Facts, Side
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
+from node.lineage.parts import Parts, Rows, join
 from node.lineage.records import (
     ROLE_CHILD,
     ROLE_INPUT,
@@ -33,13 +34,14 @@ class Taint(NamedTuple):
     """From when an item can be tainted. clock: the member by whose clock, None if several.
 
     hi_ms: until when, for a unit as carrier; FOREVER_MS else. siblings: whether serials of a lot are affected too,
-    or only what draws on the lot's stock.
+    or only what draws on the lot's stock. rows: the events that made the tainted part, None for all of the lot.
     """
 
     lo_ms: int
     clock: str | None
     hi_ms: int
     siblings: bool
+    rows: Rows | None = None
 
 
 class Vertex(NamedTuple):
@@ -63,6 +65,7 @@ class ForwardWalk:
         self._carriers: dict[tuple[str, int, int, str | None], None] = {}
         self._runs: dict[tuple[str | Digest, Custodian | None, str | None], tuple[int, int]] = {}
         self._class_rows: dict[str, dict[str, list[EventRow]]] = {}
+        self._parts = Parts(facts)
         self._first_made: dict[str, dict[str, int]] = {}
 
     def run(self, items: Iterable[str]) -> None:
@@ -88,7 +91,8 @@ class ForwardWalk:
         old = self._taints.get(vertex)
         if old is not None:
             clock = old.clock if old.clock == taint.clock else None
-            joined = Taint(min(old.lo_ms, taint.lo_ms), clock, FOREVER_MS, old.siblings or taint.siblings)
+            rows = join(old.rows, taint.rows)
+            joined = Taint(min(old.lo_ms, taint.lo_ms), clock, FOREVER_MS, old.siblings or taint.siblings, rows)
             if joined == old:
                 return True
             taint = joined
@@ -113,6 +117,9 @@ class ForwardWalk:
         timeline = facts.timelines.of_item(item)
         where = facts.whereabouts
         is_class = read_item(item).kind is ItemKind.CLASS and vertex.at != ""
+        part = self._parts.onward(item, timeline, taint.rows)
+        if part is not None or item in graph.parts:
+            graph.parts[item] = part
         is_child = is_parent = False
         for row, role in timeline.entries:
             # A stay that began before the taint may last beyond it.
@@ -125,6 +132,8 @@ class ForwardWalk:
                     graph.warn("used_before_made", item, row)
                     self._consume(item, row, taint._replace(lo_ms=-FOREVER_MS))
                 continue
+            if part is not None and row.event.event_digest not in part.events:
+                continue  # It moved, used or ended another part of the lot.
             if is_class and vertex.at not in where.here(row) | (where.had_from(row) or NOWHERE):
                 continue
             if role & ROLE_INSTANCES and not role & ~ROLE_INSTANCES:
@@ -187,7 +196,8 @@ class ForwardWalk:
             if output is not row and (self._is_before(output, use) or self._is_before(output, taint)):
                 continue
             given_ms, given_clock = (lo_ms, clock) if output is row else self._later(output, use)
-            given = Taint(given_ms, given_clock, FOREVER_MS, siblings=True)
+            made = frozenset((output.event.event_digest,))
+            given = Taint(given_ms, given_clock, FOREVER_MS, siblings=True, rows=made)
             input_row = None if output is row else row
             for goods in output.event.outputs:
                 if goods.item == item and read_item(item).single:

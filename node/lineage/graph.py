@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from consensus.types import Digest
 from node.lineage.custody import Holder
+from node.lineage.parts import Part
 from node.lineage.records import EventRow
 from node.lineage.timeline import FOREVER_MS
 
@@ -99,6 +100,8 @@ class Graph:
         self.touched: dict[Digest, dict[str, None]] = {}
         self.unknowns: dict[tuple[str, str, Digest | None], Unknown] = {}
         self.oddities: dict[tuple[str, str, Digest | None], Oddity] = {}
+        self.parts: dict[str, Part | None] = {}
+        """Of an item that was made more than once, the part that the answer is about; None: all."""
         self.left_out = 0
         self.depth_reached = False
 

@@ -105,8 +105,8 @@ def moves_of(item: str, timeline: Timeline, facts: Facts) -> list[Move]:
             steps = [step for step in steps if not _is_beside(step, beside)]
             steps += carried
     homes = _homes(steps, facts.custody)
-    given = {step.row.event.transformation_id for step in steps if step.role & ROLE_INPUT and not step.unit}
-    planner = _Planner(facts.custody, facts.readings, homes, given, is_single=read_item(item).single)
+    both = _runs_both_ways(steps)
+    planner = _Planner(facts.custody, facts.readings, homes, both, is_single=read_item(item).single)
     moves: list[Move] = []
     for step in steps:
         moves += planner.plan(step)
@@ -128,14 +128,14 @@ class _Planner:
         custody: Custody,
         readings: Readings,
         homes: dict[str, str],
-        given: set[str | None],
+        both: set[tuple[object, int]],
         *,
         is_single: bool,
     ) -> None:
         self._custody = custody
         self._readings = readings
         self._homes = homes
-        self._given = given
+        self._both = both
         self._is_single = is_single
 
     def plan(self, step: Step) -> list[Move]:
@@ -163,14 +163,13 @@ class _Planner:
         goes_on = self._is_single and role & ROLE_INPUT and role & ROLE_OUTPUT
         if goes_on:
             return []  # A piece that is in and out goes on.
+        # What a run takes comes before what it gives of the same lot, and after what other runs give.
+        is_both = _run_at(step.row) in self._both
         if role & ROLE_INPUT:
-            moves.append(self._draw(step, Act.TAKE, 2))
+            take = self._draw(step, Act.TAKE, 4 if is_both else 2)
+            moves.append(take._replace(phase=0) if is_both else take)
         if role & ROLE_OUTPUT:
-            run = step.row.event.transformation_id
-            # What a run takes comes before what it gives of the same lot.
-            after = role & ROLE_INPUT or (run is not None and run in self._given)
-            give = self._credit(step, Act.GIVE, 3)
-            moves.append(give._replace(phase=1) if after else give)
+            moves.append(self._credit(step, Act.GIVE, 5 if is_both else 3))
         return moves
 
     def _plan_movement(self, step: Step, movement: Movement) -> list[Move]:
@@ -182,13 +181,13 @@ class _Planner:
             return [self._credit(step, Act.COME, 0), self._draw(step, Act.MATCH, 5)]
         if movement is Movement.END:
             return [self._draw(step, Act.END, 7)]
-        return [self._draw(step, Act.SEE, 5)._replace(phase=0)]
+        return [self._draw(step, Act.SEE, 7)._replace(phase=0)]
 
     def _plan_packing(self, step: Step, movement: Movement) -> list[Move]:
         """Packed to leave, opened as it comes: the unit moves by the step of the same event."""
         unit = step.row.event.parent or ""
         packs = step.row.event.action is Action.ADD
-        moves = [self._credit(step, Act.PACK, 4 if packs else 1), self._draw(step, Act.TAKE_OUT, 4)]
+        moves = [self._credit(step, Act.PACK, 6 if packs else 1), self._draw(step, Act.TAKE_OUT, 4)]
         if movement is Movement.INBOUND:
             moves.append(self._draw(step, Act.UNIT_COME, 0)._replace(phase=0, unit=unit))
         elif movement is Movement.OUTBOUND:
@@ -213,7 +212,7 @@ class _Planner:
             return [self._draw(step, Act.UNIT_COME, 0)._replace(phase=0)]
         if movement is Movement.END:
             return [self._draw(step, Act.UNIT_END, 7)]
-        return [self._draw(step, Act.UNIT_SEE, 5)._replace(phase=0)]
+        return [self._draw(step, Act.UNIT_SEE, 7)._replace(phase=0)]
 
     def _slack_ms(self, row: EventRow) -> int:
         home = self._homes.get(self._custody.read(row)[1].key)
@@ -226,6 +225,25 @@ class _Planner:
     def _draw(self, step: Step, act: Act, rank: int) -> Move:
         event = step.row.event
         return Move(event.time.hi_ms + self._slack_ms(step.row), 1, rank, event.content_digest, step.unit, act, step)
+
+
+def _runs_both_ways(steps: Iterable[Step]) -> set[tuple[object, int]]:
+    """Return the runs, with the instant, that take and give the lot at one time."""
+    taken, given = set(), set()
+    for step in steps:
+        time = step.row.event.time
+        if step.unit or time.lo_ms != time.hi_ms:
+            continue
+        if step.role & ROLE_INPUT:
+            taken.add(_run_at(step.row))
+        if step.role & ROLE_OUTPUT:
+            given.add(_run_at(step.row))
+    return taken & given
+
+
+def _run_at(row: EventRow) -> tuple[object, int]:
+    event = row.event
+    return event.transformation_id or event.event_digest, event.time.lo_ms
 
 
 def _homes(steps: Iterable[Step], custody: Custody) -> dict[str, str]:

@@ -6,13 +6,13 @@ draw, so that n credits and m draws make n + m flows and never n times m. Flows 
 events; where wide times close a loop, `scope` takes what is on it as unsourced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from node.lineage.custody import Holder
+from node.lineage.custody import NOBODY, Holder
 from node.lineage.records import EventRow
 
 ZERO: Final = Decimal(0)
@@ -135,10 +135,16 @@ class LotLedger:
     @property
     def held(self) -> list[Held]:
         """Return what is held at last, by holder and unit; then what is on its way."""
+        return self.held_of(None)
+
+    def held_of(self, numbers: Set[int] | None) -> list[Held]:
+        """Return the same of these portions alone; None for all."""
         held = []
         for one in self.of_kind(PortionKind.HELD, PortionKind.IN_TRANSIT):
+            if numbers is not None and one.number not in numbers:
+                continue
             in_transit = one.kind is PortionKind.IN_TRANSIT
             has_come = in_transit and bool(one.reports)
-            holder = (one.receiver or Holder(None, None, None, "")) if in_transit else one.holder
+            holder = (one.receiver or NOBODY) if in_transit else one.holder
             held.append(Held(holder, one.row, in_transit, one.lo, one.hi, one.uom, one.unit, has_come))
         return held

@@ -325,3 +325,16 @@ def test_contents_of_a_used_unit_that_nobody_packed_are_inferred() -> None:
     answer = story.back(BREAD)
     assert answer.origins == (FLOUR,)
     assert {"contents_inferred", "unpacked_without_packing"} <= codes_of(answer)
+
+
+def test_only_makings_that_can_have_fed_the_use_are_ancestors() -> None:
+    """The shop had Monday's half of the lot; what was made on Tuesday under the same code never went there."""
+    story = Chronicle()
+    late, early, dough, pie = lot("1", "LATE"), lot("1", "EARLY"), lot("2", "D"), lot("3", "PIE")
+    story.make({late: 10, early: 10}, at(1, "06:00"))
+    story.run({early: 10}, {dough: 10}, at(1, "08:00"))
+    story.ship({dough: 10}, at(1, "09:00"), to=2)
+    story.receive({dough: 10}, at(1, "12:00"), at=2)
+    story.run({late: 10}, {dough: 10}, at(2, "08:00"))
+    story.run({dough: 5}, {pie: 5}, at(3, "08:00"), at=2)
+    assert goods_of(story.back(pie)) == {dough, early}

@@ -330,3 +330,31 @@ def test_use_before_any_making_contradicts_itself_and_excludes_nothing() -> None
         assert FLOUR in goods_of(story.back(reached))
     story.make({dough: 1}, at(2, "08:00"))
     assert BREAD not in goods_of(story.forward(FLOUR))
+
+
+def test_only_the_part_of_a_lot_that_was_tainted_is_followed() -> None:
+    """Monday's half of a lot went to a shop and into a pie; Tuesday's half is bad, and was made under the same code."""
+    story = Chronicle()
+    bad, good, dough, pie, cake = lot("1", "BAD"), lot("1", "GOOD"), lot("2", "D"), lot("3", "PIE"), lot("3", "CAKE")
+    story.make({bad: 10, good: 10}, at(1, "06:00"))
+    story.run({good: 10}, {dough: 10}, at(1, "08:00"))
+    story.ship({dough: 10}, at(1, "09:00"), to=2)
+    story.receive({dough: 10}, at(1, "12:00"), at=2)
+    story.run({bad: 10}, {dough: 10}, at(2, "08:00"))
+    story.run({dough: 5}, {pie: 5}, at(3, "08:00"), at=2)
+    story.run({dough: 10}, {cake: 10}, at(3, "08:00"), at=1)
+    answer = story.forward(bad)
+    assert goods_of(answer) == {dough, cake}
+    assert holders_of(answer, dough) == []
+    assert pie in goods_of(story.forward(good))
+
+
+def test_part_of_a_lot_that_nobody_recorded_the_coming_of_is_followed() -> None:
+    """The shop's half came without a record: it may be the bad one."""
+    story = Chronicle()
+    bad, good, dough, pie = lot("1", "BAD"), lot("1", "GOOD"), lot("2", "D"), lot("3", "PIE")
+    story.make({bad: 10, good: 10}, at(1, "06:00"))
+    story.run({good: 10}, {dough: 10}, at(1, "08:00"))
+    story.run({bad: 10}, {dough: 10}, at(2, "08:00"))
+    story.run({dough: 5}, {pie: 5}, at(3, "08:00"), at=2)
+    assert pie in goods_of(story.forward(bad))
