@@ -26,6 +26,7 @@ from node.ledger.roster import (
     Roster,
     build_roster,
     is_address,
+    is_line,
 )
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedNumber, MemberId, read_member_id
@@ -113,6 +114,11 @@ def _problems_of_member(number: int, member: GenesisMember) -> list[str]:
         f"{where}.actor_keys[{i}]: not {PUBLIC_KEY_BYTES * 2} lower-case hex digits"
         for i, key in enumerate(member.actor_keys)
         if not _HEX_KEY.fullmatch(key)
+    )
+    problems.extend(
+        f"{where}.{field}: has control characters"
+        for field, text in (("name", member.name), ("organisation_id", member.organisation_id))
+        if not is_line(text)
     )
     if member.role is Role.FORMER:
         problems.append(f"{where}.role: nobody is {Role.FORMER} at the beginning")

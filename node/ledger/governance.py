@@ -29,7 +29,7 @@ from node.ledger.changes import (
     read_changes,
 )
 from node.ledger.genesis import Genesis
-from node.ledger.roster import VALIDATORS_MAX, EpochRecord, Roster, read_roster
+from node.ledger.roster import VALIDATORS_MAX, EpochRecord, Roster, read_line, read_roster
 from node.ledger.verdicts import TransactionCode
 from node.wire.codec import MalformedError, Packable, pack, read_array, read_digest, read_int, unpack
 from node.wire.ids import FeedId, MemberId, read_member_id
@@ -59,18 +59,12 @@ class Request:
         return pack((tuple(change_fields(change) for change in self.changes), self.note))
 
 
-def _read_note(value: object, what: str) -> str:
-    if type(value) is not str or len(value) > NOTE_LENGTH_MAX:
-        raise MalformedError(f"{what}: not text of at most {NOTE_LENGTH_MAX} characters")
-    return value
-
-
 def decode_request(payload: bytes) -> Request:
     """Return the payload of Kind.PROPOSE. Raises MalformedError, and nothing else."""
     if len(payload) > PROPOSAL_BYTES_MAX:
         raise MalformedError(f"proposal: {len(payload)} bytes, more than {PROPOSAL_BYTES_MAX}")
     changes, note = read_array(unpack(payload, what="proposal"), "proposal", length=2)
-    return Request(read_changes(changes, "proposal.changes"), _read_note(note, "proposal.note"))
+    return Request(read_changes(changes, "proposal.changes"), read_line(note, "proposal.note", highest=NOTE_LENGTH_MAX))
 
 
 def encode_reference(proposal_id: Digest) -> bytes:
@@ -112,7 +106,7 @@ def _read_proposal(value: object) -> Proposal:
         id=read_digest(id_field, "proposal.id"),
         proposer=read_member_id(proposer, "proposal.proposer"),
         proposed_ms=read_int(proposed_ms, "proposal.proposed_ms"),
-        note=_read_note(note, "proposal.note"),
+        note=read_line(note, "proposal.note", highest=NOTE_LENGTH_MAX),
         changes=read_changes(changes, "proposal.changes"),
         approvals=tuple(
             read_member_id(member, "proposal.approval")

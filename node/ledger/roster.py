@@ -38,6 +38,8 @@ ADDRESS_LENGTH_MAX: Final = 280
 BATCH_BLOCK_MINIMUM: Final = 1024 * 1024 + 4096
 """No bound of a block falls below one full batch: what was sealed stays cuttable."""
 
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What moves a cursor or turns the direction of a line. By number: what Unicode calls printable differs by version."""
 _ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 
 
@@ -167,12 +169,19 @@ def read_actor_keys(value: object, what: str) -> tuple[PublicKey, ...]:
     return tuple(read_key(key, what) for key in read_array(value, what, length_max=ACTOR_KEYS_MAX))
 
 
-def read_line(value: object, what: str, *, lowest: int = 0) -> str:
-    """Return `value` as text of `lowest` … `TEXT_LENGTH_MAX` characters. Raises MalformedError."""
+def is_line(text: str) -> bool:
+    """Return whether `text` may be shown as it is: without what moves a cursor or turns the direction of a line."""
+    return _CONTROLS.search(text) is None
+
+
+def read_line(value: object, what: str, *, lowest: int = 0, highest: int = TEXT_LENGTH_MAX) -> str:
+    """Return `value` as a line of `lowest` … `highest` characters for people. Raises MalformedError."""
     if type(value) is not str:
         raise MalformedError(f"{what}: not text")
-    if not lowest <= len(value) <= TEXT_LENGTH_MAX:
-        raise MalformedError(f"{what}: {len(value)} characters, not {lowest} … {TEXT_LENGTH_MAX}")
+    if not lowest <= len(value) <= highest:
+        raise MalformedError(f"{what}: {len(value)} characters, not {lowest} … {highest}")
+    if not is_line(value):
+        raise MalformedError(f"{what}: has control characters")
     return value
 
 

@@ -32,6 +32,7 @@ from node.ledger.roster import (
     build_roster,
     decode_epoch_record,
     decode_roster,
+    is_line,
 )
 from node.ledger.transaction import Kind, SignedTransaction
 from node.wire.codec import MalformedError
@@ -199,8 +200,8 @@ MEMBERS = st.builds(
         FeedNumber(feed),
     ),
     st.integers(0, 30),
-    st.text(st.characters(codec="utf-8"), min_size=1, max_size=9),
-    st.text(st.characters(codec="utf-8"), max_size=9),
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=9).filter(is_line),
+    st.text(st.characters(codec="utf-8"), max_size=9).filter(is_line),
     st.sampled_from(Role),
     st.lists(st.integers(0, 9), max_size=3),
     st.integers(0, 2**32 - 1),

@@ -106,3 +106,13 @@ def test_genesis_gives_the_first_epoch() -> None:
     assert (record.epoch, record.anchor_height, record.anchor_digest) == (0, 0, genesis.network_id)
     assert record.roster == genesis.roster
     assert all(member.feed_number == 0 for member in genesis.roster.members.values())
+
+
+@pytest.mark.parametrize("text", ["\x1b[2Jmill", "two\nlines", "\u202egnp.exe", "\x9b2J", "a\u2028b"])
+def test_names_that_move_a_cursor_are_refused(text: str) -> None:
+    """They are shown to people at every member."""
+    document = build_document()
+    for field in ("name", "organisation_id"):
+        member = msgspec.structs.replace(document.members[0], **{field: text})
+        problems = validate_genesis(msgspec.structs.replace(document, members=(member,)))
+        assert problems == (f"members[0].{field}: has control characters",)

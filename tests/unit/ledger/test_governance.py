@@ -394,6 +394,7 @@ def test_requests_and_references_come_back_from_their_bytes() -> None:
     for payload in (
         Request((), "").encode(),
         Request((NAME,), "x" * 501).encode(),
+        Request((NAME,), "two\nlines").encode(),
         pack(((), 5)),
         bytes(64 * 1024 + 1),
         b"",
