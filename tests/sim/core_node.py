@@ -68,6 +68,7 @@ from tests.support.fake_keys import fake_signature
 if TYPE_CHECKING:
     from tests.sim.core_network import CoreNetwork
 
+WAKING = (TimerId.HEART, TimerId.TAIL, TimerId.PROPOSE, TimerId.ADVANCE, TimerId.RETRY)
 HELP_MS = 500
 REJOIN_MS = 300
 RETRY_FETCH_MS = 300
@@ -233,7 +234,15 @@ class SimNode:
             self.effects_left = None
             self.crash(keep=self.network.random.randrange(len(self.disk.unsynced) + 1))
             return
+        self.check_way_forward(core)
         self.tell_work()
+
+    def check_way_forward(self, core: Core) -> None:
+        """I-15: a validator that may vote in its view has a timer of that view armed, or it would wait for ever."""
+        if core.is_over or core.is_halted or self.seat is None or self.disk.guard >= core.view:
+            return
+        armed = [timer for timer, view in self.timers if view == core.view and timer in WAKING]
+        assert armed, f"{self.index} has no way forward in view {core.view}: {self.timers}"
 
     def tell_work(self) -> None:
         if self.core is None or self.halted is not None:

@@ -639,6 +639,57 @@ def test_a_vote_in_a_new_epoch_is_not_forgotten_by_rejoining_through_peers_in_th
     assert nobody_stopped(network)
 
 
+def lose_the_disk_two_views_ahead(margin: int) -> CoreNetwork:
+    """Let the leader of view 3 vote there while all others know of view 1 only; then it loses its disk and rejoins.
+
+    margin: what it adds to the highest certified view that it is told of.
+    """
+    network = CoreNetwork(4, timing=QUICK)
+    network.guard_margin = margin
+    ahead = network.nodes[leader_in(network.nodes[0], 3)]
+    network.start()
+    network.submit(1)
+    network.run_until(lambda: network.is_final(1), within_ms=2_000)
+
+    def keep(source: int, target: int, message: CoreMessage) -> bool:
+        # Votes for the block of view 2 meet at one node, and nobody hears of it.
+        if source == ahead.index and view_of(ahead) >= 2:
+            return False
+        return target == ahead.index or not (is_about(message, VoteKind.NOTARIZE) and message.subject.view == 2)  # type: ignore[union-attr] # one with a subject
+
+    network.filter = keep
+    network.submit(2)
+    network.run_until(lambda: view_of(ahead) == 3, within_ms=2_000)
+    ahead.learn([3])
+    network.run_until(lambda: (ahead.index, int(VoteKind.NOTARIZE), 3) in network.checker.votes, within_ms=2_000)
+    assert all(view_of(node) == 2 for node in network.nodes if node is not ahead)
+    ahead.crash()
+    ahead.wipe()
+    ahead.items = {1: None, 2: None, 4: None}
+    # The others do not give view 2 up: their votes for its block will meet after all.
+    network.filter = lambda source, target, message: not is_about(message, VoteKind.NULLIFY)
+    ahead.start()
+    network.run_until(lambda: bool(ahead.guards), within_ms=5_000)
+    network.run_for(3_000)
+    return network
+
+
+def test_a_guard_two_above_what_others_hold_covers_all_that_may_be_forgotten() -> None:
+    """T-50, section 2.9.5: a vote in view v needs a certificate of v - 1, so the others hold one of v - 2 at least."""
+    network = lose_the_disk_two_views_ahead(2)
+    network.heal()
+    network.submit(5)
+    network.run_until(lambda: network.is_final(5), within_ms=60_000)
+    assert nobody_stopped(network)
+
+
+@pytest.mark.parametrize("margin", [0, 1])
+def test_a_lower_guard_would_have_the_node_vote_twice(margin: int) -> None:
+    """T-50: the same schedule finds it out, so that the test above means something."""
+    with pytest.raises(AssertionError, match="votes twice"):
+        lose_the_disk_two_views_ahead(margin)
+
+
 def test_all_nodes_start_for_the_first_time_together() -> None:
     """T-50: logs made with their keys may vote from view 1; were every first start a rejoin, no network could begin."""
     network = CoreNetwork(4)
