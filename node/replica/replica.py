@@ -4,6 +4,8 @@ It holds the consensus core and does what the core asks for: it builds and judge
 bodies complete, catches up by chain sync. What belongs to data alone is in `traffic`, `bodies`, `proposing` and
 `chain_sync`, what is new in each epoch in `epoch`; this file joins them. All that becomes final passes through
 `_commit`, keyed by height, and once the last block of an epoch is executed, `_enter_epoch` goes over to the next.
+
+The file is a little longer than others: what the core asks for and what answers it are to be read side by side.
 """
 
 import dataclasses
@@ -27,13 +29,9 @@ from consensus.messages import (
 )
 from consensus.scheme import Signer, Verifier
 from consensus.types import Digest, Epoch, Height, View
-from node.feed.acknowledged import Acknowledged
-from node.feed.feeds import Feeds
 from node.ledger.roster import EpochRecord, Roster
 from node.replica import inputs
-from node.replica.bodies import SYNC_GAP, Bodies
-from node.replica.boots import Boots
-from node.replica.chain_sync import ChainSync
+from node.replica.bodies import SYNC_GAP
 from node.replica.clocks import Clocks
 from node.replica.effects import (
     Alarm,
@@ -50,20 +48,17 @@ from node.replica.effects import (
     Send,
     StoreBlock,
 )
-from node.replica.epoch import Lasting, build_notary, open_epoch
-from node.replica.evidence import EvidencePool
-from node.replica.executed import ExecutedHeights, ExecutedState
-from node.replica.membership import Membership, ValidatorKeys
+from node.replica.epoch import epoch_of, open_epoch
+from node.replica.executed import ExecutedState
+from node.replica.lasting import anchor_of, build_lasting, final_block_of, find_place
+from node.replica.membership import ValidatorKeys
 from node.replica.moment import Moment, earliest
-from node.replica.overview import FeedView, Overview
+from node.replica.overview import Overview, build_overview
 from node.replica.recovered import Recovered, ReplicaSetup
-from node.replica.rejoin import Rejoining
 from node.replica.serving import Serving
-from node.replica.start import anchor_block, core_recovered, first_frontier, known_states, later_records
-from node.replica.traffic import FeedTraffic
-from node.replica.tree import BlockTree, Node
+from node.replica.start import core_recovered, later_records, start_of
+from node.replica.tree import Node
 from node.wire.ids import FeedId, FeedTip, MemberId
-from node.wire.logged import EpochStart
 from node.wire.messages import (
     HAVE_ENTRIES_MAX,
     BatchData,
@@ -85,16 +80,6 @@ CLOCK_STEP_MS = 20
 """The core is told of the wall clock when it has moved by more than this against the monotonic one."""
 
 
-def _epoch_of(message: Vote | Certificate | Proposal | CertificateRequest) -> Epoch:
-    match message:
-        case Vote() | Certificate():
-            return message.subject.epoch
-        case Proposal():
-            return message.leader_vote.subject.epoch
-        case CertificateRequest():
-            return message.epoch
-
-
 class Replica:
     """One node of the network, without its disk, sockets and threads."""
 
@@ -112,91 +97,28 @@ class Replica:
 
         signer: the node's key. verifiers: gives who verifies the votes of a roster's validators.
         """
-        genesis = setup.genesis
         self._setup = setup
         self._moment = moment = Moment(now_ms, wall_ms)
         self._recovered = recovered
-        record = genesis.epoch_record if recovered.epoch is None else recovered.epoch
-        anchor = anchor_block(genesis) if recovered.anchor is None else recovered.anchor
-        membership = Membership(record.roster, setup.member, setup.node_key)
-        self._feeds = feeds = Feeds(recovered.final_tips, recovered.held, now_ms)
-        # What of our own is among them has to be sealed again; Started sees to that.
-        self._ended = feeds.retire(is_feed=lambda feed: membership.find_feed_key(feed) is not None)
-        self._acknowledged = Acknowledged(membership.others)
-        self._executed = ExecutedHeights(
-            known_states(recovered, genesis),
-            height=recovered.executed_height,
-            others=membership.others,
-            is_validator=membership.own_index is not None,
-        )
-        final_block = recovered.core.final_block
-        self._tree = tree = BlockTree(
-            feeds=feeds,
-            membership=membership,
-            batches_max=record.roster.parameters.block_batches_max,
-            header=(anchor if final_block is None else final_block).header,
-            digest=record.anchor_digest if recovered.final_digest is None else recovered.final_digest,
-            frontier=first_frontier(genesis) if recovered.frontier is None else recovered.frontier,
-        )
-        self._bodies = Bodies(moment, feeds=feeds, acknowledged=self._acknowledged, tree=tree)
-        self._fetcher = self._bodies.fetcher
-        self._lasting = lasting = Lasting(
-            setup=setup,
-            moment=moment,
-            signer=signer,
-            verifiers=verifiers,
-            feeds=feeds,
-            acknowledged=self._acknowledged,
-            executed=self._executed,
-            tree=tree,
-            bodies=self._bodies,
-        )
-        notary = build_notary(lasting, record)
-        self._rejoining = rejoining = Rejoining(
-            moment,
-            nonce=setup.boot_nonce,
-            timing=setup.timing,
-            loss=recovered.loss,
-            logged_epoch=recovered.logged_epoch,
-            is_decided=setup.is_loss_decided,
-        )
-        votes = tuple(vote for vote in recovered.core.votes if vote.subject.epoch == record.epoch)
-        rejoining.enter(membership, notary, epoch=record.epoch, votes=votes, is_covered=False)
-        self._boots = Boots(setup.timing)
-        self._evidence = EvidencePool(moment, network_id=genesis.network_id, verifiers=verifiers)
-        self._evidence.enter(record)
-        self._traffic = FeedTraffic(
-            moment,
-            network_id=genesis.network_id,
-            membership=membership,
-            feeds=feeds,
-            own=lasting.build_own_feed(membership, None),
-            acknowledged=self._acknowledged,
-            executed=self._executed,
-            fetcher=self._fetcher,
-            bodies=self._bodies,
-            rejoining=rejoining,
-            evidence=self._evidence,
-        )
         self._wall_offset_ms = wall_ms - now_ms
-        core = core_recovered(recovered, record, tree)
-        self._epoch = open_epoch(
-            lasting,
-            record,
-            anchor,
-            dataclasses.replace(core, guard=rejoining.guard),
-            membership=membership,
-            notary=notary,
-            wall_offset_ms=self._wall_offset_ms,
-        )
-        self._sync = ChainSync(tree, notary, record.epoch)
+        record = setup.genesis.epoch_record if recovered.epoch is None else recovered.epoch
+        place = find_place(setup, record, verifiers)
+        # What of our own stands on feeds that have ended has to be sealed again; Started sees to that.
+        self._lasting, self._ended = build_lasting(setup, recovered, place, moment, signer=signer, verifiers=verifiers)
+        lasting = self._lasting
+        self._feeds, self._executed, self._tree = lasting.feeds, lasting.executed, lasting.tree
+        self._bodies, self._fetcher, self._sync = lasting.bodies, lasting.bodies.fetcher, lasting.sync
+        self._traffic, self._rejoining, self._evidence = lasting.traffic, lasting.rejoining, lasting.evidence
+        core = dataclasses.replace(core_recovered(recovered, record, lasting.tree), guard=lasting.rejoining.guard)
+        anchor = anchor_of(setup, recovered)
+        self._epoch = open_epoch(lasting, place, anchor, core, wall_offset_ms=self._wall_offset_ms)
         self._clocks = Clocks(skew_ms=setup.timing.clock_skew_ms)
         self._serving = Serving(moment)
         self._to_core: deque[core_inputs.Input] = deque()
         self._up: dict[MemberId, None] = {}
         self._sync_only: dict[MemberId, None] = {}
         self._sender: MemberId | None = None
-        self._final_block: Block = anchor if final_block is None else final_block
+        self._final_block = final_block_of(setup, recovered)
         self._final_certificate = core.final_certificate
         self._next_epoch: EpochRecord | None = None
         self._is_dirty = False
@@ -231,43 +153,11 @@ class Replica:
 
     def overview(self) -> Overview:
         """Return where this node stands, for people."""
-        return Overview(
-            epoch=self._epoch.record.epoch,
-            view=self._epoch.core.view,
-            leader=self._epoch.membership.member_at(self._epoch.core.leader),
-            final_height=self._tree.final_height,
-            final_digest=self._tree.final_digest,
-            executed_height=self._executed.height,
-            sync_target=self._sync.target,
-            peers=tuple(sorted(self._up)),
-            feeds=tuple(
-                FeedView(tip.feed, final_seq=self._feeds.branches(tip.feed).final_seq, held_seq=tip.seq)
-                for tip in self._feeds.all_tips()
-            ),
-            uncut_batches=sum(self._feeds.branches(feed).held_count for feed in self._feeds.uncut()),
-            open_requests=self._fetcher.open_count,
-            waiting_for=self._waiting_for(),
-        )
-
-    def _waiting_for(self) -> str | None:
-        """Return in words what this node waits for before it can do its part, or None."""
-        if not self._epoch.membership.is_ours and self._epoch.membership.has_member(self._setup.member):
-            return f"the member {self._setup.member} has another node key: this node only follows"
-        if not self._rejoining.is_open or self._rejoining.is_feed_lost:
-            return self._rejoining.waiting_for()
-        if self._epoch.is_over(self._tree):
-            return f"the execution of block {self._tree.final_height}, the last of epoch {self._epoch.record.epoch}"
-        if self._sync.target is not None:
-            return f"the chain up to block {self._sync.target}: block {self._tree.final_height} is here"
-        loss = self._rejoining.loss
-        if loss is not None and not (self._is_loss_covered() and self._epoch.core.view > (loss.guard or 0)):
-            # It counts among the f until then (docs/protocol.md, Rejoin), and an operator must know.
-            return "what it has sealed since its vote log was lost to become final: stop no other validator until then"
-        return None
+        return build_overview(self._lasting, self._epoch, tuple(sorted(self._up)))
 
     def holders(self, feed: FeedId, seq: int) -> int:
         """Return how many other validators are known to hold a feed's batch that this node holds."""
-        return self._acknowledged.holders(self._feeds.branches(feed), seq)
+        return self._lasting.acknowledged.holders(self._feeds.branches(feed), seq)
 
     # One step.
 
@@ -383,7 +273,7 @@ class Replica:
         recovered, record = self._recovered, self._epoch.record
         if record.epoch > recovered.logged_epoch:
             # The last run ended between the execution of the block that begins the epoch and this record.
-            self._moment.out.append(LogEpoch(self._start_of(record)))
+            self._moment.out.append(LogEpoch(start_of(record, self._lasting.network_id)))
         if self._rejoining.loss is not None:
             self._moment.out.append(LogLoss(self._rejoining.loss))
         self._rejoining.start()
@@ -440,7 +330,7 @@ class Replica:
         self._sender = member
         match message:
             case Vote() | Certificate() | Proposal() | CertificateRequest():
-                if self._is_of_epoch(member, _epoch_of(message)):
+                if self._is_of_epoch(member, epoch_of(message)):
                     index = None if is_sync_only else self._epoch.membership.index_of(member)
                     self._to_core.append(core_inputs.MessageReceived(index, message))
             case StatusReport():
@@ -483,7 +373,7 @@ class Replica:
 
     def _on_status(self, member: MemberId, report: StatusReport) -> None:
         moment = self._moment
-        self._boots.note(member, report.boot_nonce, moment.now_ms)
+        self._lasting.boots.note(member, report.boot_nonce, moment.now_ms)
         self._on_have(member, report.executed_height, report.have, is_full=len(report.have) < HAVE_ENTRIES_MAX)
         index = self._epoch.membership.index_of(member)
         is_of_epoch = self._is_of_epoch(member, report.status.epoch)
@@ -499,7 +389,7 @@ class Replica:
     def _on_rejoin(self, member: MemberId, question: Rejoin) -> None:
         """Tell a node that has started what we know of it."""
         moment, epoch = self._moment, self._epoch
-        self._boots.note(member, question.nonce, moment.now_ms)
+        self._lasting.boots.note(member, question.nonce, moment.now_ms)
         if not self._is_of_epoch(member, question.epoch) or not self._serving.may_answer_rejoin(member):
             return
         if self._rejoining.loss is not None and not self._rejoining.is_open:
@@ -512,7 +402,7 @@ class Replica:
             certificate=epoch.core.highest_certificate(),
             vote=None if index is None else epoch.core.newest_vote_of(index),
             tips=() if feed is None else self._feeds.branches(feed).tips(),
-            other_boot=self._boots.is_another_alive(member, question.nonce, moment.now_ms),
+            other_boot=self._lasting.boots.is_another_alive(member, question.nonce, moment.now_ms),
         )
         moment.out.append(Send(member, answer))
 
@@ -690,16 +580,6 @@ class Replica:
 
     # From epoch to epoch.
 
-    def _is_loss_covered(self) -> bool:
-        """Return whether a batch that we sealed after a loss is final: no later epoch has a vote that we forgot."""
-        loss = self._rejoining.loss
-        first = None if loss is None else loss.first_batch
-        own = self._epoch.membership.own_feed
-        return first is not None and first.feed == own and self._feeds.branches(first.feed).final_seq >= first.seq
-
-    def _start_of(self, record: EpochRecord) -> EpochStart:
-        return EpochStart(record.epoch, record.anchor_digest, record.roster.digest(self._lasting.network_id))
-
     def _enter_epoch(self, record: EpochRecord) -> None:
         """Go over to the next epoch: its first block will stand on the last final one, which is executed here.
 
@@ -707,46 +587,20 @@ class Replica:
         """
         invariant(record.anchor_digest == self._tree.final_digest, "an epoch begins where the one before has ended")
         lasting, out = self._lasting, self._moment.out
-        out.append(LogEpoch(self._start_of(record)))
-        membership = lasting.membership_of(record)
-        notary = build_notary(lasting, record)
-        logged = self._recovered.core
-        self._rejoining.enter(
-            membership,
-            notary,
-            epoch=record.epoch,
-            votes=tuple(vote for vote in logged.votes if vote.subject.epoch == record.epoch),
-            is_covered=self._is_loss_covered(),
-        )
-        ended = self._feeds.retire(is_feed=lambda feed: membership.find_feed_key(feed) is not None)
-        self._tree.enter(membership, batches_max=record.roster.parameters.block_batches_max)
-        self._bodies.enter()
-        self._acknowledged.enter(membership.others)
-        self._executed.enter(others=membership.others, is_validator=membership.own_index is not None)
-        self._sync.enter(notary, record.epoch)
-        self._traffic.enter(membership)
-        self._evidence.enter(record)
-        sealing = self._traffic.sealing
-        sealing.enter(membership, lasting.build_own_feed(membership, sealing.own), ended)
-        self._boots.keep(tuple(member.id for member in record.roster.present()))
+        out.append(LogEpoch(start_of(record, self._lasting.network_id)))
+        place = lasting.place_in(record)
+        lasting.enter(place, self._recovered)
         # Of an epoch that this node had already served in when it lost what it had executed, the votes are on record.
-        self._epoch = open_epoch(
-            lasting,
-            record,
-            self._final_block,
-            dataclasses.replace(logged, executed=self._executed.known(), guard=self._rejoining.guard),
-            membership=membership,
-            notary=notary,
-            wall_offset_ms=self._wall_offset_ms,
-        )
+        core = dataclasses.replace(self._recovered.core, executed=self._executed.known(), guard=self._rejoining.guard)
+        self._epoch = open_epoch(lasting, place, self._final_block, core, wall_offset_ms=self._wall_offset_ms)
         self._next_epoch = self._final_certificate = None
         out.append(EpochStarted(record))
         self._to_core.clear()
         self._to_core.append(core_inputs.Started())
         for member in tuple(self._up):
-            if member not in self._sync_only and not membership.has_member(member):
+            if member not in self._sync_only and not place.membership.has_member(member):
                 del self._up[member]
                 self._fetcher.peer_down(member)
-        voters = [membership.index_of(member) for member in self._up if member not in self._sync_only]
+        voters = [place.membership.index_of(member) for member in self._up if member not in self._sync_only]
         self._to_core.extend(core_inputs.PeerUp(index) for index in voters if index is not None)
         self._is_dirty = True

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from consensus.messages import Block, Header
+from consensus.messages import Block, Header, Vote
 from consensus.recovery import Recovered as CoreRecovered
 from consensus.recovery import Setup
 from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
@@ -14,6 +14,7 @@ from node.replica.executed import ExecutedState
 from node.replica.membership import Membership
 from node.replica.recovered import Recovered
 from node.replica.tree import BlockTree
+from node.wire.logged import EpochStart
 
 
 def anchor_block(genesis: Genesis) -> Block:
@@ -47,6 +48,16 @@ def known_states(recovered: Recovered, genesis: Genesis) -> tuple[tuple[Height, 
     digests = recovered.core.executed or ((genesis.anchor_height, genesis.state_digest),)
     due = dict(recovered.due)
     return tuple((height, ExecutedState(digest, due.get(height, ZERO_DIGEST))) for height, digest in digests)
+
+
+def start_of(record: EpochRecord, network_id: Digest) -> EpochStart:
+    """Return what the vote log keeps of the beginning of an epoch."""
+    return EpochStart(record.epoch, record.anchor_digest, record.roster.digest(network_id))
+
+
+def votes_of(recovered: CoreRecovered, epoch: Epoch) -> tuple[Vote, ...]:
+    """Return the recorded votes of an epoch."""
+    return tuple(vote for vote in recovered.votes if vote.subject.epoch == epoch)
 
 
 def later_records(recovered: CoreRecovered, epoch: Epoch) -> CoreRecovered:
