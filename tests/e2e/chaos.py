@@ -26,6 +26,7 @@ LEVEL_SECONDS: Final = 30.0
 LONGEST_SECONDS: Final = 12.0
 FREEZE_SECONDS: Final = 60.0
 CHECK_EVERY_ROUNDS: Final = 10
+SUBMIT_PAUSE_SECONDS: Final = 0.05
 
 Fault = Callable[[ChaosNet, random.Random], Awaitable[str]]
 
@@ -254,7 +255,7 @@ async def run(*, minutes: float, seed: int, validators: int, liars_max: int, fol
         while time.monotonic() < ends:
             try:
                 # Between the checks everything is under load.
-                async with chaos.traffic():
+                async with chaos.traffic(pause_seconds=SUBMIT_PAUSE_SECONDS):
                     for _ in range(CHECK_EVERY_ROUNDS):
                         if time.monotonic() >= ends:
                             break

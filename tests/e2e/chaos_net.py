@@ -76,7 +76,7 @@ class ChaosNet:
 
     @asynccontextmanager
     async def traffic(
-        self, nodes: Iterable[NodeProcess] | None = None, *, pause_seconds: float = 0.05
+        self, nodes: Iterable[NodeProcess] | None = None, *, pause_seconds: float = 0.1
     ) -> AsyncIterator[None]:
         """Submit to these nodes, the honest ones by default, while the block runs."""
         stop = asyncio.Event()

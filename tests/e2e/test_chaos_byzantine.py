@@ -12,7 +12,7 @@ from tests.e2e.chaos_net import ChaosNet, running_chaos_net
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 VALIDATORS = 7
-BLOCKS = 15
+BLOCKS = 8
 LIARS = (2, 5)
 
 

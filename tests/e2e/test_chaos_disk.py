@@ -46,8 +46,8 @@ def test_a_node_whose_disk_is_full_or_read_only_stops_says_so_and_comes_back(
                 for node in chaos.nodes:
                     node.start()
                 await chaos.net.wait_ready()
-                async with chaos.traffic(pause_seconds=0.02):
-                    await chaos.seconds_until_progress(await chaos.top() + 3)
+                async with chaos.traffic(pause_seconds=0.05):
+                    await chaos.seconds_until_progress(await chaos.top() + 2)
 
                     disk.fill(leave_bytes=LEAVE_BYTES)
                     code, log = await wait_ended(victim)
@@ -55,7 +55,7 @@ def test_a_node_whose_disk_is_full_or_read_only_stops_says_so_and_comes_back(
                     errors = [line for line in log.splitlines() if "[error" in line]
                     assert any("No space left" in line for line in errors), log[-2000:]
                     assert "Traceback" not in log, log[-4000:]
-                    await chaos.seconds_until_progress(await chaos.top(rest) + 3, rest)
+                    await chaos.seconds_until_progress(await chaos.top(rest) + 2, rest)
                     disk.free()
                     victim.start()
                     full = await chaos.wait_level(seconds=20)

@@ -12,8 +12,8 @@ from tests.e2e.localnet import NodeProcess, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-STANDSTILL_SECONDS = 2.5
-FROZEN_SECONDS = 5.0
+STANDSTILL_SECONDS = 2.0
+FROZEN_SECONDS = 4.0
 
 
 async def answer(nodes: Sequence[NodeProcess]) -> bool:
@@ -31,7 +31,7 @@ def test_with_three_of_seven_gone_nothing_is_final_and_healed_it_goes_on_by_itse
         async with running_chaos_net(tmp_path / "net", validators=7) as chaos:
             healed = {}
             async with chaos.traffic():
-                await chaos.seconds_until_progress(await chaos.top() + 3)
+                await chaos.seconds_until_progress(await chaos.top() + 2)
                 three, four = chaos.nodes[1:4], [chaos.nodes[0], *chaos.nodes[4:]]
 
                 for node in three:
@@ -74,9 +74,9 @@ def test_one_node_badly_connected_does_not_stop_the_rest_and_catches_up(
         async with running_chaos_net(tmp_path / "net", validators=4) as chaos:
             relay, caught_up = chaos.relay, {}
             async with chaos.traffic():
-                await chaos.seconds_until_progress(await chaos.top() + 3)
+                await chaos.seconds_until_progress(await chaos.top() + 2)
 
-                async def suffer(victim: int, what: str, *, blocks: int = 3) -> None:
+                async def suffer(victim: int, what: str, *, blocks: int = 2) -> None:
                     rest = [node for node in chaos.nodes if node.index != victim]
                     await chaos.seconds_until_progress(await chaos.top(rest) + blocks, rest, seconds=30)
                     relay.heal()

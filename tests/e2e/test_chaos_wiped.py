@@ -43,7 +43,7 @@ def test_a_wiped_node_waits_until_it_knows_then_votes_again_and_never_twice(
         async with running_chaos_net(tmp_path / "net", validators=4) as chaos:
             victim, *others = chaos.nodes
             async with chaos.traffic():
-                await chaos.seconds_until_progress(await chaos.top() + 5)
+                await chaos.seconds_until_progress(await chaos.top() + 3)
                 victim.kill()
                 await chaos.seconds_until_progress(await chaos.top(others) + 2, others)
             await chaos.give_up_disk(victim, others[0])
@@ -81,7 +81,7 @@ def test_a_damaged_vote_log_and_an_old_data_folder_never_vote_twice(
             data, old = victim.home / "data", tmp_path / "old"
             came_back = {}
             async with chaos.traffic():
-                await chaos.seconds_until_progress(await chaos.top() + 5)
+                await chaos.seconds_until_progress(await chaos.top() + 3)
                 victim.kill()
                 chaos.keep_log(victim)
                 shutil.copytree(data, old)
@@ -89,7 +89,7 @@ def test_a_damaged_vote_log_and_an_old_data_folder_never_vote_twice(
                 victim.start()
                 came_back["damaged"] = await chaos.wait_level(seconds=REJOINED_SECONDS)
 
-                await chaos.seconds_until_progress(await chaos.top(others) + 10, others, seconds=30)
+                await chaos.seconds_until_progress(await chaos.top(others) + 5, others, seconds=30)
                 victim.kill()
             await chaos.give_up_disk(victim, others[0])
             shutil.rmtree(data)
