@@ -123,6 +123,7 @@ class LineageBackend(Protocol):
         direction: str,
         as_of_ms: int | None = None,
         height: int | None = None,
+        known_at_ms: int | None = None,
         depth: int | None = None,
     ) -> TraceResult:
         """Return the trace of an item. direction: `back` or `forward`. Raises NotFoundError with near matches."""

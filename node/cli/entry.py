@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "capture": ("node.cli.capture", "Enter EPCIS documents."),
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),
         "scope": ("node.cli.scope", "What a hazard must, may and cannot have reached."),
+        "diff": ("node.cli.diff", "What moved between two answers."),
         "member": ("node.cli.member", "Who belongs to the network."),
         "validators": ("node.cli.validators", "Who voted in which epoch."),
         "govern": ("node.cli.govern", "Members, roles, keys and parameters, changed by vote."),

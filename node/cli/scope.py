@@ -30,6 +30,7 @@ _HAZARDS: Final = [hazard.value for hazard in Hazard]
 @click.option("--rules", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON list of run rules.")
 @click.option("--as-of", help="Leave out what cannot have happened by then (RFC 3339).")
 @click.option("--height", type=int, help="Answer from the ledger as it was at that block.")
+@click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339).")
 @home_option
 @json_option
 def command(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
@@ -63,7 +64,7 @@ def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, objec
     if not seeds:
         raise click.UsageError("name an ITEM, a --run or a --holder")
     params: dict[str, object] = {"seeds": seeds, "hazard": given["hazard"]}
-    for name in ("agent", "as_of", "height"):
+    for name in ("agent", "as_of", "height", "known_at"):
         if given[name] is not None:
             params[name] = given[name]
     for name in ("resident", "colocation"):

@@ -24,6 +24,7 @@ as_of_option: Final = click.option(
     "--as-of", help="Leave out what cannot have happened by then (RFC 3339, such as 2026-03-01T12:00:00Z)."
 )
 height_option: Final = click.option("--height", type=int, help="Answer from the ledger as it was at that block.")
+known_at_option: Final = click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339).")
 depth_option: Final = click.option("--depth", type=int, help="Follow at most so many links.")
 
 
@@ -31,29 +32,30 @@ depth_option: Final = click.option("--depth", type=int, help="Follow at most so 
 @click.argument("item")
 @as_of_option
 @height_option
+@known_at_option
 @depth_option
 @home_option
 @json_option
-def back(item: str, home: Path, *, as_of: str | None, height: int | None, depth: int | None, as_json: bool) -> None:
+def back(item: str, home: Path, *, as_json: bool, **asked: object) -> None:
     """Write where ITEM came from: all that went into it."""
-    _trace("trace.back", _params(item, as_of, height, depth), home, as_json=as_json)
+    _trace("trace.back", _params(item, asked), home, as_json=as_json)
 
 
 @command.command("forward")
 @click.argument("item")
 @as_of_option
 @height_option
+@known_at_option
 @depth_option
 @home_option
 @json_option
-def forward(item: str, home: Path, *, as_of: str | None, height: int | None, depth: int | None, as_json: bool) -> None:
+def forward(item: str, home: Path, *, as_json: bool, **asked: object) -> None:
     """Write where ITEM went: all that it went into, and who was last seen with it."""
-    _trace("trace.forward", _params(item, as_of, height, depth), home, as_json=as_json)
+    _trace("trace.forward", _params(item, asked), home, as_json=as_json)
 
 
-def _params(item: str, as_of: str | None, height: int | None, depth: int | None) -> dict[str, object]:
-    asked = {"item": item, "as_of": as_of, "height": height, "depth": depth}
-    return {name: value for name, value in asked.items() if value is not None}
+def _params(item: str, asked: dict[str, object]) -> dict[str, object]:
+    return {"item": item} | {name: value for name, value in asked.items() if value is not None}
 
 
 def _trace(method: str, params: dict[str, object], home: Path, *, as_json: bool) -> None:

@@ -15,6 +15,10 @@ class LineageReader(Protocol):
         """The executed height that the snapshot holds at."""
         ...
 
+    def height_at(self, time_ms: int) -> Height:
+        """Return the newest executed height whose block is not later than this ledger time; 0 if none is."""
+        ...
+
     def get_event(self, ref: EventRef) -> EventRow:
         """Return the event at `ref`. Raises KeyError if there is none."""
         ...

@@ -11,7 +11,7 @@ from typing import Final
 
 from node.epcis.model import Action, Event, EventType
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 OUTBOUND_STEPS: Final = frozenset({"shipping", "departing", "loading", "consigning", "transporting"})
 INBOUND_STEPS: Final = frozenset({"receiving", "accepting", "arriving", "unloading"})
 ENDING_STEPS: Final = frozenset({"retail_selling", "dispensing", "destroying"})

@@ -54,7 +54,7 @@ class ScopeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a scope is computed from. hazard: the class; without one, the widest rules hold.
 
     agent: of a microbe. resident: a cleaning does not end it. colocation: what shared a unit counts. as_of: leave out
-    what cannot have happened by then. height: answer from the ledger as it was at that block.
+    what cannot have happened by then. height: answer from the ledger as it was at that block; known_at: at that time.
     """
 
     seeds: Annotated[tuple[SeedRequest, ...], msgspec.Meta(min_length=1, max_length=SEEDS_MAX)]
@@ -65,12 +65,20 @@ class ScopeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: Annotated[tuple[RuleRequest, ...], msgspec.Meta(max_length=1_000)] = ()
     as_of: _Time | None = None
     height: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    known_at: _Time | None = None
+
+
+def earlier_of(one: Height | None, other: Height | None) -> Height | None:
+    """Return the earlier of two heights, None being none."""
+    return min((height for height in (one, other) if height is not None), default=None)
 
 
 def read_request(request: ScopeRequest, reader: LineageReader) -> ScopeQuestion:
     """Return the question. Raises IdentifierError, RequestError for a seed or time that cannot be read."""
     seeds = tuple([_read_seed(seed, number, reader) for number, seed in enumerate(request.seeds)])
     rules = tuple([_read_rule(rule, number, reader) for number, rule in enumerate(request.rules)])
+    known_at_ms = read_time(request.known_at, "params.known_at")
+    by_time = None if known_at_ms is None else reader.height_at(known_at_ms)
     return ScopeQuestion(
         seeds,
         request.hazard,
@@ -78,8 +86,8 @@ def read_request(request: ScopeRequest, reader: LineageReader) -> ScopeQuestion:
         resident=request.resident,
         colocation=request.colocation,
         rules=rules,
-        as_of_ms=_read_time(request.as_of, "params.as_of"),
-        known_at=None if request.height is None else Height(request.height),
+        as_of_ms=read_time(request.as_of, "params.as_of"),
+        known_at=earlier_of(None if request.height is None else Height(request.height), by_time),
     )
 
 
@@ -96,8 +104,8 @@ def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
         holder=holder,
         product=None if seed.product is None else parse_item(seed.product).id,
         run=seed.run,
-        from_ms=_read_time(seed.since, f"{field}.from"),
-        to_ms=_read_time(seed.until, f"{field}.to"),
+        from_ms=read_time(seed.since, f"{field}.from"),
+        to_ms=read_time(seed.until, f"{field}.to"),
     )
 
 
@@ -126,7 +134,8 @@ def _find_event(name: str, field: str, reader: LineageReader) -> Digest:
         raise RequestError("not_found", f"no event {name}", field=field) from error
 
 
-def _read_time(text: str | None, field: str) -> int | None:
+def read_time(text: str | None, field: str) -> int | None:
+    """Return Unix milliseconds of an RFC 3339 time. Raises RequestError, naming the field, without an offset too."""
     if text is None:
         return None
     try:

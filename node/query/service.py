@@ -23,7 +23,7 @@ from node.lineage.scope import compute_scope
 from node.lineage.scope_answer import ScopeAnswer
 from node.lineage.trace import ITEMS_MAX, Direction, Question, trace
 from node.query.errors import UnknownHeightError, UnknownItemError
-from node.query.scopes import ScopeRequest, read_request
+from node.query.scopes import ScopeRequest, earlier_of, read_request
 
 NEAR_MAX: Final = 5
 ITEM_EVENTS_MAX: Final = 1_000
@@ -72,11 +72,13 @@ class QueryService:
         *,
         as_of_ms: int | None = None,
         known_at: Height | None = None,
+        known_at_ms: int | None = None,
         depth_max: int | None = None,
         items_max: int = ITEMS_MAX,
     ) -> Answer:
         """Return where an item came from or went. text: the item in any spelling.
 
+        known_at, known_at_ms: answer from what was on the ledger at that height, or by that ledger time.
         Raises IdentifierError for what names no item, UnknownItemError for an item that no event names, and
         UnknownHeightError for a height that is not executed yet.
         """
@@ -84,6 +86,8 @@ class QueryService:
             if known_at is not None and known_at > reader.height:
                 # Answering from less than was asked for would give two answers, and digests, to one question.
                 raise UnknownHeightError(known_at, reader.height)
+            if known_at_ms is not None:
+                known_at = earlier_of(known_at, reader.height_at(known_at_ms))
             item = _find_item(reader, text)
             question = Question(
                 item, direction, as_of_ms=as_of_ms, known_at=known_at, depth_max=depth_max, items_max=items_max

@@ -236,6 +236,21 @@ class IndexReader:
         except MalformedError as error:
             raise self._store.damaged(error) from error
 
+    def height_at(self, time_ms: int) -> Height:
+        """Return the newest executed height whose block is not later than `time_ms`; 0 if none is.
+
+        Times of blocks never fall, so it is searched by halves.
+        """
+        low, high = 0, int(self.height)
+        while low < high:
+            middle = (low + high + 1) // 2
+            block = self.find_block(Height(middle))
+            if block is not None and block.time_ms <= time_ms:
+                low = middle
+            else:
+                high = middle - 1
+        return Height(low)
+
     def count_executed(self) -> tuple[int, int]:
         """Return how many transactions and events all executed blocks have. Reads a small row of each block."""
         transactions = events = 0

@@ -135,6 +135,7 @@ class FakeNode:
         direction: str,
         as_of_ms: int | None = None,
         height: int | None = None,
+        known_at_ms: int | None = None,
         depth: int | None = None,
     ) -> TraceResult:
         as_of = None if as_of_ms is None else str(as_of_ms)

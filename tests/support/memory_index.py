@@ -41,6 +41,10 @@ class MemoryIndex:
     def height(self) -> Height:
         return self._height
 
+    def height_at(self, time_ms: int) -> Height:
+        later = [ref.height for ref, row in self._rows.items() if row.ledger_time_ms > time_ms]
+        return Height(min(later, default=self._height + 1) - 1)
+
     def get_event(self, ref: EventRef) -> EventRow:
         self.reads += 1
         return self._rows[ref]

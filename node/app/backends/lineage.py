@@ -50,6 +50,7 @@ class LineageQueries:
         direction: str,
         as_of_ms: int | None = None,
         height: int | None = None,
+        known_at_ms: int | None = None,
         depth: int | None = None,
     ) -> TraceResult:
         """Return the trace of an item. Raises NotFoundError, with near matches for an unknown item."""
@@ -57,7 +58,12 @@ class LineageQueries:
 
         def answer() -> TraceResult:
             return self._service.trace(
-                item, Direction(direction), as_of_ms=as_of_ms, known_at=known_at, depth_max=depth
+                item,
+                Direction(direction),
+                as_of_ms=as_of_ms,
+                known_at=known_at,
+                known_at_ms=known_at_ms,
+                depth_max=depth,
             )
 
         return await self._run(answer)

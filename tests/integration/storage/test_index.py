@@ -115,6 +115,28 @@ def test_postings_come_by_time_with_their_roles(reader: IndexReader) -> None:
     assert reader.postings_of(PostingKind.ITEM, "urn:nothing") == []
 
 
+def test_events_are_found_by_the_site_that_they_name(ledger: Ledger) -> None:
+    """What a scope reads to see what a holder had."""
+    event = json.loads(object_event("A"))
+    event["bizLocation"] = {"id": "https://id.gs1.org/414/9521102000008/254/7"}
+    write = ledger.execute(json.dumps(event).encode())
+    with ledger.index.reader() as reader:
+        postings = reader.postings_of(PostingKind.HOLDER, "https://id.gs1.org/414/9521102000008")
+        assert [posting.ref for posting in postings] == [write.events[0].ref]
+
+
+def test_height_at_a_time_is_that_of_the_newest_block_not_later(ledger: Ledger) -> None:
+    """By halves over the executed blocks; before the first it is 0."""
+    for number in range(5):
+        ledger.execute(object_event(f"A{number}"))
+    with ledger.index.reader() as reader:
+        times = [block.time_ms for height in range(1, 6) if (block := reader.find_block(Height(height)))]
+        assert len(times) == 5
+        assert [reader.height_at(time_ms) for time_ms in times] == [1, 2, 3, 4, 5]
+        assert reader.height_at(times[0] - 1) == 0
+        assert reader.height_at(2**62) == 5
+
+
 def test_items_are_found_by_id_and_product(reader: IndexReader) -> None:
     """With product and code, as their id says."""
     item = reader.find_item(lot("FLOUR-1"))

@@ -8,6 +8,7 @@ import pytest
 
 from node.errors import RequestError
 from node.lineage.reader import LineageReader
+from node.lineage.trace import Direction
 from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.scope_text import render_scope
 from node.query.scopes import ScopeRequest, read_request
@@ -130,3 +131,17 @@ def test_scope_in_words_says_sets_amounts_holders_and_questions() -> None:
     assert answer.digest in text
     few = list(render_scope(answer, listed_max=1))
     assert any("more (--json has all)" in line for line in few)
+
+
+def test_what_was_known_at_a_time_is_what_the_ledger_held_then() -> None:
+    """By the time of the blocks, for scope and trace alike; of a height and a time the earlier counts."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.run({FLOUR: 60}, {BREAD: 60}, at(2, "10:00"))
+    for known_at, reached in (("2026-01-05T12:00:00Z", False), ("2026-01-07T00:00:00Z", True)):
+        scope = service(story).scope(request(f'{{"seeds": [{{"item": "{FLOUR}"}}], "known_at": "{known_at}"}}'))
+        assert (BREAD in {one.item for one in scope.portions}) is reached
+    trace = service(story).trace(FLOUR, Direction.FORWARD, known_at_ms=at(1, "12:00"))
+    assert {one.id for one in trace.items} == {FLOUR}
+    both = request(f'{{"seeds": [{{"item": "{FLOUR}"}}], "known_at": "2026-01-07T00:00:00Z", "height": 1}}')
+    assert service(story).scope(both).height == 1
