@@ -18,7 +18,9 @@ from consensus.messages import (
     VoteKind,
 )
 from consensus.proposal_rules import PROPOSAL_PAYLOAD_BYTES_MAX
+from consensus.timing import Timing
 from consensus.types import U64_MAX, Epoch, Height, View
+from consensus.view_state import RECENT_VIEWS_MAX
 from tests.sim.core_network import CoreNetwork
 from tests.sim.core_state import WALL_START_MS
 from tests.support.core_builders import (
@@ -101,6 +103,28 @@ def test_thousands_of_views_without_finality_cost_little_memory_each(notarized: 
         assert [vote.subject.view for vote in harness.votes(NOTARIZE)] == [3_001]
     else:
         assert parent is not None
+
+
+def test_a_node_that_slept_through_hundreds_of_views_is_shown_them_all() -> None:
+    """T-33, T-41: its vote is needed, nothing became final meanwhile, and the others hold the old views packed only."""
+    network = CoreNetwork(4, timing=Timing(propose_ms=100, advance_ms=160, retry_ms=100, block_ms=10))
+    away = 3
+    network.filter = lambda source, target, message: (
+        away not in (source, target) and not (isinstance(message, Proposal) and message.view > 1)
+    )
+    network.start()
+    network.submit(1)
+    network.run_until(lambda: network.is_final(1, at=(0, 1, 2)), within_ms=5_000)
+    network.submit(2)
+    core = network.nodes[0].core
+    assert core is not None
+    network.run_until(lambda: core.view > 2 * RECENT_VIEWS_MAX, within_ms=10_000_000)
+    assert len(network.nodes[0].disk.chain) == 1
+    # Now there is no quorum without it, and each of the others may be its first to ask.
+    network.nodes[1].crash()
+    network.heal()
+    taken_ms = network.run_until(lambda: network.is_final(2), within_ms=60_000)
+    assert taken_ms < 30_000
 
 
 def test_a_flood_of_votes_leaves_only_those_near_the_current_view() -> None:
