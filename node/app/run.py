@@ -7,7 +7,6 @@ gives up its view and finishes what is being written, the sessions end, the stor
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,21 +28,22 @@ from node.app.backends.transactions import Pending, Transactions, find_pending
 from node.app.evidence import EvidenceReporter
 from node.app.failures import report_failure
 from node.app.identity import Identity, load_identity, store_paths
+from node.app.introduction import Introducer
+from node.app.readings import ReadingsByHeight
 from node.app.rotation import adopt_next_key, find_next_key, finish_adopting
+from node.app.waiting import WaitingLog
 from node.clock import SystemClock
 from node.config.addresses import parse_address
 from node.config.home import Home, lock_home
 from node.config.settings import Settings
-from node.engine.driver import Engine
+from node.crypto.keys import SigningKey
 from node.engine.observer import LogObserver
 from node.engine.start import Opened, open_engine
-from node.errors import RequestError, StorageError
+from node.errors import ConfigError, StorageError
 from node.ledger.genesis import PROTOCOL_VERSION
 from node.ledger.governance import GovernanceState
-from node.ledger.roster import EpochRecord, Role, Roster
+from node.ledger.roster import EpochRecord, Roster
 from node.ledger.state import WriteSet
-from node.ledger.transaction import NONCE_BYTES, Kind, Transaction, sign_transaction
-from node.lineage.readings import Readings
 from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
 from node.p2p.peers import PeerRecord
@@ -56,15 +56,13 @@ from node.storage.vote_records import START_POSITION
 from node.telemetry.health import Health
 from node.telemetry.logs import configure_logs, get_logger
 from node.telemetry.metrics import Metrics
-from node.wire.ids import FeedId, FeedTip, MemberId
+from node.wire.ids import MemberId
 
 QUERY_THREADS: Final = 2
 """Traces at once; more wait their turn. They share one interpreter with agreement, so more would not be faster."""
 COLLECTOR_THRESHOLDS: Final = (20_000, 20, 20)
 """How many more objects than were freed, and rounds of the younger generation, make the collector look."""
 
-SETTLING_MS: Final = 3_000
-"""After a start, before it is said what is waited for: sessions come up meanwhile."""
 LOOK_SECONDS: Final = 1.0
 """How often it is looked at what the node waits for."""
 
@@ -87,6 +85,7 @@ def run_node(home: Home, settings: Settings, *, is_loss_decided: bool = False) -
                 _log.info("took up the next node key, where the last run was cut off")
             while True:
                 identity = load_identity(home, member=settings.p2p.member)
+                find_next_key(home)  # Raises ConfigError for one that could not be taken up.
                 life = _Life(home, settings, identity, is_loss_decided=is_loss_decided)
                 asyncio.run(life.run())
                 if not life.is_next_key_in_force:
@@ -149,9 +148,8 @@ class _Life:
         self._health = Health()
         self._observer = _Observer()
         self._stop = asyncio.Event()
-        self._began_ms = self._clock.monotonic_ms()
         self._failure: BaseException | None = None
-        self._introduced: set[FeedId] = set()
+        self._has_warned_of_key = False
         self.is_next_key_in_force = False
         self.is_asked_to_stop = False
 
@@ -192,7 +190,6 @@ class _Life:
             raise self._failure
 
     async def _live(self, opened: Opened) -> None:
-        self._opened = opened
         async with (
             self._threads("query", QUERY_THREADS) as queries,
             self._threads("capture", 1) as captures,
@@ -201,11 +198,21 @@ class _Life:
             network = self._build_network(opened)
             backends = self._build_backends(opened, network, queries, captures, backups)
             async with network:
-                await self._drive(opened.engine, network, backends)
+                await self._drive(opened, network, backends)
+
+    def _find_next_key(self) -> SigningKey | None:
+        """Return the next key. A file that was spoiled in a running node's home is said, and does not end the node."""
+        try:
+            return find_next_key(self._home)
+        except ConfigError as error:
+            if not self._has_warned_of_key:
+                self._has_warned_of_key = True
+                _log.warning("the next node key cannot be read", why=str(error))
+            return None
 
     def _look_for_key(self, roster: Roster) -> None:
         """Find out whether the network knows this node by its next key from now on."""
-        own, following = roster.find(self._identity.member), find_next_key(self._home)
+        own, following = roster.find(self._identity.member), self._find_next_key()
         if own is not None and following is not None and own.node_key == following.public_key:
             self.is_next_key_in_force = True
 
@@ -225,8 +232,9 @@ class _Life:
         with stores.index.reader() as reader:
             self._observer.totals = Totals(*reader.count_executed())
 
-    async def _drive(self, engine: Engine, network: Network, backends: Backends) -> None:
+    async def _drive(self, opened: Opened, network: Network, backends: Backends) -> None:
         """Run the engine and the listeners; the listeners end first, so that nothing is taken that cannot be kept."""
+        engine = opened.engine
         self._observer.begin_epoch = partial(self._on_epoch, network)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(engine.run(network), name="engine")
@@ -242,44 +250,24 @@ class _Life:
                     operations=self._settings.operations.listen,
                 )
                 _spare_collector()
-                await self._wait()
+                await self._wait(opened)
                 _log.info("stopping", height=engine.final_height)
             engine.stop()
         _log.info("stopped", height=engine.final_height)
 
-    async def _wait(self) -> None:
-        """Wait for the end, and say meanwhile what the node waits for whenever that changes."""
-        said: tuple[str, ...] = ()
+    async def _wait(self, opened: Opened) -> None:
+        """Wait for the end; meanwhile say what the node waits for, and introduce its member if that is due."""
+        waiting = WaitingLog(self._clock.monotonic_ms())
+        identity = self._identity
+        introducer = Introducer(
+            opened.engine, opened.stores.index, identity.member, identity.key.public_key, self._clock
+        )
         while not self._stop.is_set():
-            waiting_for = self._status.waiting_for()
-            if waiting_for != said and self._clock.monotonic_ms() - self._began_ms >= SETTLING_MS:
-                said = waiting_for
-                _log.info("waiting" if said else "waiting for nothing", on="; ".join(said) or None)
-            self._introduce()
+            waiting.note(self._status.waiting_for(), self._clock.monotonic_ms())
+            introducer.look()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._stop.wait()
-
-    def _introduce(self) -> None:
-        """Enter nothing on an empty feed of a member: only who has a final batch can become a validator."""
-        stores = self._opened.stores
-        with stores.index.reader() as reader:
-            own = reader.governance.roster.find(self._identity.member)
-            if own is None or own.role is not Role.MEMBER or own.node_key != self._identity.key.public_key:
-                return
-            is_known = reader.executed_tip(own.feed) is not None
-        if is_known or own.feed in self._introduced or self._opened.engine.overview().sync_target is not None:
-            return
-        self._introduced.add(own.feed)
-        network_id, now_ms = self._identity.genesis.network_id, self._clock.wall_ms()
-        noop = Transaction(Kind.NOOP, own.id, None, now_ms, os.urandom(NONCE_BYTES), b"")
-        entered = self._opened.engine.submit((sign_transaction(noop, network_id, None),))
-        entered.add_done_callback(partial(self._on_introduced, own.feed))
-
-    def _on_introduced(self, feed: FeedId, entered: asyncio.Future[FeedTip]) -> None:
-        if not entered.cancelled() and isinstance(entered.exception(), RequestError):
-            # Not taken, such as while it rejoins: tried again at the next look.
-            self._introduced.discard(feed)
 
     @contextlib.asynccontextmanager
     async def _listen(self, backends: Backends) -> AsyncIterator[None]:
@@ -332,7 +320,7 @@ class _Life:
             key=identity.key,
             peers=peer_records(_read_governance(opened.stores.index).roster, identity.member),
             height=lambda: engine.final_height,
-            find_next_key=lambda: find_next_key(self._home),
+            find_next_key=self._find_next_key,
             clock=self._clock,
             metrics=SessionMetrics(self._metrics),
         )
@@ -355,7 +343,7 @@ class _Life:
             stores.index,
             identity,
             governance=governance,
-            find_next_key=lambda: find_next_key(self._home),
+            find_next_key=self._find_next_key,
             pending=observer.pending,
             totals=observer.totals,
             health=self._health,
@@ -384,7 +372,7 @@ class _Life:
             clock=self._clock,
             executor=captures,
         )
-        readings = Readings(clock_tolerance_ms=governance().roster.parameters.clock_tolerance_ms)
+        readings = ReadingsByHeight(stores.index)
         return Backends(
             network=status,
             governance=Governance(transactions, stores.chain, stores.index, network_id, member, clock=self._clock),
@@ -392,7 +380,7 @@ class _Life:
             capture=capture,
             transactions=transactions,
             ledger=LedgerQueries(stores.chain, stores.index, queries),
-            lineage=LineageQueries(QueryService(stores.index.reader, readings), queries),
+            lineage=LineageQueries(QueryService(stores.index.reader, readings.at), queries),
         )
 
 

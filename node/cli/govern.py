@@ -26,7 +26,7 @@ from node.api.schema.governance import (
     SetRole,
 )
 from node.app.joining import load_join_request
-from node.cli.keys import rotate_key
+from node.cli.keys import load_rotation, rotate_key
 from node.cli.options import call_node, home_option, json_option
 from node.errors import ConfigError
 
@@ -152,10 +152,17 @@ def set_parameters(settings: tuple[str, ...], home: Path, note: str, *, as_json:
 
 
 @propose.command("rotate-key")
+@click.argument("request", required=False, type=click.Path(path_type=Path))
 @_proposal_options
-def propose_rotation(home: Path, note: str, *, as_json: bool) -> None:
-    """Give this node's member a new node key: the same as `lotvine keys rotate`."""
-    rotate_key(home, note, as_json=as_json)
+def propose_rotation(request: Path | None, home: Path, note: str, *, as_json: bool) -> None:
+    """Give this node's member a new node key, as `lotvine keys rotate` does; or another one, by its REQUEST.
+
+    REQUEST is a file that `lotvine keys rotate --to` wrote at that member's node.
+    """
+    if request is None:
+        rotate_key(home, note, as_json=as_json)
+    else:
+        _propose(home, [load_rotation(request)], note, as_json=as_json)
 
 
 def _read_parameters(settings: Sequence[str]) -> SetParameters:

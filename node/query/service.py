@@ -29,6 +29,7 @@ NEAR_MAX: Final = 5
 ITEM_EVENTS_MAX: Final = 1_000
 """Events of one item in `item.get`; how many there are is said beside them."""
 
+ReadingsAt = Callable[[Height], Readings]
 OpenReader = Callable[[], AbstractContextManager[LineageReader]]
 
 
@@ -59,11 +60,11 @@ class ItemAnswer(msgspec.Struct, frozen=True):
 
 
 class QueryService:
-    """Questions on snapshots that `open_reader` opens. readings: as the network's parameters say."""
+    """Questions on snapshots that `open_reader` opens. readings_at: by the network's parameters at a height."""
 
-    def __init__(self, open_reader: OpenReader, readings: Readings | None = None) -> None:
+    def __init__(self, open_reader: OpenReader, readings_at: ReadingsAt | None = None) -> None:
         self._open_reader = open_reader
-        self._readings = readings or Readings()
+        self._readings_at = readings_at or _by_default
 
     def trace(
         self,
@@ -92,7 +93,7 @@ class QueryService:
             question = Question(
                 item, direction, as_of_ms=as_of_ms, known_at=known_at, depth_max=depth_max, items_max=items_max
             )
-            return trace(reader, question, self._readings)
+            return trace(reader, question, self._readings_at(reader.height if known_at is None else known_at))
 
     def scope(self, request: ScopeRequest) -> ScopeAnswer:
         """Return what a hazard must, may and cannot have reached.
@@ -106,7 +107,8 @@ class QueryService:
             for seed in question.seeds:
                 if seed.item is not None:
                     _find_item(reader, seed.item)
-            return compute_scope(reader, question, self._readings)
+            known_at = question.known_at
+            return compute_scope(reader, question, self._readings_at(reader.height if known_at is None else known_at))
 
     def item(self, text: str) -> ItemAnswer:
         """Return an item and its events. text: the item in any spelling. Raises as `trace` does."""
@@ -131,6 +133,10 @@ class QueryService:
         with self._open_reader() as reader:
             refs = sorted(posting.ref for posting in reader.postings_of(PostingKind.EVENT_ID, event_id))
             return tuple([reader.get_event(ref) for ref in refs[:limit]])
+
+
+def _by_default(_: Height) -> Readings:
+    return Readings()
 
 
 def _find_item(reader: LineageReader, text: str) -> str:

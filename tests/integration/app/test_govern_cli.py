@@ -303,6 +303,29 @@ def test_a_rotation_is_proposed_with_the_next_keys_own_signature(desk: Desk) -> 
     assert len(desk.node.proposed) == 2
 
 
+def test_an_observers_rotation_is_proposed_by_a_member(desk: Desk, tmp_path: Path) -> None:
+    """An observer proposes nothing; it hands over a file with the next key's own signature."""
+    rename_to_mill(desk)
+    desk.node.roster = MembersResult(epoch=2, members=(build_member(desk, role="observer"),))
+    path = tmp_path / "rotation.json"
+    written = json.loads(desk.run("keys", "rotate", "--to", path, "--json").stdout)
+    assert written["node_key"] == load_key(desk.home.next_node_key).public_key.hex()
+    assert desk.node.proposed == []
+    (change,) = desk.propose("rotate-key", path)
+    assert isinstance(change, schema.RotateKey)
+    assert change.node_key == written["node_key"]
+    again = desk.run("keys", "rotate", "--to", path)
+    assert (again.exit_code, "nothing was changed" in again.stderr) == (2, True)
+    said = desk.run("keys", "rotate", "--to", tmp_path / "other.json").stdout
+    assert "lotvine govern propose rotate-key other.json" in said
+    for content in (b"{", b"\xff", b'{"change": "new_feed", "id": "mill"}'):
+        path.write_bytes(content)
+        refused = desk.run("govern", "propose", "rotate-key", path)
+        assert (refused.exit_code, "lotvine keys rotate --to writes one" in refused.stderr) == (2, True)
+    assert desk.run("govern", "propose", "rotate-key", tmp_path / "absent").exit_code == 2
+    assert desk.run("keys", "rotate", "--to", tmp_path / "absent" / "file").exit_code == 2
+
+
 def test_a_next_key_is_discarded_only_if_nothing_names_it(desk: Desk) -> None:
     """Else the epoch that holds it would find a node without its key."""
     rename_to_mill(desk)
