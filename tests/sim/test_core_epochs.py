@@ -722,6 +722,32 @@ def test_a_wiped_node_rejoins_votes_above_its_guard_and_then_another_may_be_repa
     assert nobody_stopped(network)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_f_nodes_wiped_at_once_rejoin_under_load_and_partition(seed: int) -> None:
+    """T-24: two of seven lose their disks together; the cut keeps too many answers away until it heals."""
+    network = CoreNetwork(7, seed=seed, timing=QUICK)
+    network.start()
+    for item in range(60):
+        network.submit(item)
+        network.run_for(70)
+        if item == 20:
+            for index in (2, 5):
+                wipe(network, index)
+            network.split((0, 1, 2), (3, 4, 5, 6))
+        if item == 40:
+            assert not network.nodes[2].guards
+            assert not network.nodes[5].guards
+            network.heal()
+    network.run_until(lambda: all(network.is_final(item) for item in range(60)), within_ms=60_000)
+    for index in (2, 5):
+        guard = network.nodes[index].guards[-1][1]
+        network.run_until(
+            lambda index=index, guard=guard: any(key[0] == index and key[2] > guard for key in network.checker.votes),  # type: ignore[misc] # the default binds the loop's value
+            within_ms=60_000,
+        )
+    assert nobody_stopped(network)
+
+
 def test_a_node_wiped_without_all_others_reachable_waits_and_says_nothing() -> None:
     """T-50: at n = 4 all three others must answer; two are not enough, however long it takes."""
     network = CoreNetwork(4, timing=QUICK)

@@ -65,9 +65,10 @@ def disturb(network: RandomNetwork) -> None:
 
 
 def disturb_validators(network: RandomNetwork, wiped: list[int]) -> None:
-    """Change the validators, slow an execution down, or lose a disk once the one lost before is repaired.
+    """Change the validators, slow an execution down, or lose a disk.
 
-    wiped: the node whose disk was lost last. Only honest nodes lose theirs, and where f bears one fault more.
+    wiped: the nodes whose disks were lost and that are not repaired. Only honest nodes lose theirs, and only while f
+    bears one fault more (T-24).
     """
     chance = network.random
     match chance.randrange(6):
@@ -76,9 +77,10 @@ def disturb_validators(network: RandomNetwork, wiped: list[int]) -> None:
             network.change_to(*network.liars, *chance.sample(network.honest, seats))
         case 2:
             chance.choice(network.nodes).execution_ms = chance.choice([2, 2, 50, 1_000])
-        case 3 if not wiped or is_repaired(network.nodes[wiped[-1]], network):
-            if len(network.liars) < (len(network.members) - 1) // 3:
-                node = network.nodes[chance.choice(network.honest)]
+        case 3:
+            wiped[:] = [index for index in wiped if not is_repaired(network.nodes[index], network)]
+            if len(network.liars) + len(wiped) < (len(network.members) - 1) // 3:
+                node = network.nodes[chance.choice([index for index in network.honest if index not in wiped])]
                 if node.is_up:
                     node.crash()
                 node.wipe()
