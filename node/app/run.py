@@ -175,10 +175,6 @@ class _Life:
             observer=self._observer,
             is_loss_decided=self._is_loss_decided,
         ) as opened:
-            if (lost := opened.stores.lost) is not None:
-                _log.warning(
-                    "the vote log is lost: this node asks the others before it signs", why=lost.why, kept=lost.kept
-                )
             await asyncio.to_thread(self._recall, opened.stores)
             self._look_for_key(_read_governance(opened.stores.index).roster)
             if not self.is_next_key_in_force:
