@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from bench.core import CoreFigures, measure_latency, measure_load
 from bench.index import measure_index
 from bench.network import (
     NODES,
@@ -30,6 +31,11 @@ from bench.primitives import sync_milliseconds, verifications_per_second
 STEADY_PER_SECOND: Final = 500
 """A rate that is the same in each run, so that its figures compare from run to run."""
 SECONDS: Final = 6
+
+CORE_BLOCKS: Final = {4: 100, 7: 50, 13: 20, 31: 6}
+"""How many validators the core is measured with, and for how many blocks."""
+DELAYS_MS: Final = (1.0, 25.0)
+"""One way between two validators: in one place, and across a continent."""
 
 
 def _line(what: str, figure: str) -> None:
@@ -100,13 +106,40 @@ async def _measure_network(submissions: int, transactions: int) -> dict[str, flo
     return figures
 
 
+def _measure_core(sync_ms: float) -> list[dict[str, object]]:
+    """Measure the core alone at each size, with and without signatures, and how long a block takes to be final."""
+    found: list[dict[str, object]] = []
+    for size, blocks in CORE_BLOCKS.items():
+        real: CoreFigures = measure_load(size, blocks=blocks, is_real=True)
+        bare: CoreFigures = measure_load(size, blocks=blocks, is_real=False)
+        latency = [measure_latency(size, blocks=5, delay_ms=delay, sync_ms=sync_ms) for delay in DELAYS_MS]
+        _line(
+            f"core, {size} validators: processor time a final block / without Ed25519",
+            f"{real.cpu_ms:.2f} / {bare.cpu_ms:.2f} ms",
+        )
+        _line(
+            "    views a second / without Ed25519",
+            f"{real.views_per_second:.0f} / {bare.views_per_second:.0f} /s",
+        )
+        _line(
+            f"    messages a second, {real.messages:.0f} a view / without Ed25519",
+            f"{real.messages_per_second:.0f} / {bare.messages_per_second:.0f} /s",
+        )
+        _line(
+            f"    final after work, syncs as above, {DELAYS_MS[0]:.0f} / {DELAYS_MS[1]:.0f} ms one way, p50",
+            f"{latency[0]:.1f} / {latency[1]:.1f} ms",
+        )
+        found.append({"real": msgspec.to_builtins(real), "bare": msgspec.to_builtins(bare), "latency_ms": latency})
+    return found
+
+
 def main() -> int:
     """Measure, print, and write `bench/results/latest.json`."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--events", type=int, default=100_000, help="events of the index and trace figures")
     parser.add_argument("--submissions", type=int, default=12_000, help="submissions of the throughput figure")
     parser.add_argument("--transactions", type=int, default=400, help="transactions of 100 events")
-    parser.add_argument("--only", choices=["network", "index"], help="measure this part alone")
+    parser.add_argument("--only", choices=["core", "network", "index"], help="measure this part alone")
     options = parser.parse_args()
     figures: dict[str, object] = {"python": sys.version.split()[0], "machine": platform.machine()}
     one, two = verifications_per_second(threads=1), verifications_per_second(threads=2)
@@ -115,9 +148,11 @@ def main() -> int:
     figures["sync_ms"] = [sync_p50, sync_p99]
     _line("this machine: Ed25519 verifications, one thread / two", f"{one:.0f} / {two:.0f} /s")
     _line("this machine: fdatasync of 256 bytes, p50 / p99", f"{sync_p50:.1f} / {sync_p99:.1f} ms")
-    if options.only != "index":
+    if options.only in (None, "core"):
+        figures["core"] = _measure_core(sync_p50)
+    if options.only in (None, "network"):
         figures["network"] = asyncio.run(_measure_network(options.submissions, options.transactions))
-    if options.only != "network":
+    if options.only in (None, "index"):
         index = measure_index(events=options.events)
         figures["index"] = msgspec.to_builtins(index)
         _line(f"execution with index, one core, {index.events} events", f"{index.execute_per_second:.0f} /s")
