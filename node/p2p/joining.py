@@ -58,6 +58,8 @@ class Joining:
         self._not_before_ms = dict.fromkeys(self._addresses, 0)
         self.status = JoinStatus(JoinState.IDLE)
         self.guide: Guide | None = None
+        self._height = 0
+        self._progress_ms = 0
 
     @property
     def is_possible(self) -> bool:
@@ -74,9 +76,10 @@ class Joining:
                 return address
         return None
 
-    def on_connected(self, guide: Guide) -> None:
-        """A session stands."""
+    def on_connected(self, guide: Guide, height: int, now_ms: int) -> None:
+        """A session stands. height: final here."""
         self.guide = guide
+        self._height, self._progress_ms = height, now_ms
         self.status = JoinStatus(JoinState.CONNECTED, self.status.address)
 
     def on_ended(self, address: tuple[str, int], fault: Exception, not_before_ms: int) -> None:
@@ -88,6 +91,13 @@ class Joining:
         state = JoinState.NOT_A_MEMBER if is_unknown_there(fault) else JoinState.UNREACHABLE
         words = clean_text(str(fault) or type(fault).__name__)
         self.status = JoinStatus(state, self.status.address, words)
+
+    def check(self, height: int, now_ms: int, patience_ms: int) -> None:
+        """End a session that brings nothing new for so long, if another address is left: who answers may withhold."""
+        if height > self._height:
+            self._height, self._progress_ms = height, now_ms
+        elif self.guide is not None and len(self._addresses) > 1 and now_ms - self._progress_ms >= patience_ms:
+            self.guide.fail(SessionError(Refusal.STALLED, f"no new block for {now_ms - self._progress_ms} ms"))
 
     def stand_down(self) -> None:
         """A member was met by its known key: the session by address has done its work."""

@@ -19,8 +19,8 @@ class Limits:
     2 s. stall_ms: a peer takes nothing of what we send. dial_ms: TCP connect. backoff_*: between attempts to dial;
     steady_ms: a session that stood so long resets the back-off. yield_ms: how long the node with the greater member
     id leaves the first attempt to the other one. join_ms: without a session with anyone, before an address of
-    `p2p.join` is tried. tick_ms: how often silence is looked for. pending_*: accepted connections without a first
-    frame.
+    `p2p.join` is tried; patience_ms: with one that brings no block, before the next. tick_ms: how often silence is
+    looked for. pending_*: accepted connections without a first frame.
     """
 
     handshake_ms: int = 5_000
@@ -32,6 +32,7 @@ class Limits:
     steady_ms: int = 5_000
     yield_ms: int = 400
     join_ms: int = 2_000
+    patience_ms: int = 30_000
     mute_ms: int = 60_000
     tick_ms: int = 1_000
     pending_total: int = 128

@@ -423,6 +423,8 @@ class Network:
             await asyncio.sleep(self._limits.tick_ms / 1000)
             for connection in tuple(self._connections):
                 connection.check()
+            if self._guide is not None:
+                self._joining.check(self._height(), self._clock.monotonic_ms(), self._limits.patience_ms)
             if self._identity.renew_if_due(self._now()):
                 _log.info("session certificate renewed")
 
@@ -504,7 +506,7 @@ class Network:
         """Take up a session with a node whose key is not known here, for catching up alone."""
         if self._is_met():
             raise SessionError(Refusal.REPLACED, "a member is met by its known key")
-        self._joining.on_connected(connection)
+        self._joining.on_connected(connection, self._height(), self._clock.monotonic_ms())
         self._guide = connection
         self._lanes[connection] = self.inbox.open_lane(
             hello.member, connection.pause_reading, connection.resume_reading

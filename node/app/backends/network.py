@@ -166,8 +166,11 @@ class NetworkStatus:
         if membership.state is not State.OK:
             # What else it lacks comes of that.
             return (membership.words,)
-        checks = (self._check_ledger(), self._check_agreement())
-        return tuple(one.words for one in checks if one.state is not State.OK)
+        ledger, agreement = self._check_ledger(), self._check_agreement()
+        if ledger.state is not State.OK and self._engine.overview().sync_target is not None:
+            # What agreement waits for is the same chain.
+            return (ledger.words,)
+        return tuple(one.words for one in (ledger, agreement) if one.state is not State.OK)
 
     def add_metrics(self, metrics: Metrics) -> None:
         """Have the metrics read at each scrape."""

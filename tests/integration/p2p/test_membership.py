@@ -1,6 +1,7 @@
 """Sessions follow the roster; a node that knows nobody's key meets a network by an address, for catching up only."""
 
 import asyncio
+import itertools
 import socket
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.meshes import (
     frames,
     is_connected,
     until,
+    with_limits,
 )
 from tests.support.networks import build_key
 
@@ -216,6 +218,33 @@ def test_a_node_dialled_by_address_that_breaks_the_rules_is_left_alone_for_a_whi
             await asyncio.sleep(0.4)
             assert alpha.inbox.take() == []
             assert alpha.joining().words == "a vote that is none"
+
+    asyncio.run(scenario())
+
+
+def test_a_node_dialled_by_address_that_brings_nothing_gives_way_to_the_next() -> None:
+    """It may withhold what it has; one that brings blocks is kept, and so is the only one there is."""
+
+    async def scenario() -> None:
+        heights = itertools.count()
+        limits = with_limits(patience_ms=100)
+        async with (
+            build_network("beta", [build_record("alpha")], key_of="beta two") as beta,
+            build_network("gamma", [build_record("alpha")], key_of="gamma two") as gamma,
+        ):
+            both = [beta.address, gamma.address]
+            async with build_network("alpha", joins=both, limits=limits) as alpha:
+                assert await arrivals(alpha, 3) == [
+                    PeerUp(BETA, Height(0), is_sync_only=True),
+                    PeerDown(BETA),
+                    PeerUp(GAMMA, Height(0), is_sync_only=True),
+                ]
+            for joins, height in ((both, lambda: Height(next(heights))), (both[:1], lambda: Height(0))):
+                async with build_network("alpha", joins=joins, limits=limits, height=height) as alpha:
+                    await arrivals(alpha, 1)
+                    await asyncio.sleep(0.5)
+                    assert alpha.inbox.take() == []
+                    assert alpha.joining().state is JoinState.CONNECTED
 
     asyncio.run(scenario())
 
