@@ -7,7 +7,8 @@ long to wait; this file moves between views and keeps the order of effects.
 
 How a step works: the input changes what is known; certificates that come of it queue up and are taken in one by one;
 then whatever has become possible is done (hand out, finalize, wake up, notarize, propose), until nothing is left.
-Own votes take the same way as others', so that a network of one node needs no special case.
+Own votes take the same way as others', so that a network of one node needs no special case. When the last block of
+the epoch is handed out, the core retires: it signs nothing more and only helps those that lag behind.
 
 The file is longer than others on purpose: all that may happen in a view touches the same state, and the order of
 effects, on which safety rests, is to be read in one place.
