@@ -751,8 +751,6 @@ class Core:
 
         A quorum has judged it; our own verdict is asked for like that of any proposal, and stops us if it differs.
         """
-        if parent.view == self._chain.final_view:
-            return
         if not self._chain.is_local(last.digest):
             self._fetches.want_all(self._out)
             return

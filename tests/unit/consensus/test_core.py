@@ -1002,3 +1002,14 @@ def test_the_headers_of_a_leader_that_proposes_twice_are_kept_for_the_curious() 
         harness.receive(LEADER, build_proposal(block))
         assert len(harness.core.headers_proposed(View(1))) == min(number + 1, 2)
     assert harness.core.headers_proposed(View(1)) == (blocks[0].header, blocks[1].header)
+
+
+def test_blocks_of_archived_views_outlive_a_restart() -> None:
+    """They are certified, though their views are far below: what is built on them needs them."""
+    recovered = Recovered(
+        certificates=(notarization(ONE), notarization(TWO), *(nullification(view) for view in range(3, 400))),
+        blocks=(ONE, TWO),
+    )
+    harness = CoreHarness(FOLLOWER, recovered=recovered)
+    harness.receive(None, nullification(400), finalization(TWO))
+    assert harness.of(Finalized) == [Finalized((ONE, TWO), finalization(TWO))]

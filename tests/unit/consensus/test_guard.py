@@ -2,6 +2,7 @@
 
 import pytest
 
+from consensus.effects import SetTimer
 from consensus.inputs import Guarded, Judged, TimerFired, TimerId, WorkDue
 from consensus.messages import Block, Certificate
 from consensus.recovery import GUARD_CLOSED, NO_GUARD, Recovered
@@ -83,6 +84,7 @@ def test_timers_that_fired_while_closed_run_anew_when_it_opens() -> None:
     harness = build_closed()
     harness.feed(WorkDue(True), TimerFired(TimerId.PROPOSE, View(1)), TimerFired(TimerId.ADVANCE, View(1)))
     harness.feed(Guarded(NO_GUARD))
+    assert {effect.timer for effect in harness.of(SetTimer)} >= {TimerId.PROPOSE, TimerId.ADVANCE}
     harness.feed(TimerFired(TimerId.ADVANCE, View(1)))
     assert [vote.subject.view for vote in harness.votes(NULLIFY)] == [1]
 

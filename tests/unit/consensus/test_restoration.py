@@ -6,7 +6,7 @@ from consensus.errors import InvariantError
 from consensus.messages import Vote
 from consensus.recovery import Recovered
 from consensus.restoration import Restored, restore
-from consensus.types import Height, View
+from consensus.types import Epoch, Height, View
 from tests.support.core_builders import (
     FINALIZE,
     NETWORK_ID,
@@ -136,3 +136,9 @@ def test_a_logged_finalize_vote_is_restored_with_its_view() -> None:
     """All three kinds are."""
     vote = sign(build_subject(FINALIZE, 4, build_digest("a")), 0)
     assert again(votes=(vote,)).views.at(View(4)).own == {FINALIZE: vote}
+
+
+def test_blocks_of_another_epoch_are_left_alone() -> None:
+    """The stores may still hold what stood beside the anchor."""
+    old = change_header(ONE, epoch=Epoch(7))
+    assert again(blocks=(old,)).chain.find(old.header.digest()) is None

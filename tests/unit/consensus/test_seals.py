@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from consensus.core import Core
 from consensus.effects import (
     Broadcast,
     EpochEnded,
@@ -18,10 +19,12 @@ from consensus.effects import (
 )
 from consensus.inputs import BodyAvailable, Judged, Started, SyncedTo, TimerFired, TimerId, WorkDue
 from consensus.messages import FLAG_EPOCH_END, Block, Certificate, Proposal, Status
-from consensus.recovery import Recovered
-from consensus.types import Epoch, Height, View
+from consensus.recovery import Recovered, Setup
+from consensus.timing import Timing
+from consensus.types import Epoch, Height, ValidatorIndex, View
 from tests.support.core_builders import (
     FINALIZE,
+    NETWORK_ID,
     NOTARIZE,
     NULLIFY,
     WALL_MS,
@@ -30,12 +33,14 @@ from tests.support.core_builders import (
     build_digest,
     build_leader,
     build_proposal,
+    certify,
     change_header,
     finalization,
     notarization,
     nullification,
     sign,
 )
+from tests.support.fake_keys import FakeSigner, FakeVerifier
 
 ONE = build_block(1)
 SEAL = change_header(build_block(2, parent=ONE), flags=FLAG_EPOCH_END, next_epoch_digest=build_digest("next"))
@@ -327,3 +332,35 @@ def test_started_is_the_only_input_that_tells_an_end_reached_before() -> None:
     assert len([effect for effect in harness.feed(Started()) if isinstance(effect, EpochEnded)]) == 1
     harness.feed(SyncedTo(SEAL, finalization(SEAL)))
     assert harness.of(EpochEnded) == []
+
+
+def test_the_anchor_of_an_epoch_does_not_end_it() -> None:
+    """It ended the one before: a node that restarts with something final above it goes on."""
+    first = change_header(build_block(1), epoch=Epoch(1), height=Height(3), parent_digest=DIGEST, executed_height=2)
+    subject = dataclasses.replace(finalization(first).subject, epoch=Epoch(1))
+    core = Core(
+        Setup(NETWORK_ID, Epoch(1), 4, ValidatorIndex(0), SEAL, DIGEST),
+        Timing(),
+        Recovered(certificates=(certify(subject),)),
+        signer=FakeSigner(ValidatorIndex(0)),
+        verifier=FakeVerifier(),
+        wall_offset_ms=WALL_MS,
+    )
+    effects = core.step(Started(), 0)
+    assert not core.is_over
+    assert not any(isinstance(effect, EpochEnded) for effect in effects)
+    effects = core.step(BodyAvailable(first), 0)
+    assert Finalized((first,), certify(subject)) in effects
+    assert not core.is_over
+
+
+def test_a_restarted_leader_waits_for_what_lies_below_the_recorded_seal() -> None:
+    """Its vote goes out again, its proposal only with what it can be judged against."""
+    first = stand_at_three(THIRD)
+    first.feed(TimerFired(TimerId.TAIL, View(3)))
+    vote = first.votes(NOTARIZE)[0]
+    recovered = Recovered(votes=(vote,), certificates=(notarization(ONE), notarization(SEAL)), blocks=(SEAL,))
+    harness = CoreHarness(THIRD, recovered=recovered)
+    sent = [effect.message for effect in harness.of(Broadcast)]
+    assert vote in sent
+    assert not any(isinstance(message, Proposal) for message in sent)
