@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +75,14 @@ def fetch(address: object, path: str) -> tuple[int, str]:
 
 
 @contextmanager
-def running(home: Home, *options: str, until: int = 200) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    home: Home, *options: str, until: int = 200, program: Sequence[str] = (sys.executable, "-m", "node.cli")
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a node until `/readyz` answers so; at the end it is killed if it has not stopped."""
     operations = settings_of(home)["operations.listen"]
     with log_of(home).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "node.cli", "start", "--home", str(home.root), *options],
+            [*program, "start", "--home", str(home.root), *options],
             stderr=log,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
@@ -292,3 +294,28 @@ def test_what_others_can_answer_is_not_the_operators_to_decide(tmp_path: Path) -
     assert made.returncode == 0, made.stderr
     result = lotvine("start", "--home", str(tmp_path / "net" / "node-0"), "--rejoin-unanswered")
     assert (result.returncode, "this one has 4" in result.stderr) == (2, True)
+
+
+DIES_BEFORE = "from node.app import run; run.adopt_next_key = lambda home: os._exit(9)"
+DIES_WITHIN = "from node.app import rotation, run; rotation.finish_adopting = lambda home: os._exit(9)"
+DIES_AT_THE_KEY = "from pathlib import Path; from node.app import rotation; rotation.os.link = lambda *_: os._exit(9)"
+
+
+@pytest.mark.parametrize("dies", [DIES_BEFORE, DIES_WITHIN, DIES_AT_THE_KEY])
+def test_a_node_that_dies_while_it_takes_up_its_next_key_starts_with_it(home: Home, tmp_path: Path, dies: str) -> None:
+    """The epoch that holds the key is on disk, the key is not in its place yet; the next start goes on with it."""
+    at, old = str(home.root), home.node_key.read_bytes()
+    program_that_dies = [sys.executable, "-c", f"import os; {dies}; from node.cli import main; main()"]
+    with running(home, program=program_that_dies) as process:
+        rotated = lotvine("keys", "rotate", "--home", at, "--json")
+        assert process.wait(timeout=30) == 9, (rotated, log_of(home).read_text())
+    assert home.next_node_key.exists()
+    following = home.next_node_key.read_bytes()
+    with running(home):
+        assert home.node_key.read_bytes() == following != old
+        assert sorted(path.name for path in home.keys.iterdir()) == ["actor.key", "node.key"]
+        assert sorted(path.name for path in home.data.iterdir()) == ["chain", "index", "votes"]
+        captured = lotvine("capture", str(write_event(tmp_path)), "--home", at, "--wait", "final")
+        assert captured.returncode == 0, captured.stderr
+        members = json.loads(lotvine("member", "list", "--home", at, "--json").stdout)["members"]
+        assert [one["feed"] for one in members] == [1]
