@@ -272,7 +272,7 @@ class Balance:
             last = self._end(way, PortionKind.IN_TRANSIT, way.shipped[0].row, way.state)
             last.receiver = way.receiver
             if way.receipt is not None:
-                last.reports.append(way.receipt)
+                last.reports = (way.receipt,)
 
     def _end(self, pool: Pool, kind: PortionKind, row: EventRow, source: Portion) -> Portion:
         self._settle(pool)

@@ -42,26 +42,6 @@ class _Builder:
         self._custody = facts.custody
         self._balance = Balance(single=self._single, is_unit=kind in (ItemKind.UNIT, ItemKind.ASSET))
         self._matching = Matching(self._balance, facts, single=self._single)
-        self._acts: dict[Act, Callable[[Step], None]] = {
-            Act.MAKE: self._make,
-            Act.GIVE: self._give,
-            Act.TAKE: self._take,
-            Act.SEND: self._send,
-            Act.LEAVE: self._leave,
-            Act.COME: self._come,
-            Act.MATCH: self._match,
-            Act.SEE: self._see,
-            Act.END: self._end,
-            Act.PACK: self._pack,
-            Act.TAKE_OUT: self._take_out,
-            Act.UNIT_TAKE: self._unit_take,
-            Act.UNIT_OPEN: self._unit_open,
-            Act.UNIT_SEND: self._unit_send,
-            Act.UNIT_COME: self._unit_come,
-            Act.UNIT_SEE: self._unit_see,
-            Act.UNIT_END: self._unit_end,
-            Act.INFER: self._infer,
-        }
         self._packed: dict[bytes, Portion] = {}
         self._listed: set[bytes] = set()
         self._done_units: set[tuple[str, bytes]] = set()
@@ -74,7 +54,7 @@ class _Builder:
             if move.act is Act.UNIT_SEND:
                 self._unit_sends.setdefault(move.unit, []).append(move.step._replace(unit=move.unit))
         for move in moves:
-            self._acts[move.act](move.step if not move.unit else move.step._replace(unit=move.unit))
+            _ACTS[move.act](self, move.step if not move.unit else move.step._replace(unit=move.unit))
         self._balance.close()
         return LotLedger(self._item, self._balance.portions, self._balance.flows, self._balance.findings)
 
@@ -350,3 +330,25 @@ def _is_amount(pool: Pool, amount: Decimal | None, uom: str | None) -> bool:
     if pool.uom == UNCOUNTED:
         return amount is None
     return pool.uom == uom and pool.lo == pool.hi == amount
+
+
+_ACTS: Final[dict[Act, Callable[[_Builder, Step], None]]] = {
+    Act.MAKE: _Builder._make,
+    Act.GIVE: _Builder._give,
+    Act.TAKE: _Builder._take,
+    Act.SEND: _Builder._send,
+    Act.LEAVE: _Builder._leave,
+    Act.COME: _Builder._come,
+    Act.MATCH: _Builder._match,
+    Act.SEE: _Builder._see,
+    Act.END: _Builder._end,
+    Act.PACK: _Builder._pack,
+    Act.TAKE_OUT: _Builder._take_out,
+    Act.UNIT_TAKE: _Builder._unit_take,
+    Act.UNIT_OPEN: _Builder._unit_open,
+    Act.UNIT_SEND: _Builder._unit_send,
+    Act.UNIT_COME: _Builder._unit_come,
+    Act.UNIT_SEE: _Builder._unit_see,
+    Act.UNIT_END: _Builder._unit_end,
+    Act.INFER: _Builder._infer,
+}

@@ -90,7 +90,7 @@ class Matching:
             if way.receiver is not None and receiver is not None and way.receiver.key != receiver.key:
                 continue
             self._steps[shipped.number].add(step)
-            shipped.reports.append(row)
+            shipped.reports += (row,)
             if way.receiver is None and receiver is not None and len(way.shipped) == 1:
                 self._balance.transit.name_receiver(way, receiver)
                 shipped.receiver = receiver
@@ -142,7 +142,7 @@ class Matching:
         earlier = self._receipts.get(holder.key)
         if earlier is not None and self._is_same_receipt(earlier, row):
             self._steps[earlier.number].add(row.event.step)
-            earlier.reports.append(row)
+            earlier.reports += (row,)
             return
         received = balance.portion(PortionKind.RECEIVED, row, holder, amount, uom)
         self._receipts[holder.key] = received

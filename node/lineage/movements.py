@@ -215,6 +215,8 @@ class _Planner:
         return [self._draw(step, Act.UNIT_SEE, 7)._replace(phase=0)]
 
     def _slack_ms(self, row: EventRow) -> int:
+        if not self._homes:
+            return 0
         home = self._homes.get(self._custody.read(row)[1].key)
         return 0 if home is None or home == row.member else 2 * self._readings.clock_tolerance_ms
 
@@ -246,9 +248,11 @@ def _run_at(row: EventRow) -> tuple[object, int]:
     return event.transformation_id or event.event_digest, event.time.lo_ms
 
 
-def _homes(steps: Iterable[Step], custody: Custody) -> dict[str, str]:
+def _homes(steps: Sequence[Step], custody: Custody) -> dict[str, str]:
     """Return who entered most of the events at each holder: by that clock the others are measured."""
     counts: dict[str, Counter[str]] = {}
+    if len({step.row.member for step in steps}) < 2:
+        return {}  # One clock tells all of it.
     for step in steps:
         counts.setdefault(custody.read(step.row)[1].key, Counter())[step.row.member] += 1
     return {key: min(count, key=lambda member: (-count[member], member)) for key, count in counts.items()}

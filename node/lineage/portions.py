@@ -7,7 +7,7 @@ events; where wide times close a loop, `scope` takes what is on it as unsourced.
 """
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -73,7 +73,7 @@ class Portion:
     uom: str | None
     receiver: Holder | None = None
     reading: bool = False
-    reports: list[EventRow] = field(default_factory=list)
+    reports: tuple[EventRow, ...] = ()
 
 
 class Flow(NamedTuple):
