@@ -59,6 +59,7 @@ class Spread:
         self._shared: set[int] = set()
         self._classes: set[str] = set()
         self._moved: set[tuple[str, str]] = set()
+        self._hubs: dict[str, Vertex] = {}
 
     # Seeds.
 
@@ -270,11 +271,20 @@ class Spread:
         if not holder.key or (vertex.item, holder.key) in self._moved:
             return
         self._moved.add((vertex.item, holder.key))
-        sources = [self.graph.edges[number].source for number in self.graph.into[vertex.number]]
-        for target in self._unrecorded_since(holder, self._first_ms):
-            if target.item != vertex.item:
-                for source in (*sources, vertex.number):
-                    self._open_to(target, source, None, vertex)
+        hub = self._hubs.get(holder.key)
+        if hub is None:
+            # One vertex for all that came there unrecorded: else each of it would have an edge to each target.
+            targets = list(self._unrecorded_since(holder, self._first_ms))
+            if not any(target.item != vertex.item for target in targets):
+                return
+            hub = self._hubs[holder.key] = self.graph.add_hub(vertex.portion)
+            for target in targets:
+                self._open_to(target, hub.number, None, vertex)
+        edges = self.graph.edges
+        came = [edges[number] for number in self.graph.into[vertex.number]]
+        sources = [edge.source for edge in came if self.graph.vertices[edge.source].item == vertex.item]
+        for source in dict.fromkeys((*sources, vertex.number)):
+            self.graph.add_edge(source, hub.number, None, vertex.portion.uom, Link.OPEN)
 
     def _open_to(self, target: Vertex, source: int, most: Decimal | None, stock: Vertex) -> None:
         """Goods without recorded inputs may be made of a stock: then any of them may hold some of it."""

@@ -119,6 +119,10 @@ class SpreadGraph:
         self.into.append([])
         return vertex
 
+    def add_hub(self, like: Portion) -> Vertex:
+        """Return a new state that only joins: it holds nothing by itself."""
+        return self.add_vertex("", _hub(like))
+
     def add_edge(
         self, source: int, target: int, hi: Decimal | None, uom: str | None, link: Link, why: str = ""
     ) -> None:
