@@ -205,7 +205,7 @@ class Bounds:
                 and number not in self.excused
             ]
         if affected:
-            numbers += self._fresh
+            numbers += [number for number in self._fresh if number not in self.excused]
         sources = self._sources(numbers, uom)
         sources += [(2 * number, int(high * _SCALE)) for number, (_low, high) in self._split.items()]
         return sources

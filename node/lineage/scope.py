@@ -71,6 +71,7 @@ class Scope:
         size = len(self.graph.vertices) + len(self.graph.edges)
         self.is_exact = size * 4 * len(self.reached) <= EXACT_WORK_MAX
         self.is_exact_in_sum = size <= EXACT_SETS_MAX
+        self._steps: dict[int, int | None] | None = None
         self._interval_cache: dict[tuple[str | None, bool], Intervals] = {}
 
     def _seed_uoms(self) -> list[str | None]:
@@ -311,20 +312,43 @@ class Scope:
         return bool(beside) and vertex.portion.row.event.time.hi_ms < min(beside)
 
     def chain_of(self, vertex: Vertex) -> tuple[str, ...]:
-        """Return the events of a chain from a seed to the portion."""
+        """Return the events of a shortest chain from a seed, or from what is unknown, to the portion."""
+        if self._steps is None:
+            self._steps = self._shortest()
         chain: list[Digest] = []
-        number = vertex.number
-        seen: set[int] = set()
-        while number not in seen:
-            seen.add(number)
+        number: int | None = vertex.number
+        while number is not None:
             digest = self.graph.vertices[number].portion.row.event.event_digest
             if not chain or chain[-1] != digest:
                 chain.append(digest)
-            edge = self.spread.because.get(number, -1)
-            if edge < 0:
-                break
-            number = self.graph.edges[edge].source
+            number = self._steps.get(number)
         return tuple([digest.hex() for digest in reversed(chain)])
+
+    def _shortest(self) -> dict[int, int | None]:
+        """Return the vertex before each on a shortest chain; linked chains first; ties by what the vertices are."""
+        steps: dict[int, int | None] = {}
+        level = self.spread.level
+        for links in ((Link.FACT, Link.READING), (Link.FACT, Link.READING, Link.OPEN)):
+            starts = [*self.spread.seeds, *(number for number, edge in self.spread.because.items() if edge < 0)]
+            if Link.OPEN not in links:
+                starts = list(self.spread.seeds)
+            frontier = sorted({*starts, *steps}, key=self._rank)
+            for number in frontier:
+                steps.setdefault(number, None)
+            while frontier:
+                found: dict[int, int] = {}
+                for number in frontier:
+                    for place in self.graph.out[number]:
+                        edge = self.graph.edges[place]
+                        is_new = edge.target not in steps and edge.target not in found
+                        if is_new and edge.link in links and edge.target in level:
+                            found[edge.target] = number
+                steps.update(found)
+                frontier = sorted(found, key=self._rank)
+        return steps
+
+    def _rank(self, number: int) -> tuple[str, int, str, bytes, str, str]:
+        return _order(self.graph.vertices[number])
 
     def _sum(self, name: str, vertices: Sequence[Vertex]) -> ScopeSum:
         content: list[Amount] = []
@@ -384,12 +408,29 @@ class Scope:
             return ()
         without = self._reached_without(vertex.number)
         removed: dict[str | None, Decimal] = {}
+        by_uom: dict[str | None, list[Vertex]] = {}
         for one in current:
-            if one.number not in without:
-                removed[one.portion.uom] = removed.get(one.portion.uom, _ZERO) + (one.portion.hi or _ZERO)
+            by_uom.setdefault(one.portion.uom, []).append(one)
+        for uom, ones in by_uom.items():
+            kept = [one for one in ones if one.number in without]
+            before, after = self._most(ones, uom), self._most(kept, uom, clean=vertex.number)
+            if before is not None and after is not None and before > after:
+                removed[uom] = before - after
         return tuple(
             [_amount(_ZERO, amount, uom) for uom, amount in sorted(removed.items(), key=lambda pair: pair[0] or "")]
         )
+
+    def _most(self, vertices: Sequence[Vertex], uom: str | None, *, clean: int | None = None) -> Decimal | None:
+        """Return the most that is affected of goods; clean: an unknown that is taken to be so."""
+        if not vertices:
+            return _ZERO
+        if not self.spread.rule.by_amount or not self.is_exact_in_sum:
+            return self._whole(vertices)
+        self.bounds.excused = frozenset() if clean is None else frozenset({clean})
+        try:
+            return self.bounds.affected([one.number for one in vertices], uom)
+        finally:
+            self.bounds.excused = frozenset()
 
     def _reached_without(self, left_out: int) -> set[int]:
         """Return what is reached if one unknown is clean."""

@@ -418,3 +418,33 @@ def test_pieces_of_no_stated_unit_do_not_mix() -> None:
     asked = Asked(story, Seed(item=A), hazard=Hazard.PIECE, readings=Readings())
     assert asked.affected(asked.find(C, "output")) == ("1", "1")
     assert asked.find(C, "output").kind is PortionKind.OUTPUT
+
+
+def test_questions_are_ranked_by_what_a_clean_answer_removes() -> None:
+    """30 that nobody sent may be bad and are used whole; 10 more are missing at the seed's own place."""
+    story = Chronicle()
+    story.make({A: 10}, at(1, "06:00"))
+    story.receive({A: 30}, at(1, "12:00"), at=2)
+    story.run({A: 30}, {C: 30}, at(1, "13:00"), at=2)
+    story.run({A: 15}, {D: 15}, at(1, "14:00"))
+    answer = Asked(story, of_event(A, story.rows[0].event)).scope.answer()
+    first, *others = answer.unknowns
+    assert [(amount.max, amount.uom) for amount in first.removes] == [("30", "KGM")]
+    assert first.ask.endswith(place(2))
+    assert all(Decimal(amount.max or 0) < 30 for one in others for amount in one.removes)
+
+
+def test_reason_of_a_portion_is_a_shortest_chain_of_events() -> None:
+    """From the seed to it, each event once."""
+    story = Chronicle()
+    story.make({A: 20}, at(1, "06:00"))
+    story.run({A: 5}, {B: 5}, at(1, "07:00"))
+    story.run({B: 5}, {C: 5}, at(1, "08:00"))
+    direct = story.run({A: 5, C: 2}, {D: 7}, at(1, "09:00"))
+    answer = Asked(story, Seed(item=A)).scope.answer()
+    made = next(one for one in answer.portions if one.item == D and one.kind == "output")
+    rows = {f"{row.transaction_id.hex()}:0": row.event for row in story.rows}
+    assert [rows[event].event_digest for event in made.because] == [
+        story.rows[0].event.event_digest,
+        direct.event_digest,
+    ]
