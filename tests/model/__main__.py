@@ -15,6 +15,7 @@ def main() -> int:
     parser.add_argument("--hearsay", action="store_true", help="single votes and certificates that are none, too")
     parser.add_argument("--forgeries", action="store_true", help="crossed proposals and foreign certificates, too")
     parser.add_argument("--restarts", action="store_true", help="validators die and come back, too")
+    parser.add_argument("--seals", action="store_true", help="the epoch ends with any block on its anchor")
     parser.add_argument("--states-max", type=int, default=20_000_000)
     parser.add_argument("--no-broken", action="store_true", help="leave out the cores with a rule broken")
     arguments = parser.parse_args()
@@ -28,6 +29,7 @@ def main() -> int:
                 with_hearsay=arguments.hearsay,
                 with_forgeries=arguments.forgeries,
                 with_restarts=arguments.restarts,
+                with_seals=arguments.seals,
                 states_max=arguments.states_max,
             )
         ).run()

@@ -70,9 +70,17 @@ _LIAR_FIRST = Configuration(liar_leads=1, views=1)
 _HEARSAY = Configuration(liar_leads=1, views=1, with_hearsay=True)
 _RESTARTS = Configuration(liar_leads=1, views=1, with_restarts=True)
 _LIAR_SECOND = Configuration(liar_leads=2, views=2)
+_SEALS = Configuration(liar_leads=2, views=2, with_seals=True)
 _FORGERIES = Configuration(liar_leads=2, views=2, with_forgeries=True)
 
 VARIANTS = (
+    Variant(
+        "block-above-the-last-one",
+        "nothing but itself follows the last block of an epoch",
+        _SEALS,
+        "I-19: ",
+        (Edit(consensus.proposal_rules, "_examine_links", "if chain.is_last(parent.digest):", "if False:"),),
+    ),
     Variant(
         "second-block-of-a-view",
         "notarize once in a view (lemma A)",

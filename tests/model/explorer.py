@@ -43,7 +43,8 @@ class Configuration:
 
     with_hearsay: single votes and certificates that are none arrive too, not good certificates alone. with_forgeries:
     proposals that show the certificate of one block and stand on another, and good certificates of the epoch before.
-    with_restarts: validators die at any moment and come back from their disks. states_max: then the search gives up.
+    with_restarts: validators die at any moment and come back from their disks. with_seals: the epoch ends with any
+    block on its anchor. states_max: then the search gives up.
     """
 
     liar_leads: int
@@ -51,6 +52,7 @@ class Configuration:
     with_hearsay: bool = False
     with_forgeries: bool = False
     with_restarts: bool = False
+    with_seals: bool = False
     is_reduced: bool = True
     states_max: int = 5_000_000
 
@@ -77,7 +79,9 @@ class Exploration:
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
-        self.universe = Universe(liar_leads=configuration.liar_leads, views=configuration.views)
+        self.universe = Universe(
+            liar_leads=configuration.liar_leads, views=configuration.views, with_seals=configuration.with_seals
+        )
         self.sayings: set[tuple[int, ...]] = set()
         followers = [
             seat for seat in HONEST if seat not in map(self.universe.leader_of, range(1, configuration.views + 1))

@@ -16,7 +16,7 @@ def certifiable(said: tuple[int, ...]) -> int:
 
 
 def fault_of(universe: Universe, said: tuple[int, ...]) -> str | None:
-    """I-1 to I-5: return which property is broken, or None."""
+    """I-1 to I-5, and one end an epoch of I-19: return which property is broken, or None."""
     for seat in HONEST:
         fault = _fault_of_voter(universe.subjects_in(said[seat]))
         if fault is not None:
@@ -47,6 +47,8 @@ def _fault_of_certificates(universe: Universe, certified: list[Subject]) -> str 
     for place, one in enumerate(notarized):
         if any(other.view == one.view for other in notarized[:place]):
             return f"I-2: view {one.view} can have two notarizations"
+        if universe.is_last(universe.blocks[one.digest].header.parent_digest):
+            return f"I-19: a block of view {one.view} follows the last one of the epoch"
         if not _stands_well(one, notarized, nullified):
             return f"I-5: the block of view {one.view} skips a view that is not nullified"
     for one in final:

@@ -2,9 +2,9 @@
 
 What a search covers: four validators, one of which says whatever a signer can say, to whom and when it likes; messages
 that are lost, late, repeated and in any order; patience that ends at any moment; with_restarts, death at any moment,
-with or without the records that no sync had covered. What it does not: more views than it is told, execution
-(every block is good and its executed height is the anchor's), the ends of epochs, guards after a loss, clocks, and
-whether anything is ever decided.
+with or without the records that no sync had covered; with_seals, the last block of an epoch and its re-proposals. What
+it does not: more views than it is told, execution (every block is good and its executed height is the anchor's), the
+epoch after, guards after a loss, clocks, and whether anything is ever decided.
 """
 
 import itertools
@@ -28,11 +28,12 @@ SEARCHES = (
     Configuration(liar_leads=1, views=2),
     Configuration(liar_leads=2, views=2, with_forgeries=True),
     Configuration(liar_leads=3, views=2),
+    Configuration(liar_leads=2, views=2, with_seals=True),
 )
 
 
 def _name(configuration: Configuration) -> str:
-    flags = ("with_hearsay", "with_forgeries", "with_restarts")
+    flags = ("with_hearsay", "with_forgeries", "with_restarts", "with_seals")
     extras = "".join(f"-{flag}" for flag in flags if getattr(configuration, flag))
     return f"liar-leads-{configuration.liar_leads}-of-{configuration.views}{extras}"
 

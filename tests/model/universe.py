@@ -9,6 +9,7 @@ import hashlib
 from typing import Final
 
 from consensus.messages import (
+    FLAG_EPOCH_END,
     Block,
     Certificate,
     Header,
@@ -37,10 +38,14 @@ VARIANTS: Final = 2
 
 
 class Universe:
-    """Names and numbers of one configuration. The liar leads view `liar_leads` (of the first four)."""
+    """Names and numbers of one configuration. The liar leads view `liar_leads` (of the first four).
 
-    def __init__(self, *, liar_leads: int, views: int) -> None:
+    with_seals: the epoch is to end: every block on the anchor is a last one, which nothing but itself may follow.
+    """
+
+    def __init__(self, *, liar_leads: int, views: int, with_seals: bool = False) -> None:
         self.views = views
+        self.with_seals = with_seals
         self.shift = (int(LIAR) - (liar_leads - 1)) % VALIDATORS
         # The schedule starts where the first eight bytes of the anchor's digest say.
         self.anchor_digest = Digest(self.shift.to_bytes(8, "big") + hashlib.sha256(b"anchor").digest()[8:])
@@ -49,7 +54,7 @@ class Universe:
         self.subjects: list[Subject] = []
         self.proposals: list[Proposal] = []
         self._subject_ids: dict[Subject, int] = {}
-        self._proposal_ids: dict[tuple[Digest, View, VoteKind | None, int], int] = {}
+        self._proposal_ids: dict[tuple[Subject, VoteKind | None, int], int] = {}
         self._certificates: dict[tuple[int, tuple[int, ...]], Certificate] = {}
         self._lies: dict[tuple[int, Subject | None], tuple[int, ...]] = {}
 
@@ -76,7 +81,7 @@ class Universe:
     def proposal_id(self, proposal: Proposal) -> int:
         """Return the number of a proposal. Two that differ in which signers their certificates show are one."""
         shown = None if proposal.parent_certificate is None else proposal.parent_certificate.subject.kind
-        key = (proposal.leader_vote.subject.digest, proposal.parent_view, shown, len(proposal.nullifications))
+        key = (proposal.leader_vote.subject, shown, len(proposal.nullifications))
         number = self._proposal_ids.get(key)
         if number is None:
             number = self._proposal_ids[key] = len(self.proposals)
@@ -164,7 +169,8 @@ class Universe:
                     continue
                 for number in self._lies_on(view, parent):
                     found |= 1 << number
-                    if not said >> self.subject_id(self.proposals[number].leader_vote.subject) & 1:
+                    is_voted_for = said >> self.subject_id(self.proposals[number].leader_vote.subject) & 1
+                    if not is_voted_for and not (self.with_seals and parent is not None):
                         break
         return found
 
@@ -179,9 +185,23 @@ class Universe:
     def _lies_on(self, view: int, parent: Subject | None) -> tuple[int, ...]:
         numbers = self._lies.get((view, parent))
         if numbers is None:
-            numbers = tuple(self.proposal_id(self._lie(view, parent, variant)) for variant in range(VARIANTS))
+            made = [self._lie(view, parent, variant) for variant in range(VARIANTS)]
+            if self.with_seals and parent is not None:
+                made = [self._sealed_again(view, parent), made[0]]
+            numbers = tuple(self.proposal_id(proposal) for proposal in made)
             self._lies[view, parent] = numbers
         return numbers
+
+    def _sealed_again(self, view: int, parent: Subject, *, digest: Digest | None = None) -> Proposal:
+        """The last block of the epoch once more, which is no lie; or another one above the certificate of this one."""
+        block = self.blocks[digest or parent.digest]
+        subject = Subject(VoteKind.NOTARIZE, EPOCH, View(view), parent.view, digest or parent.digest)
+        certificate = self.certificate_by(self.subject_id(parent), HONEST)
+        return Proposal(View(view), block, parent.view, certificate, (), None, self.sign(int(LIAR), subject))
+
+    def is_last(self, digest: Digest) -> bool:
+        """Return whether that block ends the epoch."""
+        return digest != self.anchor_digest and bool(self.blocks[digest].header.flags & FLAG_EPOCH_END)
 
     def crossed_lies(self, certain: int) -> int:
         """Return, as bits, proposals that show the certificate of one block and stand on another."""
@@ -191,6 +211,9 @@ class Universe:
                 if parent.kind == VoteKind.NOTARIZE and parent.view < view:
                     below = self.block_of(parent.digest).header.parent_digest
                     found |= 1 << self.proposal_id(self._lie(view, parent, 0, stands_on=below))
+                    for digest in [digest for digest in self.blocks if self.is_last(digest)]:
+                        if digest != parent.digest and self.blocks[digest].header.view < view:
+                            found |= 1 << self.proposal_id(self._sealed_again(view, parent, digest=digest))
         return found
 
     def _lie(self, view: int, parent: Subject | None, variant: int, *, stands_on: Digest | None = None) -> Proposal:
@@ -210,6 +233,7 @@ class Universe:
 
     def _build_block(self, *, view: int, parent_digest: Digest, height: int, proposer: int, variant: int) -> Block:
         payload = bytes([variant])
+        is_last = self.with_seals and view > 0 and parent_digest == self.anchor_digest
         header = Header(
             network_id=NETWORK_ID,
             epoch=EPOCH,
@@ -225,7 +249,7 @@ class Universe:
             transaction_count=0,
             executed_height=Height(1),
             state_digest=ZERO_DIGEST,
-            flags=0,
-            next_epoch_digest=ZERO_DIGEST,
+            flags=FLAG_EPOCH_END if is_last else 0,
+            next_epoch_digest=self.anchor_digest if is_last else ZERO_DIGEST,
         )
         return Block(header, payload)
