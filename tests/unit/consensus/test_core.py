@@ -1013,3 +1013,48 @@ def test_blocks_of_archived_views_outlive_a_restart() -> None:
     harness = CoreHarness(FOLLOWER, recovered=recovered)
     harness.receive(None, nullification(400), finalization(TWO))
     assert harness.of(Finalized) == [Finalized((ONE, TWO), finalization(TWO))]
+
+
+def test_a_node_that_has_just_started_does_not_take_its_leader_for_silent() -> None:
+    """It has listened for no time at all, whatever its clock says."""
+    harness = CoreHarness(FOLLOWER, is_started=False)
+    harness.now_ms = 10**9
+    harness.feed(Started())
+    for peer in OTHERS:
+        if peer != LEADER:
+            harness.receive(peer, Status(Epoch(0), View(1), View(0), Height(0), View(0)))
+    harness.feed(WorkDue(True))
+    assert harness.votes() == []
+    harness.now_ms += Timing().skip_ms
+    for peer in OTHERS:
+        if peer != LEADER:
+            harness.receive(peer, Status(Epoch(0), View(1), View(0), Height(0), View(0)))
+    harness.receive(None, nullification(1), nullification(2), nullification(3), nullification(4))
+    harness.feed(WorkDue(True))
+    assert [vote.subject.view for vote in harness.votes()] == [5], "the same leader, now silent for long enough"
+
+
+def test_a_synced_block_that_was_judged_invalid_here_stops_the_node() -> None:
+    """A quorum says otherwise: our execution differs."""
+    harness = CoreHarness(FOLLOWER)
+    harness.receive(LEADER, build_proposal(ONE))
+    judge(harness, ONE, ok=False)
+    harness.feed(SyncedTo(ONE, finalization(ONE)))
+    assert len(harness.of(Halt)) == 1
+
+
+def test_a_certificate_shown_twice_in_one_step_is_recorded_once() -> None:
+    """As the parent's and as the proof of the executed height."""
+    above = change_header(build_block(2, parent=ONE), executed_height=1)
+    harness = CoreHarness(FOLLOWER, recovered=Recovered(blocks=(ONE,)))
+    final = finalization(ONE)
+    harness.receive(build_leader(2), build_proposal(above, parent=final, executed=final))
+    assert harness.of(Persist) == [Persist(final)]
+
+
+def test_an_observer_arms_no_timer_that_only_votes_come_of() -> None:
+    """It neither proposes nor gives up."""
+    harness = CoreHarness(None)
+    harness.feed(WorkDue(True))
+    fire(harness, TimerId.HEART)
+    assert [effect for effect in harness.log if isinstance(effect, SetTimer) and effect.timer is TimerId.ADVANCE] == []

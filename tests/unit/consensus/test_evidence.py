@@ -106,3 +106,10 @@ def test_what_proves_nothing_is_refused_by_name(pair: tuple[Vote, Vote], why: st
 def test_evidence_is_judged_by_the_validators_of_its_epoch() -> None:
     """Its indexes mean something there only."""
     assert fault_of(GOOD.first, GOOD.second, epoch=1) == "a vote of another epoch"
+
+
+@pytest.mark.parametrize("signer", [0, 3])
+def test_the_first_and_the_last_validator_may_be_accused(signer: int) -> None:
+    """Indexes run from 0 to n - 1."""
+    pair = Equivocation.pair(sign(build_subject(NULLIFY, 3), signer), sign(build_subject(FINALIZE, 3, A), signer))
+    assert fault_of(pair.first, pair.second) is None

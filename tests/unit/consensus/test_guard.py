@@ -152,3 +152,12 @@ def test_votes_of_another_epoch_are_neither_counted_nor_held_against_anybody() -
     assert harness.receive(0, foreign) == ()
     assert harness.receive(None, foreign) == ()
     assert harness.core.newest_vote_of(type(LEADER)(3)) is None
+
+
+def test_of_two_votes_of_one_view_the_later_one_is_told() -> None:
+    """It is the likelier one to be missing in an old log."""
+    harness = CoreHarness(FOLLOWER)
+    votes = [sign(build_subject(NULLIFY, 1), LEADER), build_proposal(ONE).leader_vote]
+    for first, second in (votes, votes[::-1]):
+        harness.receive(LEADER, first, second)
+        assert harness.core.newest_vote_of(LEADER) == second

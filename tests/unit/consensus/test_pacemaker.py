@@ -99,3 +99,13 @@ def test_a_silent_leader_is_skipped_only_while_a_quorum_is_heard() -> None:
     assert not pace.is_silent(leader, 13_000)
     hear(pace, 20_000, 1)
     assert not pace.is_silent(leader, 20_000)
+
+
+def test_the_tail_timer_is_armed_anew_in_each_view() -> None:
+    """The timers of a view go with it; else the last block before a rest could stay unfinalized for good."""
+    pace = build_pace()
+    out: list[Effect] = []
+    for view in (1, 2):
+        pace.enter(View(view), 0, [])
+        pace.arm_tail(0, out)
+    assert out == [SetTimer(TimerId.TAIL, View(view), 1_000) for view in (1, 2)]
