@@ -42,7 +42,7 @@ from node.engine.start import Opened, open_engine
 from node.errors import ConfigError, StorageError
 from node.ledger.genesis import PROTOCOL_VERSION
 from node.ledger.governance import GovernanceState
-from node.ledger.roster import EpochRecord, Roster
+from node.ledger.roster import EpochRecord, Role, Roster
 from node.ledger.state import WriteSet
 from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
@@ -388,7 +388,9 @@ def _read_governance(index: IndexStore) -> GovernanceState:
 def peer_records(roster: Roster, own: MemberId) -> list[PeerRecord]:
     """Return with whom a node has sessions: all who take part but itself."""
     return [
-        PeerRecord(one.id, one.node_key, (_host_and_port(one.address),)) for one in roster.present() if one.id != own
+        PeerRecord(one.id, one.node_key, (_host_and_port(one.address),), is_validator=one.role is Role.VALIDATOR)
+        for one in roster.present()
+        if one.id != own
     ]
 
 

@@ -23,7 +23,7 @@ class P2pSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(
             max_length=64,
-            description="Addresses (host:port) to catch up from while no member is met by a key that is known here.",
+            description="Addresses (host:port) to catch up from while too few validators are met by keys known here.",
         ),
     ] = ()
     member: Annotated[

@@ -1,9 +1,10 @@
 """Meeting a network whose members' keys are not known here: by an address alone, for catching up and nothing else.
 
 A firm that joins has genesis, whose keys may all have been rotated since; a node that was away while the others rotated
-theirs is in the same place. Such a node dials an address of `p2p.join` while it has no session with any member by its
-known key. What it takes there proves itself by certificates, so it need not know who answers; the other end knows us
-by our key as always. The first session with a known key ends this one.
+theirs is in the same place. Such a node dials an address of `p2p.join` while it has sessions with no more than f of the
+validators by the keys that it knows: so many may all have been away as long. What it takes there proves itself by
+certificates, so it need not know who answers; the other end knows us by our key as always. Sessions with more known
+keys end this one.
 
 Source: DESIGN.md section 12.
 """
@@ -100,10 +101,10 @@ class Joining:
             self.guide.fail(SessionError(Refusal.STALLED, f"no new block for {now_ms - self._progress_ms} ms"))
 
     def stand_down(self) -> None:
-        """A member was met by its known key: the session by address has done its work."""
+        """Members are met by their known keys: the session by address has done its work."""
         self.status = JoinStatus(JoinState.IDLE)
         if self.guide is not None:
-            self.guide.fail(SessionError(Refusal.REPLACED, "a member is met by its known key"))
+            self.guide.fail(SessionError(Refusal.REPLACED, "members are met by their known keys"))
 
 
 def is_unknown_there(fault: Exception) -> bool:

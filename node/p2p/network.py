@@ -36,14 +36,12 @@ from node.p2p.framing import Frame
 from node.p2p.inbox import Inbox, Lane, PeerDown, PeerUp
 from node.p2p.joining import Joining, JoinStatus, is_unknown_there
 from node.p2p.limits import DEFAULT_LIMITS, Limits
-from node.p2p.listening import accept_from, listen_on
+from node.p2p.listening import accept_for_ever, listen_on
 from node.p2p.metrics import NoMetrics, P2pMetrics
 from node.p2p.peers import Backoff, PeerRecord, PeerStatus, Standing
 from node.wire.ids import MemberId
 from node.wire.messages import Hello
 
-_ACCEPTS_AT_ONCE: Final = 32
-_ACCEPT_PAUSE_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
 
 _log = structlog.get_logger()
@@ -208,7 +206,8 @@ class Network:
             stack.callback(self._listener.close)
             self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._stack = stack.pop_all()
-        self._own_tasks.append(self._tasks.create_task(self._accept(), name="p2p accept"))
+        accepting = accept_for_ever(self._listener, self._on_accepted, self._on_accept_failed)
+        self._own_tasks.append(self._tasks.create_task(accepting, name="p2p accept"))
         self._own_tasks.append(self._tasks.create_task(self._tick(), name="p2p tick"))
         self.set_peers(self._records)
         if self._joining.is_possible:
@@ -269,38 +268,17 @@ class Network:
 
     # Tasks.
 
-    async def _accept(self) -> None:
-        # Not loop.sock_accept: on 3.11 a cancellation at the wrong moment loses a connection and logs a traceback.
-        loop = asyncio.get_running_loop()
-        acceptable = asyncio.Event()
-        try:
-            while True:
-                loop.add_reader(self._listener, acceptable.set)
-                await acceptable.wait()
-                acceptable.clear()
-                try:
-                    self._accept_waiting()
-                except OSError as error:
-                    # Out of file descriptors, or the like: the clients wait in the backlog meanwhile.
-                    self._faults.note(None, Refusal.LIMIT, f"accept: {error}", self._clock.monotonic_ms())
-                    loop.remove_reader(self._listener)
-                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
-        finally:
-            loop.remove_reader(self._listener)
+    def _on_accepted(self, sock: socket.socket, source: str) -> None:
+        """Begin to serve a connection, unless too many have not said yet who they are."""
+        if not self._admission.admit(source):
+            sock.close()
+            self._note_fault(None, SessionError(Refusal.LIMIT, "too many connections without a first frame"))
+            return
+        self._unserved.add(sock)
+        self._serve(self._serve_accepted(sock, source), name="p2p accepted")
 
-    def _accept_waiting(self) -> None:
-        """Begin to serve what waits in the backlog, a bounded number at a time."""
-        for _ in range(_ACCEPTS_AT_ONCE):
-            try:
-                sock, source = accept_from(self._listener)
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            if not self._admission.admit(source):
-                sock.close()
-                self._note_fault(None, SessionError(Refusal.LIMIT, "too many connections without a first frame"))
-                continue
-            self._unserved.add(sock)
-            self._serve(self._serve_accepted(sock, source), name="p2p accepted")
+    def _on_accept_failed(self, error: OSError) -> None:
+        self._faults.note(None, Refusal.LIMIT, f"accept: {error}", self._clock.monotonic_ms())
 
     def _serve(self, work: Coroutine[None, None, None], name: str) -> None:
         task = self._tasks.create_task(work, name=name)
@@ -356,7 +334,7 @@ class Network:
         peer.dialer = None
 
     async def _join_for_ever(self) -> None:
-        """Dial the addresses of `joins` in turn whenever no member is met by its known key for a while."""
+        """Dial the addresses of `joins` in turn whenever too few members are met by their known keys for a while."""
         backoff = Backoff(self._limits, self._random.uniform)
         while not self._is_stopping:
             await asyncio.sleep(self._limits.join_ms / 1000)
@@ -366,13 +344,33 @@ class Network:
             address = self._joining.next_address(self._clock.monotonic_ms())
             if address is not None:
                 fault = await self._dial_unknown(address)
-                is_muted = isinstance(fault, SessionError) and fault.reason in (Refusal.MALFORMED, Refusal.MUTED)
-                mute_ms = self._limits.mute_ms if is_muted else 0
-                self._joining.on_ended(address, fault, self._clock.monotonic_ms() + mute_ms)
+                pause_ms = self._pause_after(fault)
+                self._joining.on_ended(address, fault, self._clock.monotonic_ms() + pause_ms)
             await asyncio.sleep(backoff.next_seconds())
 
     def _is_met(self) -> bool:
-        return any(peer.standing.current is not None for peer in self._peers.values())
+        """Return whether more than f of the known validators are met by the keys known of them.
+
+        Fewer may all have been away as long as we were: they know one another, and nobody who knows more.
+        """
+        validators = [peer for peer in self._peers.values() if peer.record.is_validator]
+        met = sum(peer.standing.current is not None for peer in validators)
+        # With us there is one more of them at most: f of n is (n - 1) // 3.
+        return met > len(validators) // 3
+
+    def _is_connected(self, member: MemberId | None) -> bool:
+        peer = self._peers.get(member) if member is not None else None
+        return peer is not None and peer.standing.current is not None
+
+    def _pause_after(self, fault: Exception) -> int:
+        """Return for how many milliseconds to leave an address alone after this, besides the back-off."""
+        match fault.reason if isinstance(fault, SessionError) else None:
+            case Refusal.MALFORMED | Refusal.MUTED:
+                return self._limits.mute_ms
+            case Refusal.REPLACED:
+                return self._limits.patience_ms
+            case _:
+                return 0
 
     async def _dial_unknown(self, address: tuple[str, int]) -> Exception:
         """Try one address without knowing who is there; return what ended the attempt or the session."""
@@ -460,6 +458,10 @@ class Network:
         """Look at the key of a node that was dialled without knowing it. Raises SessionError if it is our own."""
         if key == self._key.public_key:
             raise SessionError(Refusal.OWN_KEY, "the peer shows our own node key: the address is our own, or a copy")
+        member = self._by_key.get(key)
+        if self._is_connected(member):
+            # Before our first frame: after it the other end would take this for the newer session of the two.
+            raise SessionError(Refusal.REPLACED, f"{member} answers there, and is met already")
 
     def own_hello(self) -> Hello:
         """Return our first frame."""
@@ -489,7 +491,8 @@ class Network:
         was_connected = peer.standing.current is not None
         for surplus in peer.standing.add(connection, decides=self._settings.member < member):
             surplus.fail(SessionError(Refusal.REPLACED, "a newer session stands"))
-        self._end_guide()
+        if self._is_met() or (self._guide is not None and self._guide.member == member):
+            self._end_guide()
         self._lanes[connection] = self.inbox.open_lane(member, connection.pause_reading, connection.resume_reading)
         peer.is_lacking.clear()
         peer.does_not_know_us = False
@@ -504,8 +507,8 @@ class Network:
 
     def _on_guide(self, connection: Connection, hello: Hello) -> None:
         """Take up a session with a node whose key is not known here, for catching up alone."""
-        if self._is_met():
-            raise SessionError(Refusal.REPLACED, "a member is met by its known key")
+        if self._is_met() or self._is_connected(hello.member):
+            raise SessionError(Refusal.REPLACED, "members are met by their known keys")
         self._joining.on_connected(connection, self._height(), self._clock.monotonic_ms())
         self._guide = connection
         self._lanes[connection] = self.inbox.open_lane(
@@ -515,7 +518,7 @@ class Network:
         self.inbox.announce(PeerUp(hello.member, hello.height, is_sync_only=True))
 
     def _end_guide(self) -> None:
-        """A member is met by its known key: say that the session by address is over before the new one is announced."""
+        """Members are met by their known keys: say first that the session by address is over."""
         guide, self._guide = self._guide, None
         if guide is not None:
             self._lanes[guide].drop()

@@ -22,12 +22,13 @@ SESSIONS_MAX: Final = 2
 class PeerRecord:
     """A member as the network's state has it, and where its node listens.
 
-    addresses: host and port, tried in turn; none: the peer dials us.
+    addresses: host and port, tried in turn; none: the peer dials us. is_validator: whether its node votes.
     """
 
     member: MemberId
     node_key: PublicKey
     addresses: tuple[tuple[str, int], ...] = ()
+    is_validator: bool = True
 
 
 @dataclass(frozen=True, slots=True)

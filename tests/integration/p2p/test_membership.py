@@ -183,6 +183,56 @@ def test_no_address_is_dialled_while_a_member_is_met_by_its_known_key() -> None:
     asyncio.run(scenario())
 
 
+def test_a_few_who_know_one_another_look_further_together_with_nobody() -> None:
+    """Two of four that were both away while the others rotated their keys meet each other, and look further."""
+
+    async def scenario() -> None:
+        metrics = CountingMetrics()
+        names = ("beta", "gamma", "delta")
+        async with (
+            build_network("beta", [build_record("alpha")]) as beta,
+            build_network("delta", [build_record("alpha")], key_of="delta two", metrics=metrics) as delta,
+        ):
+            addresses = {"beta": beta.address}
+            records = [build_record(name, *([addresses[name]] if name in addresses else [])) for name in names]
+            async with build_network("alpha", records, joins=[beta.address, delta.address]) as alpha:
+                await until(lambda: is_connected(alpha, "beta"), "one known member is met")
+                await until(lambda: alpha.joining().state is JoinState.CONNECTED, "another one is met by address")
+                assert is_connected(alpha, "beta")
+                assert alpha.broadcast(build_vote()) == 2
+                async with build_network("gamma", [build_record("alpha", alpha.address)]):
+                    await until(lambda: is_connected(alpha, "gamma"), "a second known member is met")
+                    await until(lambda: alpha.joining().state is JoinState.IDLE, "that is enough")
+                changes = [
+                    (type(each), each.member) for each in alpha.inbox.take(100) if isinstance(each, PeerUp | PeerDown)
+                ]
+                assert changes[:5] == [
+                    (PeerUp, BETA),
+                    (PeerUp, MemberId("delta")),
+                    (PeerDown, MemberId("delta")),
+                    (PeerUp, GAMMA),
+                    (PeerDown, GAMMA),
+                ]
+
+    asyncio.run(scenario())
+
+
+def test_an_address_of_a_member_that_is_met_costs_its_session_nothing() -> None:
+    """Both ends keep the one that stands: it is left before our first frame."""
+
+    async def scenario() -> None:
+        metrics = CountingMetrics()
+        async with build_network("beta", [build_record("alpha")]) as beta:
+            records = [build_record("beta", beta.address), build_record("gamma"), build_record("delta")]
+            async with build_network("alpha", records, joins=[beta.address], metrics=metrics) as alpha:
+                await until(lambda: metrics.closed[Refusal.REPLACED] == 1, "the address is found to be known")
+                await asyncio.sleep(0.2)
+                assert is_connected(alpha, "beta")
+                assert [type(each) for each in (*alpha.inbox.take(9), *beta.inbox.take(9))] == [PeerUp, PeerUp]
+
+    asyncio.run(scenario())
+
+
 def test_a_node_that_is_no_member_yet_is_told_so_and_let_in_once_it_is() -> None:
     """The other end demands that we are in its roster; the refusal is told apart from a dead address."""
 

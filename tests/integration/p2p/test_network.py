@@ -362,7 +362,7 @@ def test_a_node_without_file_descriptors_accepts_again_later(monkeypatch: pytest
                 raise failures.pop()
             return accept_from(listener)
 
-        monkeypatch.setattr("node.p2p.network.accept_from", accept_or_fail)
+        monkeypatch.setattr("node.p2p.listening.accept_from", accept_or_fail)
         async with (
             build_network("beta", [build_record("alpha")]) as beta,
             build_network("alpha", [build_record("beta", beta.address)]) as alpha,
