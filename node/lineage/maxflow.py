@@ -45,24 +45,31 @@ class Network:
         return total
 
     def _reaches_sink(self) -> bool:
-        """Level the vertices by their distance from the source; return whether the sink is reached."""
+        """Level the vertices by their distance to the sink; return whether the source is among them.
+
+        From the sink back, for what is upstream of a few goods is less than what is downstream of all sources.
+        """
         level = [_NONE] * len(self._first)
-        level[self._source] = 0
-        queue = [self._source]
+        level[self._sink] = 0
+        first, onward, heads, capacity, source = self._first, self._next, self._to, self._capacity, self._source
+        queue = [self._sink]
         for vertex in queue:
-            arc = self._first[vertex]
+            if level[source] != _NONE and level[vertex] >= level[source]:
+                break
+            arc = first[vertex]
             while arc != _NONE:
-                head = self._to[arc]
-                if self._capacity[arc] and level[head] == _NONE:
-                    level[head] = level[vertex] + 1
-                    queue.append(head)
-                arc = self._next[arc]
+                tail = heads[arc]
+                if level[tail] == _NONE and capacity[arc ^ 1]:
+                    level[tail] = level[vertex] + 1
+                    queue.append(tail)
+                arc = onward[arc]
         self._level = level
-        return level[self._sink] != _NONE
+        return level[source] != _NONE
 
     def _block(self) -> int:
         """Push what fits along the levels; return how much."""
         at, level, capacity = self._first[:], self._level, self._capacity
+        heads, onward = self._to, self._next
         path: list[int] = []
         vertex, total = self._source, 0
         while True:
@@ -75,15 +82,15 @@ class Network:
                 vertex = self._cut_back(path)
                 continue
             arc = at[vertex]
-            while arc != _NONE and not (capacity[arc] and level[self._to[arc]] == level[vertex] + 1):
-                arc = self._next[arc]
+            while arc != _NONE and not (capacity[arc] and level[heads[arc]] == level[vertex] - 1):
+                arc = onward[arc]
             at[vertex] = arc
             if arc != _NONE:
                 path.append(arc)
-                vertex = self._to[arc]
+                vertex = heads[arc]
             elif path:
-                vertex = self._to[path.pop() ^ 1]
-                at[vertex] = self._next[at[vertex]]
+                vertex = heads[path.pop() ^ 1]
+                at[vertex] = onward[at[vertex]]
             else:
                 return total
 

@@ -70,7 +70,7 @@ class Scope:
         self.unreached = [one for one in shown if one.number not in self.spread.level] + self._unloaded_outputs()
         size = len(self.graph.vertices) + len(self.graph.edges)
         self.is_exact = size * 4 * len(self.reached) <= EXACT_WORK_MAX
-        self.is_exact_in_sum = size <= EXACT_SETS_MAX
+        self._size = size
         self._steps: dict[int, int | None] | None = None
         self._interval_cache: dict[tuple[str | None, bool], Intervals] = {}
 
@@ -112,11 +112,14 @@ class Scope:
 
     # One portion, or a set.
 
-    def content_of(self, vertices: Sequence[Vertex]) -> tuple[Bound, str | None]:
-        """Return the content of goods, and its unit: their own where a seed has it, else the seed's."""
+    def content_of(self, vertices: Sequence[Vertex], *, is_sum: bool = False) -> tuple[Bound, str | None]:
+        """Return the content of goods, and its unit: their own where a seed has it, else the seed's.
+
+        is_sum: bound them by a flow also in a scope that is too large for one for each portion.
+        """
         own = vertices[0].portion.uom if vertices else None
         uom = own if own in self.seed_uoms or not self.seed_uoms else self.seed_uoms[0]
-        if self.is_exact or (len(vertices) > 1 and self.is_exact_in_sum):
+        if self.is_exact or is_sum:
             bound = self.bounds.content([one.number for one in vertices], uom)
         else:
             bound = _sum_of([self._intervals(uom, affected=False).bound(one, uom) for one in vertices])
@@ -127,7 +130,7 @@ class Scope:
         return bound, uom
 
     def affected_of(
-        self, vertices: Sequence[Vertex], content: Bound, uom: str | None
+        self, vertices: Sequence[Vertex], content: Bound, uom: str | None, *, is_sum: bool = False
     ) -> tuple[Decimal, Decimal | None]:
         """Return the least and the most of the goods themselves that may hold seed material."""
         own = vertices[0].portion.uom if vertices else None
@@ -136,7 +139,7 @@ class Scope:
         least = max(least, sum((one.portion.lo for one in whole), _ZERO))
         if not self.spread.rule.by_amount:
             return least, self._whole(vertices)
-        if self.is_exact or (len(vertices) > 1 and self.is_exact_in_sum):
+        if self.is_exact or is_sum:
             return least, self.bounds.affected([one.number for one in vertices], own)
         intervals = self._intervals(own, affected=True)
         return least, _total([intervals.most(one.number) for one in vertices])
@@ -167,13 +170,14 @@ class Scope:
         portions = tuple([self._shown(one) for one in reached])
         last = [one for one in reached if one.kind in LAST_KINDS]
         current = [one for one in last if one.kind is not PortionKind.USED]
-        totals = self._sum("total", current)
+        totals = self._sum("total", current, is_sum=self._size <= EXACT_SETS_MAX)
         lots: dict[str, list[Vertex]] = {}
         holders: dict[str, list[Vertex]] = {}
         for one in last:
             lots.setdefault(one.item, []).append(one)
             if one.kind in (PortionKind.HELD, PortionKind.IN_TRANSIT):
                 holders.setdefault(ask_whom(_holder_of(one)), []).append(one)
+        is_sum = self._size * 4 * (len(lots) + len(holders)) <= EXACT_WORK_MAX
         is_set = any(portion.status == "certain" for portion in portions) or any(
             Decimal(amount.min) > 0 for amount in totals.content
         )
@@ -191,8 +195,8 @@ class Scope:
                 totals=totals,
                 portions=portions,
                 excluded=excluded,
-                lots=tuple([self._sum(item, ones) for item, ones in sorted(lots.items())]),
-                holders=tuple([self._sum(name, ones) for name, ones in sorted(holders.items())]),
+                lots=tuple([self._sum(item, ones, is_sum=is_sum) for item, ones in sorted(lots.items())]),
+                holders=tuple([self._sum(name, ones, is_sum=is_sum) for name, ones in sorted(holders.items())]),
                 unknowns=self._unknowns(current),
                 declared=tuple(
                     [ScopeRule(one.rule, one.record, one.by, reasons.count(one.rule)) for one in self.question.rules]
@@ -350,7 +354,7 @@ class Scope:
     def _rank(self, number: int) -> tuple[str, int, str, bytes, str, str]:
         return _order(self.graph.vertices[number])
 
-    def _sum(self, name: str, vertices: Sequence[Vertex]) -> ScopeSum:
+    def _sum(self, name: str, vertices: Sequence[Vertex], *, is_sum: bool) -> ScopeSum:
         content: list[Amount] = []
         affected: list[Amount] = []
         certain = False
@@ -358,8 +362,8 @@ class Scope:
         for one in vertices:
             by_uom.setdefault(one.portion.uom, []).append(one)
         for uom, ones in sorted(by_uom.items(), key=lambda pair: pair[0] or ""):
-            bound, of_uom = self.content_of(ones)
-            low, high = self.affected_of(ones, bound, of_uom)
+            bound, of_uom = self.content_of(ones, is_sum=is_sum)
+            low, high = self.affected_of(ones, bound, of_uom, is_sum=is_sum)
             certain = certain or bound.lo > 0
             content.append(_amount(bound.lo, bound.hi, of_uom))
             affected.append(_amount(low, high, uom))
@@ -424,7 +428,7 @@ class Scope:
         """Return the most that is affected of goods; clean: an unknown that is taken to be so."""
         if not vertices:
             return _ZERO
-        if not self.spread.rule.by_amount or not self.is_exact_in_sum:
+        if not self.spread.rule.by_amount or self._size * 4 * ASKED_MAX > EXACT_WORK_MAX:
             return self._whole(vertices)
         self.bounds.excused = frozenset() if clean is None else frozenset({clean})
         try:

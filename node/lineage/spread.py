@@ -60,6 +60,8 @@ class Spread:
         self._classes: set[str] = set()
         self._moved: set[tuple[str, str]] = set()
         self._hubs: dict[str, Vertex] = {}
+        self._touched: dict[int, int] = {}
+        self._linked: set[tuple[str, int]] = set()
 
     # Seeds.
 
@@ -259,6 +261,11 @@ class Spread:
                 continue
             if target.item == vertex.item and target.kind is not PortionKind.MADE:
                 continue  # That is (a).
+            if not self.rule.by_amount:
+                # Where amounts do not count, one way to get there says it all.
+                if (key, target.number) in self._linked:
+                    continue
+                self._linked.add((key, target.number))
             self._open_to(target, vertex.number, rest, vertex)
 
     def _enter_unrecorded(self, vertex: Vertex) -> None:
@@ -417,7 +424,11 @@ class Spread:
                 continue
             for line in run.outputs:
                 target = self.graph.line_of(line.item, line.row, PortionKind.OUTPUT)
-                if target is not None and line.row.event.time.hi_ms >= since_ms:
+                if target is None or line.row.event.time.hi_ms < since_ms:
+                    continue
+                if self._touched.get(target, Link.CUT + 1) > link:
+                    # One way to get there says it all, for amounts do not count: the surest.
+                    self._touched[target] = link
                     self.graph.add_edge(vertex.number, target, None, None, link, "clean_break")
 
     def _spread_in_unit(self, vertex: Vertex) -> None:
