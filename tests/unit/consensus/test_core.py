@@ -1058,3 +1058,21 @@ def test_an_observer_arms_no_timer_that_only_votes_come_of() -> None:
     harness.feed(WorkDue(True))
     fire(harness, TimerId.HEART)
     assert [effect for effect in harness.log if isinstance(effect, SetTimer) and effect.timer is TimerId.ADVANCE] == []
+
+
+def test_a_verdict_is_given_once() -> None:
+    """What comes after it is nobody's answer."""
+    harness = follow(ONE)
+    judge(harness, ONE, ok=False)
+    assert harness.last == ()
+    harness.receive(None, notarization(ONE))
+    assert harness.of(Halt) == []
+
+
+def test_a_leader_builds_on_a_block_that_was_synced() -> None:
+    """All that it covers is here."""
+    harness = CoreHarness(build_leader(3))
+    harness.feed(SyncedTo(TWO, finalization(TWO)), WorkDue(True))
+    harness.now_ms += Timing().block_ms
+    fire(harness, TimerId.PACE)
+    assert [effect.parent for effect in harness.log if isinstance(effect, RequestBuild)] == [TWO]
