@@ -95,7 +95,10 @@ class AnswerEdge(msgspec.Struct, frozen=True, rename={"source": "from", "target"
 
 
 class AnswerHolder(msgspec.Struct, frozen=True):
-    """Who holds an item at last, as far as the record says. status: held, or in_transit to that holder."""
+    """Who holds an item at last, as far as the record says. status: held, or in_transit to that holder.
+
+    quantity_min, quantity_max: how much, loose and packed; max null without bound; both null where units differ.
+    """
 
     item: str
     party: str | None
@@ -105,6 +108,9 @@ class AnswerHolder(msgspec.Struct, frozen=True):
     since: str
     event: str
     status: str
+    quantity_min: str | None
+    quantity_max: str | None
+    uom: str | None
 
 
 class AnswerUnknown(msgspec.Struct, frozen=True):

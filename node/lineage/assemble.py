@@ -266,7 +266,7 @@ class Assembler:
             ledger = build_ledger(item, self._facts, timeline)
             self._take_findings(item, reached, ledger)
             part = self._graph.parts.get(item)
-            for held in _by_holder(ledger.held_of(None if part is None else part.portions)):
+            for held, low, high in _by_holder(ledger.held_of(None if part is None else part.portions)):
                 holder, row = held.holder, held.since
                 self._graph.touch(row, item)
                 holders.append(
@@ -279,6 +279,9 @@ class Assembler:
                         since=row.event.time_text,
                         event=row.event.event_digest.hex(),
                         status="in_transit" if held.in_transit else "held",
+                        quantity_min=optional_text(low),
+                        quantity_max=optional_text(high),
+                        uom=None if low is None else held.uom,
                     )
                 )
         holders.sort(key=lambda one: (one.item, one.status, one.place or "", one.party or "", one.event))
@@ -344,21 +347,26 @@ class Assembler:
         return self._product_names[product]
 
 
-def _by_holder(held: Iterable[Held]) -> Iterable[Held]:
-    """Return stock as one for each holder, whatever units it is in; shipments each for itself.
+def _by_holder(held: Iterable[Held]) -> Iterable[tuple[Held, Decimal | None, Decimal | None]]:
+    """Yield stock as one for each holder, whatever units it is in, with its sum; shipments each for itself.
 
     A shipment that a receipt without an amount matches has come, as far as anybody says.
     """
-    stock: dict[str, Held] = {}
+    stock: dict[str, list[Held]] = {}
     moving: list[Held] = []
     for one in held:
-        if one.has_come:
-            continue
         if one.in_transit:
-            moving.append(one)
+            moving += [] if one.has_come else [one]
         else:
-            stock.setdefault(one.holder.key, one)
-    return [*stock.values(), *moving]
+            stock.setdefault(one.holder.key, []).append(one)
+    for ones in stock.values():
+        if len({one.uom for one in ones}) > 1:
+            yield ones[0], None, None
+            continue
+        known = [one.hi for one in ones if one.hi is not None]
+        high = sum(known, Decimal(0)) if len(known) == len(ones) else None
+        yield ones[0], sum((one.lo for one in ones), Decimal(0)), high
+    yield from ((one, one.lo, one.hi) for one in moving)
 
 
 def _kind_word(kind: ItemKind, *, is_carrier: bool) -> str:

@@ -209,8 +209,13 @@ def _party_names(answer: Answer) -> dict[str, str]:
 def _holder_words(holder: AnswerHolder) -> str:
     names = [name for name in (holder.party_name or holder.party, holder.place_name or holder.place) if name]
     where = " at ".join(dict.fromkeys(names)) or "nobody named"
+    amount = ""
+    if holder.quantity_min is not None:
+        low, high = holder.quantity_min, holder.quantity_max
+        span = low if low == high else f"{low}.." + (high or "?")
+        amount = "" if (low, high) == ("0", None) else f"{amount_words(span, holder.uom)}, "
     verb = "on its way to " if holder.status == "in_transit" else ""
-    return f"{verb}{where}, since {time_words(holder.since)}"
+    return f"{amount}{verb}{where}, since {time_words(holder.since)}"
 
 
 def _list(title: str, lines: Sequence[str]) -> Iterator[str]:

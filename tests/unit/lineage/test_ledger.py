@@ -45,6 +45,23 @@ def test_goods_whose_making_nobody_recorded_do_not_come_from_their_own_receipt(*
     assert holders_of(story.forward(FLOUR), FLOUR) == [(place(2), "held")]
 
 
+def test_holders_say_how_much_they_have() -> None:
+    """Of each part: what is left, what is on its way, what came; loose and packed together."""
+    story = Chronicle()
+    story.make({FLOUR: 100}, at(1, "08:00"))
+    story.ship({FLOUR: 40}, at(1, "09:00"), to=2)
+    story.receive({FLOUR: 25}, at(1, "12:00"), at=2)
+    story.pack(unit(1), {FLOUR: 10}, at(1, "13:00"))
+    amounts = [
+        (one.place, one.status, one.quantity_min, one.quantity_max, one.uom) for one in story.forward(FLOUR).holders
+    ]
+    assert amounts == [
+        (place(1), "held", "60", "60", "KGM"),
+        (place(2), "held", "25", "25", "KGM"),
+        (place(2), "in_transit", "15", "15", "KGM"),
+    ]
+
+
 def test_one_hand_over_told_five_times_is_one() -> None:
     """Loading, departing, the carrier's departing, two receipts, all with one bill of lading: 40 moved, once."""
     story = Chronicle()
