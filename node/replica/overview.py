@@ -66,6 +66,8 @@ def _find_waiting_for(lasting: Lasting, epoch: EpochParts) -> str | None:
     own, rejoining, height = lasting.setup.member, lasting.rejoining, lasting.tree.final_height
     if not epoch.membership.is_ours and epoch.membership.has_member(own):
         return f"the member {own} has another node key: this node only follows"
+    if lasting.traffic.sealing.is_forked:
+        return "the validators to give this node a new feed by vote: the present one forks, and stands still"
     if not rejoining.is_open or rejoining.is_feed_lost:
         return rejoining.waiting_for()
     if epoch.is_over(lasting.tree):

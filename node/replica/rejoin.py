@@ -133,6 +133,11 @@ class Rejoining:
         return self._is_open
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing is asked, and nothing waits for an answer."""
+        return self._is_open and not self._must_close and not self.is_feed_lost
+
+    @property
     def is_feed_lost(self) -> bool:
         """Whether only others can know where this node's feed ends."""
         return self.loss is not None and self.loss.first_batch is None

@@ -230,6 +230,8 @@ class Replica:
     def _rejoin(self) -> None:
         """Ask what we said before, and vote and seal again once it is known."""
         rejoining, core = self._rejoining, self._epoch.core
+        if rejoining.is_settled and self._traffic.sealing.is_settled:
+            return
         rejoining.ask({member: None for member in self._up if member not in self._sync_only})
         highest = core.highest_certificate() if not rejoining.is_open else None
         guard = rejoining.advance(View(0) if highest is None else highest.subject.view)

@@ -133,6 +133,16 @@ class Sealing:
         else:
             self._uncut = uncut
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known where our feed goes on, and nothing of an ended one waits to be sealed again."""
+        return self.own is None or not (self._is_waiting or self._is_regaining or self._uncut)
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether two batches of one place of our feed exist: nothing more of it becomes final."""
+        return self.own is not None and self._branches().is_forked
+
     def settle(self) -> None:
         """Release our feed once it is known where it goes on; ask for what has to be sealed again before that."""
         own, rejoining = self.own, self._rejoining

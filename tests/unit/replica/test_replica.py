@@ -17,7 +17,8 @@ from consensus.messages import (
 )
 from consensus.recovery import Recovered as CoreRecovered
 from consensus.scheme import vote_signing_bytes
-from consensus.types import Digest, Epoch, Height, ValidatorIndex, View
+from consensus.timing import Timing
+from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
 from node.feed.records import record_of
 from node.ledger.batch import Batch
 from node.replica import inputs
@@ -29,6 +30,7 @@ from node.replica.effects import (
     Finalized,
     Halt,
     Persist,
+    Refused,
     ReportEvidence,
     ReportFault,
     Send,
@@ -37,7 +39,10 @@ from node.replica.effects import (
     ServeChain,
     StoreBlock,
 )
-from node.replica.recovered import Recovered
+from node.replica.recovered import Recovered, ReplicaSetup
+from node.replica.replica import Replica
+from node.wire.ids import MemberId
+from node.wire.logged import Loss
 from node.wire.messages import (
     BatchRequest,
     BlockData,
@@ -47,12 +52,14 @@ from node.wire.messages import (
     Have,
     Hello,
     Message,
+    Rejoin,
+    RejoinAnswer,
     StatusReport,
 )
-from tests.support.fake_keys import fake_signature
+from tests.support.fake_keys import FakeVerifier, fake_signature
 from tests.support.feeds import build_digest, build_tip
 from tests.support.final_chain import FinalChain
-from tests.support.networks import build_batch, build_genesis, build_transaction
+from tests.support.networks import build_batch, build_genesis, build_key, build_transaction
 from tests.support.replica_rig import NONCE, ReplicaRig, of_type, sent
 
 GENESIS = build_genesis(members=1, observers=1)
@@ -545,3 +552,94 @@ def test_what_was_left_to_chain_sync_is_taken_up_when_it_is_over() -> None:
     assert sent(BlockRequest, effects) == [BlockRequest(chain.digests[12])]
     rig.hear(rig.others[0], BlockData(first))
     assert [len(final.blocks) for final in of_type(Finalized, rig.hear(rig.others[0], chain.finalization(14)))] == [2]
+
+
+# Sessions without a known key, and epochs that are not open here.
+
+
+def test_from_a_peer_whose_key_nobody_knows_only_what_proves_itself_is_taken() -> None:
+    """T-52: certificates, blocks, batches and ranges; nothing is served to it, and no word of it counts."""
+    rig = rig_of()
+    stranger = MemberId("stranger")
+    for forbidden in (BlockRequest(BATCH.digest), ChainRequest(Height(1), Height(2)), Have(Height(9), (BATCH.tip,))):
+        assert rig.hear(stranger, forbidden) == ()
+    effects = rig.step(inputs.PeerUp(stranger, is_sync_only=True))
+    assert [send.member for send in of_type(Send, effects) if isinstance(send.message, StatusReport)] == [stranger]
+    for forbidden in (BlockRequest(BATCH.digest), ChainRequest(Height(1), Height(2)), Have(Height(9), (BATCH.tip,))):
+        assert rig.hear(stranger, forbidden) == ()
+    vote = build_vote(0, VoteKind.NULLIFY, 1, ZERO_DIGEST)
+    assert rig.hear(stranger, vote) == ()
+    block = first_block()
+    certificate = FinalChain(GENESIS).certify(block.header.digest(), 1)
+    asked = sent(BlockRequest, rig.hear(stranger, certificate))
+    assert asked == [BlockRequest(block.header.digest())]
+    assert of_type(Finalized, rig.hear(stranger, BlockData(block)))
+    assert rig.replica.overview().peers[-1] == stranger
+    rig.step(inputs.PeerDown(stranger))
+    assert stranger not in rig.replica.overview().peers
+    assert rig.hear(stranger, certificate) == ()
+
+
+def test_a_member_may_be_met_without_its_key_though_it_votes() -> None:
+    """Its session counts for nothing but data: it might be anybody."""
+    rig = rig_of()
+    other = rig.others[0]
+    rig.step(inputs.PeerDown(other))
+    effects = rig.step(inputs.PeerUp(other, is_sync_only=True))
+    assert len(sent(StatusReport, effects)) == 1
+    index = VALIDATORS.index(other)
+    assert rig.hear(other, build_vote(index, VoteKind.NULLIFY, 1, ZERO_DIGEST)) == ()
+    rig.step(inputs.PeerDown(other))
+    rig.step(inputs.PeerUp(other))
+    status = Status(Epoch(0), View(1), View(0), Height(0), View(0))
+    rig.hear(other, StatusReport(status, Height(0), (BATCH.tip,), NONCE, 0))
+    assert rig.replica.overview().peers == tuple(sorted(rig.others))
+
+
+def test_whoever_speaks_of_an_epoch_that_is_not_open_here_is_told_or_left_alone() -> None:
+    """Of a later one nothing can be judged; nothing is over here yet, so nobody can be told how it ended."""
+    rig = rig_of()
+    other = rig.others[0]
+    index = VALIDATORS.index(other)
+    later = Subject(VoteKind.NULLIFY, Epoch(1), View(1), View(0), Digest(bytes(32)))
+    signature = fake_signature(index, vote_signing_bytes(GENESIS.network_id, later))
+    for message in (Vote(later, ValidatorIndex(index), signature), CertificateRequest(Epoch(1), View(1), View(2))):
+        assert rig.hear(other, message) == ()
+    assert rig.hear(other, Rejoin(Epoch(1), NONCE)) == ()
+
+
+def test_a_node_that_has_started_is_told_what_is_known_of_it() -> None:
+    """Its newest vote, its feed's tips, the highest certificate, and whether another process has its key."""
+    rig = rig_of()
+    other = rig.others[0]
+    index = VALIDATORS.index(other)
+    vote = build_vote(index, VoteKind.NULLIFY, 1, ZERO_DIGEST)
+    rig.hear(other, vote)
+    batch = build_batch(GENESIS, build_transaction(GENESIS, member=other), member=other)
+    rig.give(other, batch)
+    (answer,) = sent(RejoinAnswer, rig.hear(other, Rejoin(Epoch(0), b"1" * 16)))
+    assert answer == RejoinAnswer(Epoch(0), b"1" * 16, None, vote, (batch.tip,), other_boot=False)
+    (answer,) = sent(RejoinAnswer, rig.hear(other, Rejoin(Epoch(0), b"2" * 16)))
+    assert answer.other_boot
+    (answer,) = sent(RejoinAnswer, rig.hear("firm-5", Rejoin(Epoch(0), b"3" * 16)))
+    assert (answer.vote, answer.tips) == (None, ())
+    asked = [sent(RejoinAnswer, rig.hear(other, Rejoin(Epoch(0), b"4" * 16))) for _ in range(20)]
+    assert not asked[-1], "it has a budget"
+
+
+def test_a_node_that_has_forgotten_what_it_knew_answers_nobody() -> None:
+    """Its answer would count for one that knows."""
+    rig = ReplicaRig(VALIDATORS[0], genesis=GENESIS, recovered=Recovered(loss=Loss(Epoch(0))), listens=True)
+    assert rig.hear(rig.others[0], Rejoin(Epoch(0), b"1" * 16)) == ()
+
+
+def test_a_node_whose_member_has_another_key_by_now_only_follows() -> None:
+    """The node with the next key votes and seals; this one says so."""
+    setup = ReplicaSetup(GENESIS, MemberId("firm-0"), NONCE, Timing(), node_key=build_key("old").public_key)
+    replica = Replica(
+        setup, Recovered(), signer=build_key("old"), verifiers=lambda _: FakeVerifier(), now_ms=0, wall_ms=0
+    )
+    replica.step(inputs.Started(), 0, 0)
+    effects = replica.step(inputs.Submitted(1, (build_transaction(GENESIS),)), 1, 1)
+    assert [refused.code for refused in of_type(Refused, effects)] == ["observer"]
+    assert "another node key" in str(replica.overview().waiting_for)
