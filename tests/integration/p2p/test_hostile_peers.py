@@ -393,7 +393,7 @@ def test_a_penalty_ends_the_session_drops_what_waits_and_passes() -> None:
             build_network("beta", [build_record("alpha")]) as beta,
             build_network("alpha", [build_record("beta", beta.address)]) as alpha,
         ):
-            await until(lambda: is_connected(beta, "alpha"), "it is connected")
+            await until(lambda: is_connected(beta, "alpha") and is_connected(alpha, "beta"), "they are connected")
             alpha.send(BETA, build_vote())
             await frames(beta, 1)
             alpha.send(BETA, build_vote())

@@ -195,7 +195,8 @@ def test_a_few_who_know_one_another_look_further_together_with_nobody() -> None:
         ):
             addresses = {"beta": beta.address}
             records = [build_record(name, *([addresses[name]] if name in addresses else [])) for name in names]
-            async with build_network("alpha", records, joins=[beta.address, delta.address]) as alpha:
+            limits = with_limits(join_ms=500)
+            async with build_network("alpha", records, joins=[delta.address], limits=limits) as alpha:
                 await until(lambda: is_connected(alpha, "beta"), "one known member is met")
                 await until(lambda: alpha.joining().state is JoinState.CONNECTED, "another one is met by address")
                 assert is_connected(alpha, "beta")
