@@ -296,7 +296,8 @@ class Views:
         self._recent_from = max(self._recent_from, View(current - RECENT_VIEWS_MAX))
         for state in list(self._views.values()):
             if final_view < state.view < self._recent_from:
-                self._archive_view(state)
+                if state.view != self._kept:
+                    self._archive_view(state)
             elif final_view < state.view < current - VOTE_VIEWS_MAX and state.has_votes:
                 state.forget_votes()
 
@@ -312,5 +313,4 @@ class Views:
                 if passed is not None and passed != state.view:
                     del self._views[passed]
                 return
-        if state.view != self._kept:
-            del self._views[state.view]
+        del self._views[state.view]

@@ -39,6 +39,9 @@ def test_runs_that_meet_become_one(order: list[int]) -> None:
     for view in order:
         runs.add(view)
     assert len(runs) == 1
+    runs.forget(7)
+    assert 7 not in runs
+    assert 8 in runs
     runs.forget(19)
     assert len(runs) == 0
 

@@ -40,7 +40,7 @@ from consensus.inputs import (
     WallClock,
     WorkDue,
 )
-from consensus.messages import Block, Certificate, CertificateRequest, Status
+from consensus.messages import Block, Certificate, CertificateRequest, Proposal, Status
 from consensus.recovery import Recovered
 from consensus.timing import Timing
 from consensus.types import Epoch, Height, ValidatorIndex, View
@@ -997,6 +997,7 @@ def test_the_headers_of_a_leader_that_proposes_twice_are_kept_for_the_curious() 
     """At most two a view."""
     harness = CoreHarness(FOLLOWER)
     assert harness.core.headers_proposed(View(1)) == ()
+    assert harness.core.headers_proposed(View(2)) == ()
     blocks = [build_block(1, payload=payload) for payload in (b"", b"a", b"b")]
     for number, block in enumerate(blocks):
         harness.receive(LEADER, build_proposal(block))
@@ -1076,3 +1077,11 @@ def test_a_leader_builds_on_a_block_that_was_synced() -> None:
     harness.now_ms += Timing().block_ms
     fire(harness, TimerId.PACE)
     assert [effect.parent for effect in harness.log if isinstance(effect, RequestBuild)] == [TWO]
+
+
+def test_a_restarted_leader_does_not_have_its_own_block_judged() -> None:
+    """It was built here."""
+    own = build_proposal(ONE).leader_vote
+    harness = CoreHarness(LEADER, recovered=Recovered(votes=(own,), blocks=(ONE,)))
+    assert [effect.message for effect in harness.of(Broadcast) if isinstance(effect.message, Proposal)] != []
+    assert harness.of(RequestJudgement) == []

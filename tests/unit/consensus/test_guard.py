@@ -16,6 +16,7 @@ from tests.support.core_builders import (
     build_leader,
     build_proposal,
     build_subject,
+    finalization,
     notarization,
     nullification,
     sign,
@@ -120,6 +121,12 @@ def test_a_node_tells_the_highest_certificate_it_holds() -> None:
     assert harness.core.highest_certificate() == notarization(ONE)
     harness.receive(None, nullification(7), nullification(3))
     assert harness.core.highest_certificate() == nullification(7)
+    final = finalization(build_block(20))
+    harness.receive(None, final)
+    for view in range(21, 40):
+        harness.receive(None, nullification(view))
+    harness.receive(None, finalization(build_block(60)))
+    assert harness.core.highest_certificate() == finalization(build_block(60))
 
 
 def test_a_node_tells_the_newest_vote_it_has_seen_of_another() -> None:

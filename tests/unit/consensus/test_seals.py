@@ -235,6 +235,7 @@ def test_a_restarted_leader_proposes_the_recorded_seal_again() -> None:
     harness = CoreHarness(THIRD, recovered=recovered)
     sent = [effect.message for effect in harness.of(Broadcast) if isinstance(effect.message, Proposal)]
     assert [(proposal.view, proposal.block, proposal.leader_vote) for proposal in sent] == [(3, SEAL, vote)]
+    assert len(harness.of(RequestJudgement)) == 1, "another had made it"
 
 
 @pytest.mark.parametrize("view", [2, 3])
