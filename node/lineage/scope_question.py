@@ -14,8 +14,8 @@ VERTICES_MAX: Final = 400_000
 @dataclass(frozen=True, slots=True)
 class Seed:
     """Where the hazard begins. One of: an item (lot, serial, unit, product), perhaps only the portion that one of its
-    events made (event: the digest of its content, or its run); a place, or a party, with a time window, perhaps only
-    of one product; a run.
+    events made (event: the digest of its content); a place, a party or a line with a time window, perhaps only of one
+    product; a run.
 
     from_ms, to_ms: Unix milliseconds, None unbounded; for a place or party.
     """

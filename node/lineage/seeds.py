@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from node.epcis.identifiers import site_of
 from node.lineage.items import ItemKind, read_item
 from node.lineage.portions import PortionKind
 from node.lineage.records import PostingKind
@@ -74,6 +75,9 @@ def _plant_holder(spread: Spread, seed: Seed) -> None:
     assert name is not None
     lo_ms = -FOREVER_MS if seed.from_ms is None else seed.from_ms
     hi_ms = FOREVER_MS if seed.to_ms is None else seed.to_ms
+    if site_of(name) != name:
+        _plant_line(spread, seed, name, lo_ms, hi_ms)
+        return
     items: dict[str, None] = {}
     for posting in facts.timelines.filed(PostingKind.HOLDER, name):
         if posting.time_ms > hi_ms:
@@ -89,6 +93,20 @@ def _plant_holder(spread: Spread, seed: Seed) -> None:
             for state in _within(chain, lo_ms, hi_ms):
                 if name in names_of(state.portion.holder):
                     spread.seed_vertex(state.number)
+
+
+def _plant_line(spread: Spread, seed: Seed, line: str, lo_ms: int, hi_ms: int) -> None:
+    """What runs on a line or vessel put out in the window: an equipment run between two cleanings, say."""
+    timelines = spread.graph.facts.timelines
+    for posting in timelines.filed(PostingKind.HOLDER, site_of(line)):
+        row = timelines.row_at(posting.ref)
+        event = row.event
+        is_within = event.time.lo_ms <= hi_ms and event.time.hi_ms >= lo_ms
+        if not is_within or line not in (event.read_point, event.location) or event.declaration is not None:
+            continue
+        for goods in event.outputs:
+            if seed.product is None or read_item(goods.item).product == seed.product:
+                _plant_event(spread, goods.item, event.event_digest)
 
 
 def _within(chain: Sequence[Vertex], lo_ms: int, hi_ms: int) -> Iterable[Vertex]:

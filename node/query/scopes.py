@@ -6,7 +6,7 @@ import msgspec
 
 from consensus.types import Digest, Height
 from node.epcis.elements import parse_item
-from node.epcis.identifiers import identify, site_of
+from node.epcis.identifiers import identify
 from node.epcis.times import read_instant
 from node.errors import RequestError
 from node.lineage.hazards import Hazard
@@ -23,7 +23,8 @@ class SeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the hazard begins: an item, or what one of its events made; a run; or what a holder had in a window.
 
     item: in any spelling. event: `<transaction id>:<place>`, as `event.get` takes it. run: transformationID. holder: a
-    place or party; product: only goods of this one; from, to: RFC 3339 with an offset.
+    place or party, or a line within a site (what its runs put out); product: only goods of this one; from, to: RFC
+    3339 with an offset.
     """
 
     item: _Text | None = None
@@ -97,7 +98,7 @@ def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
         raise RequestError("invalid_params", "a seed names one of: item, run, holder", field=field)
     if (seed.event is not None and seed.item is None) or (seed.product is not None and seed.holder is None):
         raise RequestError("invalid_params", "`event` goes with an item, `product` with a holder", field=field)
-    holder = None if seed.holder is None else site_of(identify(seed.holder).id)
+    holder = None if seed.holder is None else identify(seed.holder).id
     return Seed(
         item=None if seed.item is None else parse_item(seed.item).id,
         event=None if seed.event is None else _find_event(seed.event, f"{field}.event", reader),

@@ -448,3 +448,26 @@ def test_reason_of_a_portion_is_a_shortest_chain_of_events() -> None:
         story.rows[0].event.event_digest,
         direct.event_digest,
     ]
+
+
+def test_line_as_a_seed_is_what_its_runs_put_out_in_the_window() -> None:
+    """An equipment run between two cleanings; what the line made before and after is not seed material."""
+    story = Chronicle()
+    for item in (A, B, E):
+        story.make({item: 10}, at(1, "01:00"))
+    on_line(story, E, lot("2", "E"), "07:00", 1)
+    on_line(story, A, C, "08:00", 1)
+    on_line(story, B, D, "08:30", 2)
+    asked = Asked(story, Seed(holder=line_of(1), from_ms=at(1, "07:30"), to_ms=at(1, "09:00")))
+    assert asked.scope.answer().seeds == (C,)
+
+
+def test_party_and_product_as_a_seed_are_its_stock_of_that_product() -> None:
+    """Within the window, and nothing else that it had."""
+    story = Chronicle()
+    story.name_place(1, 7)
+    cake = lot("9", "CAKE")
+    story.make({A: 10, cake: 10}, at(1, "06:00"))
+    story.make({B: 10}, at(2, "06:00"))
+    seed = Seed(holder=place(1), product=product_class("1"), to_ms=at(1, "12:00"))
+    assert Asked(story, seed).scope.answer().seeds == (A,)
