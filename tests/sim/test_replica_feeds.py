@@ -5,6 +5,7 @@ import pytest
 from consensus.types import Digest
 from node.ledger.changes import AddMember, NewFeed, RemoveMember, SetParameters, SetRole, sign_rotation
 from node.ledger.roster import Parameters, Role
+from node.ledger.verdicts import TransactionCode
 from node.wire.ids import FeedNumber, MemberId
 from node.wire.messages import BatchData, Message
 from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
@@ -216,3 +217,42 @@ def test_the_same_transaction_again_is_executed_once() -> None:
         rows = [row for writes in each.disk.state.transactions.values() for row in writes.transactions]
         assert sum(row.id == signed.id for row in rows) >= 1
         assert each.disk.state.state_digest == node.disk.state.state_digest
+
+
+def codes_of(node: SimNode, transactions: tuple[Digest, ...]) -> list[TransactionCode]:
+    """The verdicts on these transactions at a node."""
+    states = node.disk.state.transactions
+    rows = [row for transaction in transactions for row in states[transaction].transactions if row.id == transaction]
+    return [row.code for row in rows]
+
+
+def test_what_was_sealed_in_time_is_accepted_after_an_outage_of_three_days() -> None:
+    """T-51: no wall clock expires it: a feed's clock stands still while nothing of it becomes final."""
+    world = build_world()
+    node = world.node(1)
+    world.isolate(1)
+    sealed = node.submit(2)
+    world.run(200)
+    for each in world.nodes.values():
+        each.crash()
+    world.run(3 * 86_400_000, look_ms=86_400_000)
+    world.heal()
+    world.start_all()
+    fresh = world.node(0).submit(1)
+    world.settle(within_ms=30_000)
+    for each in world.up:
+        assert codes_of(each, sealed) == [TransactionCode.ACCEPTED] * 2
+        assert codes_of(each, fresh) == [TransactionCode.ACCEPTED]
+
+
+def test_members_whose_clocks_are_hours_off_get_the_same_verdicts_everywhere() -> None:
+    """T-51: what counts is the feed's own clock, bounded by that of the blocks."""
+    world = build_world(members=2)
+    slow, fast = world.node(4), world.node(5)
+    slow.skew_ms, fast.skew_ms = -5 * 3_600_000, 5 * 3_600_000
+    transactions = (*slow.submit(2), *fast.submit(2))
+    world.run(2_000)
+    transactions += (*slow.submit(1), *fast.submit(1))
+    world.settle(within_ms=20_000)
+    for each in world.up:
+        assert codes_of(each, transactions) == [TransactionCode.ACCEPTED] * 6
