@@ -16,6 +16,7 @@ Four reductions keep the search small, and none of them loses a vote:
 `Configuration(…, is_reduced=False)` searches without them; both must come to the same sayings.
 """
 
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,8 +92,11 @@ class Exploration:
         self._moves: dict[tuple[int, int, int, int, int], tuple[int, ...]] = {}
         self._offers: dict[tuple[int, int, int, int, int], tuple[tuple[int | None, Action], ...]] = {}
 
-    def run(self) -> Found:
-        """Search until everything has been seen, a property is broken, or the bound is met."""
+    def run(self, *, walks: int = 0, seed: int = 0) -> Found:
+        """Search until everything has been seen, a property is broken, or the bound is met.
+
+        walks: if not 0, go so often from the beginning to an end by chance instead, in worlds too large to search.
+        """
         found = Found(self.configuration)
         begun = time.monotonic()
         try:
@@ -101,7 +105,10 @@ class Exploration:
             if self._twins is not None:
                 seats[self._twins[1]] = seats[self._twins[0]]
             self.seats = tuple(seats)
-            self._search(found)
+            if walks:
+                self._wander(found, walks, random.Random(seed))
+            else:
+                self._search(found)
         except ViolationError as violation:
             found.fault = str(violation)
         found.seconds = time.monotonic() - begun
@@ -118,30 +125,54 @@ class Exploration:
         while stack:
             network = stack.pop()
             found.networks = len(seen)
-            said = tuple(seat.states[number].said for seat, number in zip(self.seats, network, strict=True))
-            if said not in self.sayings:
-                self.sayings.add(said)
-                found.fault = fault_of(self.universe, said)
-                if found.fault is not None:
-                    return
-                self._note_reached(found, said)
-            if len(seen) > self.configuration.states_max:
+            if not self._holds(found, network) or len(seen) > self.configuration.states_max:
                 return
-            proposed = 0
-            for machine, number in zip(self.seats, network, strict=True):
-                state = machine.states[number]
-                proposed |= state.proposed
-                if state.halted is not None:
-                    found.fault = f"validator {machine.index} halts: {state.halted}"
-                    return
-            for seat in HONEST:
-                for after in self._moves_of(seat, network, said, proposed):
-                    found.transitions += 1
-                    following = self._named(network, seat, after)
-                    if following not in seen:
-                        seen.add(following)
-                        stack.append(following)
+            for following in self._following(network):
+                found.transitions += 1
+                if following not in seen:
+                    seen.add(following)
+                    stack.append(following)
         found.is_complete = True
+
+    def _wander(self, found: Found, walks: int, chance: random.Random) -> None:
+        """Go from the beginning by chance until nothing new can be said, again and again."""
+        for _ in range(walks):
+            network: Network = (self.seats[0].start, self.seats[1].start, self.seats[2].start)
+            while True:
+                found.networks += 1
+                if not self._holds(found, network):
+                    return
+                following = list(self._following(network))
+                if not following:
+                    break
+                found.transitions += 1
+                network = chance.choice(following)
+
+    def _holds(self, found: Found, network: Network) -> bool:
+        """Look at what has been said, unless it was looked at before; return whether all is well."""
+        said = self._said(network)
+        if said not in self.sayings:
+            self.sayings.add(said)
+            found.fault = fault_of(self.universe, said)
+            self._note_reached(found, said)
+        for machine, number in zip(self.seats, network, strict=True):
+            why = machine.states[number].halted
+            if why is not None and found.fault is None:
+                found.fault = f"validator {machine.index} halts: {why}"
+        return found.fault is None
+
+    def _said(self, network: Network) -> tuple[int, ...]:
+        return tuple(machine.states[number].said for machine, number in zip(self.seats, network, strict=True))
+
+    def _following(self, network: Network) -> Iterator[Network]:
+        """Yield the network after each move of each validator."""
+        said = self._said(network)
+        proposed = 0
+        for machine, number in zip(self.seats, network, strict=True):
+            proposed |= machine.states[number].proposed
+        for seat in HONEST:
+            for after in self._moves_of(seat, network, said, proposed):
+                yield self._named(network, seat, after)
 
     def _named(self, network: Network, seat: int, after: int) -> Network:
         """Return the network after one validator's move, under the name that stands for its twin as well."""

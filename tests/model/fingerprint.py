@@ -95,7 +95,7 @@ class Registry:
                 key = (Certificate, thing.subject)
             case Proposal():
                 parent = thing.parent_certificate
-                shown = None if parent is None else parent.subject.kind
+                shown = None if parent is None else parent.subject
                 key = (Proposal, thing.leader_vote.subject, shown, len(thing.nullifications))
             case Vote() | Block() | Header() | Subject() | Setup() | Timing():
                 key = (type(thing), thing)

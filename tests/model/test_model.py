@@ -49,6 +49,23 @@ def test_no_run_of_a_small_world_breaks_agreement(configuration: Configuration) 
     assert "NOTARIZE+NULLIFY" in found.reached, "one view notarized and nullified is the path that P3 is there for"
 
 
+@pytest.mark.parametrize("liar_leads", [1, 2, 3])
+def test_walks_through_three_views_break_nothing(liar_leads: int) -> None:
+    """Three views are too many to search within a test: some runs of them."""
+    search = Exploration(
+        Configuration(
+            liar_leads=liar_leads,
+            views=3,
+            with_forgeries=liar_leads == 2,
+            with_restarts=liar_leads != 3,
+            with_seals=liar_leads != 1,
+        )
+    )
+    found = search.run(walks=8, seed=liar_leads)
+    assert found.fault is None
+    assert {"NOTARIZE", "NULLIFY"} <= found.reached
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 def test_a_core_with_one_rule_broken_is_found_out(variant: Variant) -> None:
     """A search that accepts a broken core proves nothing about a whole one."""

@@ -54,7 +54,7 @@ class Universe:
         self.subjects: list[Subject] = []
         self.proposals: list[Proposal] = []
         self._subject_ids: dict[Subject, int] = {}
-        self._proposal_ids: dict[tuple[Subject, VoteKind | None, int], int] = {}
+        self._proposal_ids: dict[tuple[Subject, Subject | None, int], int] = {}
         self._certificates: dict[tuple[int, tuple[int, ...]], Certificate] = {}
         self._lies: dict[tuple[int, Subject | None], tuple[int, ...]] = {}
 
@@ -80,7 +80,7 @@ class Universe:
 
     def proposal_id(self, proposal: Proposal) -> int:
         """Return the number of a proposal. Two that differ in which signers their certificates show are one."""
-        shown = None if proposal.parent_certificate is None else proposal.parent_certificate.subject.kind
+        shown = None if proposal.parent_certificate is None else proposal.parent_certificate.subject
         key = (proposal.leader_vote.subject, shown, len(proposal.nullifications))
         number = self._proposal_ids.get(key)
         if number is None:
