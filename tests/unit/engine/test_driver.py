@@ -1,6 +1,7 @@
 """The driver with a scripted replica and recording stores: what is on disk before what is said."""
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -8,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from consensus.messages import Block, Certificate, VoteKind
-from consensus.types import Digest, Height
+from consensus.types import Digest, Epoch, Height
 from node.engine import driver
 from node.engine.driver import (
     ANSWERS_WAITING_MAX,
@@ -20,7 +21,9 @@ from node.engine.driver import (
 from node.engine.errors import HaltedError
 from node.errors import RequestError
 from node.ledger.batch import Batch
+from node.ledger.evidence import pair_batches
 from node.ledger.roster import EpochRecord
+from node.ledger.transaction import Kind
 from node.p2p.inbox import Arrival, FrameReceived, PeerDown, PeerUp
 from node.replica import inputs
 from node.replica.effects import (
@@ -29,25 +32,33 @@ from node.replica.effects import (
     Broadcast,
     CheckBatch,
     Effect,
+    EpochStarted,
     FinalBlock,
     Finalized,
     Halt,
+    LoadOwn,
     LogBatch,
+    LogEpoch,
+    LogLoss,
     Persist,
     Refused,
     ReportEvidence,
     ReportFault,
     Send,
     ServeBatch,
+    ServeEpochEnd,
+    ShareFork,
     StoreBatch,
     StoreBlock,
+    SubmitNoop,
 )
 from node.storage.chain import ChainWrite
 from node.storage.errors import WriteFailedError
 from node.storage.stores import Stores
 from node.storage.vote_records import START_POSITION, LogPosition, Record
 from node.wire.ids import FeedTip, MemberId
-from node.wire.messages import BlockRequest, Have, encode
+from node.wire.logged import EpochStart, Loss
+from node.wire.messages import BlockRequest, EvidenceData, Have, encode
 from node.wire.tags import Tag
 from tests.support.networks import build_batch, build_genesis, build_key, build_transaction
 from tests.support.records import build_block, build_certificate, build_tip, build_vote
@@ -56,8 +67,11 @@ GENESIS = build_genesis()
 PEER = MemberId("firm-1")
 VOTE = build_vote(1)
 NULLIFY = build_vote(1, VoteKind.NULLIFY)
+CERTIFICATE = build_certificate(1)
 BLOCK = build_block(1, parent_digest=GENESIS.network_id, network_id=GENESIS.network_id)
 BATCH = build_batch(GENESIS, build_transaction(GENESIS))
+RIVAL = build_batch(GENESIS, build_transaction(GENESIS, nonce=9))
+UNREADABLE = dataclasses.replace(BATCH.tip, digest=Digest(b"\x01" * 32))
 LARGE = build_batch(GENESIS, build_transaction(GENESIS, payload=bytes(CHECK_AT_ONCE_BYTES)))
 ASKING = BlockRequest(Digest(bytes(32)))
 SAYING = Have(Height(0), ())
@@ -88,6 +102,10 @@ class ScriptedReplica:
         self.deadline_ms: int | None = None
 
     @property
+    def member(self) -> MemberId:
+        return MemberId("firm-0")
+
+    @property
     def has_deadline(self) -> bool:
         return self.deadline_ms is not None
 
@@ -116,7 +134,10 @@ class RecordingChain:
         self.commits += 1
 
     def find_batch(self, tip: FeedTip) -> bytes | None:
-        return BATCH.encoded if tip == BATCH.tip else None
+        return {BATCH.tip: BATCH.encoded, RIVAL.tip: RIVAL.encoded, UNREADABLE: b"\x00"}.get(tip)
+
+    def find_epoch_end(self, epoch: int) -> tuple[Height, Certificate] | None:
+        return (Height(1), CERTIFICATE) if epoch == 0 else None
 
 
 class RecordingVoteLog:
@@ -711,3 +732,72 @@ def test_an_execution_that_fails_ends_the_engine() -> None:
     assert bench.engine.final_height == 1
     assert bench.chain.writes[0].finals == [(block, block.header.digest())]
     assert bench.chain.writes[0].certificates == [(Height(1), certificate)]
+
+
+def test_a_new_epoch_is_on_record_before_anything_is_said_in_it() -> None:
+    """The record, its sync, then who is told of it; what was lost is recorded in the same way."""
+    record = GENESIS.epoch_record
+    start = EpochStart(record.epoch, record.anchor_digest, record.roster.digest(GENESIS.network_id))
+    loss = Loss(record.epoch)
+    bench = Bench(on_start(LogEpoch(start), LogLoss(loss), EpochStarted(record), Broadcast(VOTE)))
+    drive(bench, nothing)
+    assert bench.journal == [("append", start), ("append", loss), "sync", ("broadcast", encode(VOTE))]
+    assert bench.observer.epochs == [record]
+
+
+def test_batches_of_an_ended_feed_are_read_and_handed_back() -> None:
+    """In order; what is gone, or cannot be read any more, is left out."""
+    gone = dataclasses.replace(BATCH.tip, digest=Digest(b"\x02" * 32))
+    bench = Bench(on_start(LoadOwn((BATCH.tip, gone, UNREADABLE, RIVAL.tip))))
+
+    async def scenario() -> None:
+        await until(lambda: len(bench.replica.seen) == 2)
+
+    drive(bench, scenario)
+    assert bench.replica.seen[1] == inputs.OwnLoaded((BATCH, RIVAL))
+
+
+def test_a_fork_is_told_to_all_peers_if_both_batches_can_be_read() -> None:
+    """As evidence that stands by itself; half of it proves nothing."""
+    bench = Bench(on_start(ShareFork(Epoch(0), BATCH.tip, RIVAL.tip), ShareFork(Epoch(0), BATCH.tip, UNREADABLE)))
+
+    async def scenario() -> None:
+        await until(lambda: "broadcast" in bench.names())
+
+    drive(bench, scenario)
+    evidence = EvidenceData(pair_batches(Epoch(0), BATCH, RIVAL).encode())
+    assert bench.journal == [("broadcast", encode(evidence))]
+
+
+def test_how_an_epoch_ended_is_read_for_who_asks() -> None:
+    """Nothing is said of one that is not over here."""
+    bench = Bench(on_start(ServeEpochEnd(PEER, Epoch(1)), ServeEpochEnd(PEER, Epoch(0))))
+
+    async def scenario() -> None:
+        await until(lambda: "send" in bench.names())
+
+    drive(bench, scenario)
+    assert bench.journal == [("send", PEER, encode(CERTIFICATE))]
+
+
+def test_a_noop_is_submitted_as_anything_else_and_nobody_minds_a_refusal() -> None:
+    """It says nothing, in the member's name; the replica may be about to stop."""
+
+    def script(incoming: inputs.Input) -> tuple[Effect, ...]:
+        match incoming:
+            case inputs.Started():
+                return (SubmitNoop(),)
+            case inputs.Submitted(token):
+                return (Refused(token, "stopping", "the node is stopping"),)
+            case _:
+                return ()
+
+    bench = Bench(script)
+
+    async def scenario() -> None:
+        await until(lambda: any(isinstance(seen, inputs.Submitted) for seen in bench.replica.seen))
+
+    drive(bench, scenario)
+    (submitted,) = [seen for seen in bench.replica.seen if isinstance(seen, inputs.Submitted)]
+    (signed,) = submitted.transactions
+    assert (signed.transaction.member, signed.transaction.kind) == ("firm-0", Kind.NOOP)
