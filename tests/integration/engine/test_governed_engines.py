@@ -10,6 +10,7 @@ from node.engine.start import Opened
 from node.ledger.changes import Change, ChangeMember
 from node.ledger.governance import Request, encode_reference
 from node.ledger.transaction import Kind
+from node.storage.index import create_index
 from node.storage.stores import renew_chain
 from node.storage.vote_log import open_vote_log
 from node.wire.ids import MemberId
@@ -82,7 +83,7 @@ def test_a_network_goes_through_epochs_and_restarts_in_them(tmp_path: Path) -> N
     assert {vote.subject.epoch for vote in logged.votes} == {2}
 
 
-@pytest.mark.parametrize("what", ["chain", "votes", "everything"])
+@pytest.mark.parametrize("what", ["chain", "index", "votes", "everything"])
 def test_a_validator_whose_data_were_lost_votes_again_in_a_later_epoch(tmp_path: Path, what: str) -> None:
     """It passes through the epochs that it had served in, and says nothing in them; then the network can lean on it."""
     firms = Firms(tmp_path, 4)
@@ -98,6 +99,9 @@ def test_a_validator_whose_data_were_lost_votes_again_in_a_later_epoch(tmp_path:
             case "chain":
                 shutil.rmtree(paths.chain)
                 renew_chain(paths, firms.genesis, public_key=build_key(NAMES[3]).public_key)
+            case "index":
+                shutil.rmtree(paths.index)
+                create_index(paths.index, firms.genesis)
             case "votes":
                 shutil.rmtree(paths.votes)
             case _:
@@ -105,7 +109,7 @@ def test_a_validator_whose_data_were_lost_votes_again_in_a_later_epoch(tmp_path:
                     shutil.rmtree(folder)
         async with firms.running(0, 1, 2, 3) as opened:
             one = opened[NAMES[3]]
-            assert (one.stores.lost is None) == (what == "chain")
+            assert (one.stores.lost is None) == (what in ("chain", "index"))
             await until(lambda: is_executed(one, early) and epoch_of(one) == 2)
             await until(lambda: one.engine.overview().waiting_for is None)
             # A no-op of its own ends the loss: until it is final, the node counts among the faulty ones.
