@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consensus.types import ZERO_DIGEST, Digest
@@ -92,6 +92,7 @@ def change_of(ledger: GovernedLedger, what: int) -> Change:
 
 
 @settings(max_examples=80, deadline=None)
+@example(validators=8, seed=828)
 @given(validators=st.integers(1, 9), seed=st.integers(0, 2**32))
 def test_any_history_of_governance_keeps_the_bounds(validators: int, seed: int) -> None:
     """Enough validators, few changes at once, what the seal names is what is enacted, and nothing queued is lost."""
@@ -135,9 +136,10 @@ def test_any_history_of_governance_keeps_the_bounds(validators: int, seed: int) 
     end_block()
     while ledger.governance.queue:
         # Whatever was queued takes effect within so many boundaries: the first in the queue always fits.
-        before = len(ledger.governance.queue)
+        # Fewer validators may be enough for what was open: it is queued then, as something else leaves the queue.
+        before = len(ledger.governance.queue) + len(ledger.governance.proposals)
         check_seal(ledger, 0)
-        assert len(ledger.governance.queue) < before or ledger.governance.proposals
+        assert len(ledger.governance.queue) + len(ledger.governance.proposals) < before
 
 
 def check_state(ledger: GovernedLedger) -> None:
