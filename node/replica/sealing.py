@@ -186,6 +186,7 @@ class Sealing:
         if own is None or not self._is_loading:
             return
         self._is_loading = False
+        own.is_held = self._is_waiting
         for batch in batches:
             self._publish(own.reseal(batch, now_ms=self._moment.now_ms))
 

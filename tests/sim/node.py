@@ -495,12 +495,20 @@ class SimNode:
         self.take(inputs.Submitted(token, transactions))
         return ids
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether each of its clients was told that its request is taken, or not."""
+        return not self._tokens
+
     # What must hold at any quiet moment.
 
     def check_bounds(self) -> None:
         """I-14: nothing has grown beyond its bound. I-15: something is always about to happen."""
         assert self.replica is not None
         check_footprint(self.name, self.replica)
+        if self._mailbox:
+            # It sleeps, perhaps since before its first step: what wakes it lies in its buffers.
+            return
         deadline = self.replica.deadline_ms
         if not self.replica.is_halted and (deadline is None or deadline > self.monotonic_ms + IDLE_MS_MAX):
             raise BrokenRuleError(f"at {self.world.now_ms} ms {self.name} waits for nothing")

@@ -66,7 +66,8 @@ def test_what_stands_uncut_when_a_key_is_rotated_is_sealed_again_and_counts_once
     assert feeds == {0, 1}
     # The new key votes: it is needed with two others.
     world.node(0).crash()
-    node.submit(1)
+    later = node.submit(1)
+    assert world.run(20_000, until=lambda: is_final(world, later)), "the new feed goes on after what was sealed again"
     world.settle(within_ms=20_000)
 
 

@@ -24,6 +24,12 @@ def test_replicas_agree_through_any_fault_and_all_accepted_becomes_final_once_he
     assert outcome.accepted > 0, f"seed {seed} did nothing"
 
 
+@pytest.mark.parametrize("seed", [30192])
+def test_what_was_once_a_failing_seed_passes(seed: int) -> None:
+    """30192: a node that sleeps since before its first step waits for what wakes it."""
+    assert RandomRun(seed).run().accepted > 0
+
+
 def test_every_fault_and_every_actor_of_the_swarm_is_there_and_is_drawn() -> None:
     """A name that nothing stands behind, or that no seed draws, would be a fault that nobody tests."""
     world = World(1)

@@ -344,6 +344,8 @@ class World:
             and all(node.disk.state.height == node.disk.height for node in nodes)
             and all(node.disk.state.governance.due is None for node in nodes)
             and self.checker.lacking(nodes[0].disk) == 0
+            # What a node that has just started holds back while it listens is to become final too.
+            and all(node.has_answered for node in nodes)
         )
 
     def settle(self, *, within_ms: int) -> int:
