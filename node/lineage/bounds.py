@@ -47,6 +47,8 @@ class Intervals(NamedTuple):
         least = 0
         if portion.uom == uom:
             least = max(0, int(portion.lo * _SCALE) - self.clean[number])
+        if least > self.tainted[number]:
+            return Bound(Decimal(0), portion.hi, portion.hi)  # As above: amounts that contradict each other.
         return Bound(Decimal(least) / _SCALE, self.most(number), self._amount(self.known[number]))
 
     def most(self, number: int) -> Decimal | None:
@@ -226,6 +228,9 @@ class Bounds:
         if is_known and amount > 0:
             full = [(2 * number + 1, self._capacity(self._graph.vertices[number].portion, uom)) for number in numbers]
             least = max(0, amount - network.flow(self._clean_sources(), full))
+        if least > most:
+            # More came out than all that can have gone in: amounts that contradict each other bound nothing.
+            least, most = 0, self._infinite if not is_known else sum(room for _place, room in sinks)
         return Bound(self._decimal(least) or Decimal(0), self._decimal(most), self._decimal(known))
 
     def affected(self, numbers: Sequence[int], uom: str | None) -> Decimal | None:

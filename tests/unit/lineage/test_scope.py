@@ -471,3 +471,22 @@ def test_party_and_product_as_a_seed_are_its_stock_of_that_product() -> None:
     story.make({B: 10}, at(2, "06:00"))
     seed = Seed(holder=place(1), product=product_class("1"), to_ms=at(1, "12:00"))
     assert Asked(story, seed).scope.answer().seeds == (A,)
+
+
+def test_contact_with_a_run_that_was_voided_as_a_whole_is_with_nothing() -> None:
+    """Its events stand at the site, and no longer tell of a run."""
+    story = contact_story(None, None)
+    voided = story.run({B: 5}, {lot("2", "V"): 5}, at(1, "09:30"), name="urn:run:1", event_id="urn:uuid:9")
+    story.void(voided, at(2, "08:00"))
+    reached = items(Asked(story, Seed(item=A), hazard=Hazard.ALLERGEN))
+    assert D in reached
+    assert lot("2", "V") not in reached
+
+
+def test_amounts_that_contradict_each_other_bound_nothing() -> None:
+    """5 came out of a run whose one input, of unstated amount, can have been 1 at most."""
+    story = Chronicle()
+    story.make({A: 1}, at(1, "06:00"))
+    story.run({A: None}, {C: 5}, at(1, "08:00"))
+    asked = Asked(story, of_event(A, story.rows[0].event))
+    assert asked.content(asked.find(C, "output")) == ("0", "5")
