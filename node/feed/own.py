@@ -100,6 +100,15 @@ class OwnFeed:
         self._waiting_bytes += size
         return None
 
+    def inherit(self, ended: "OwnFeed") -> None:
+        """Take over what waits in an ended feed of ours, before anything is submitted to this one."""
+        self._waiting, self._waiting_bytes = ended._waiting, ended._waiting_bytes
+        ended._waiting, ended._waiting_bytes = deque(), 0
+
+    def waiting_tokens(self) -> tuple[int, ...]:
+        """Return the submissions that wait, of which some transactions may be sealed already."""
+        return tuple(token for token, _ in self._waiting if token is not None)
+
     def deadline_ms(self) -> int | None:
         """Return when the next batch is to be sealed; in the past for at once; None if nothing waits."""
         if not self._waiting or self._end is None or self.is_held:

@@ -26,6 +26,9 @@ _REFUSALS: Final = {
 }
 
 
+_NO_FEED: Final = ("observer", "this node's member has no feed: it is an observer, or takes part no longer")
+
+
 class Sealing:
     """This node's feed, None for a node that may not submit.
 
@@ -107,6 +110,7 @@ class Sealing:
         """Begin an epoch. own: this node's feed, another object than before if it is another feed."""
         self._membership = membership
         if own is not self.own:
+            self._pass_on_waiting(self.own, own)
             self.own = own
             self._logged = None
             self._is_waiting, self._is_regaining = True, False
@@ -114,6 +118,16 @@ class Sealing:
                 # It begins with this epoch.
                 own.continue_after(seq=-1, digest=ZERO_DIGEST)
         self.take_over(ended)
+
+    def _pass_on_waiting(self, before: OwnFeed | None, after: OwnFeed | None) -> None:
+        """See to what was submitted and is not sealed yet: it goes onto the next feed, or its clients are told."""
+        if before is None:
+            return
+        if after is not None:
+            after.inherit(before)
+            return
+        for token in before.waiting_tokens():
+            self._moment.out.append(Refused(token, *_NO_FEED))
 
     def take_over(self, ended: tuple[FeedBranches, ...]) -> None:
         """See to what stands uncut on our own feeds that have ended: it is put on the present one, if there is one.
@@ -214,7 +228,7 @@ class Sealing:
 
     def _refusal(self, submitted: Submitted) -> tuple[str, str] | None:
         if self.own is None:
-            return "observer", "this node's member has no feed: it is an observer, or takes part no longer"
+            return _NO_FEED
         if self._is_stopping:
             return "stopping", "the node is stopping"
         refusal = self.own.submit(submitted.token, submitted.transactions, reach_bytes=self._branches().reach_bytes)

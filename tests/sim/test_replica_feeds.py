@@ -7,7 +7,7 @@ from node.ledger.changes import AddMember, NewFeed, RemoveMember, SetParameters,
 from node.ledger.roster import Parameters, Role
 from node.ledger.verdicts import TransactionCode
 from node.wire.ids import FeedNumber, MemberId
-from node.wire.messages import BatchData, Message
+from node.wire.messages import BatchData, Message, RejoinAnswer
 from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
 from tests.sim.node import SimNode
 from tests.sim.world import World
@@ -257,3 +257,27 @@ def test_members_whose_clocks_are_hours_off_get_the_same_verdicts_everywhere() -
     world.settle(within_ms=20_000)
     for each in world.up:
         assert codes_of(each, transactions) == [TransactionCode.ACCEPTED] * 6
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.OBSERVER])
+def test_clients_that_wait_while_the_feed_ends_are_answered(role: Role) -> None:
+    """T-47: what is not sealed yet goes onto the next feed, or is refused where there is none."""
+    world = build_world(validators=5)
+    node = world.node(4)
+    change = NewFeed(node.member) if role is Role.MEMBER else SetRole(node.member, role)
+    proposal = propose(world.node(0), change)
+    assert world.run(10_000, until=lambda: all(proposal in each.disk.state.transactions for each in world.up))
+    # It listens, and so seals nothing, while the others end the epoch.
+    world.message_filter = lambda _, target, message: target != node.member or not isinstance(message, RejoinAnswer)
+    node.crash()
+    node.start()
+    waiting = node.submit(2)
+    for number in (1, 2, 3):
+        approve(world.node(number), proposal)
+    reach(world, [node], 1, within_ms=5_000)
+    assert node.has_answered == (role is Role.OBSERVER)
+    world.message_filter = None
+    assert world.run(20_000, until=lambda: node.has_answered)
+    world.settle(within_ms=20_000)
+    if role is Role.MEMBER:
+        assert is_final(world, waiting)

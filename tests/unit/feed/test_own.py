@@ -138,3 +138,17 @@ def test_a_lost_feed_seals_nothing_until_its_end_is_known() -> None:
     sealed = own.seal(now_ms=1_000, wall_ms=0)
     assert sealed is not None
     assert (sealed.batch.header.seq, sealed.batch.header.previous) == (7, SMALL.id)
+
+
+def test_what_waits_in_an_ended_feed_is_sealed_into_the_next_one() -> None:
+    """In order, with whom to answer; nothing stays behind."""
+    ended, following = build_own(), build_own()
+    ended.is_held = True
+    submit(ended, 1, SMALL)
+    submit(ended, 2, SMALL, LARGE)
+    assert ended.waiting_tokens() == (1, 2)
+    following.inherit(ended)
+    assert (ended.waiting_count, following.waiting_count) == (0, 3)
+    sealed = following.seal(now_ms=5, wall_ms=1_000)
+    assert sealed is not None
+    assert sealed.tokens == (1, 2)
