@@ -269,8 +269,13 @@ class Checker:
             if promised_by == member and transaction not in self.chain.final_heights:
                 del self.chain.accepted[transaction]
         needed = max(1, len(others) // 3)
-        for key, digest in tuple(self.batches.items()):
-            if key[0] == member and sum(digest in disk.batches for disk in others) < needed:
+        forgotten: dict[int, None] = {}
+        for key, digest in sorted(self.batches.items()):
+            _, number, _ = key
+            # Only what is held without a gap is told, so what stands on a lost batch is lost with it.
+            is_told = number not in forgotten and sum(digest in disk.batches for disk in others) >= needed
+            if key[0] == member and not is_told:
+                forgotten[number] = None
                 del self.batches[key]
 
     # What is written.
