@@ -26,6 +26,7 @@ HELD_BYTES_MAX: Final = 256 * 1024
 """Of one direction of one connection, in the relay; more waits in the sockets, as in a network's buffers."""
 COMMAND_SECONDS: Final = 10.0
 BACKLOG: Final = 128
+CLOSING_PASSES: Final = 20
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class Relay:
         self._find_processes = find_processes
         self._links: dict[tuple[int, int], Link] = {}
         self._ends: set[_End] = set()
+        self.open_ends: set[_End] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._servers: list[asyncio.Server] = []
@@ -190,7 +192,13 @@ class Relay:
             task.cancel()
         for end in tuple(self._ends):
             end.abort()
-        await asyncio.sleep(0)
+        # Also what the kernel had accepted just before: a transport that is not closed when the loop is, leaks.
+        for _ in range(CLOSING_PASSES):
+            await asyncio.sleep(0.01)
+            for end in tuple(self.open_ends):
+                end.abort()
+            if not self.open_ends:
+                break
         await asyncio.sleep(0)
 
     def identify(self, end: "_End", source_port: int) -> int | None:
@@ -247,6 +255,7 @@ class _End(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.relay.open_ends.add(self)
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._accepted is not None:
@@ -278,6 +287,7 @@ class _End(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._is_over = True
         self._is_reading = False
+        self.relay.open_ends.discard(self)
         if self._twin is None:
             self.abort()
         else:
