@@ -1,21 +1,27 @@
 """Engines over real stores whose network changes: epochs begin, restarts go on in them, and lost data come back."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from consensus.types import Digest, Epoch
 from node.engine.start import Opened
-from node.ledger.changes import Change, ChangeMember
+from node.ledger.changes import Change, ChangeMember, sign_rotation
+from node.ledger.genesis import encode_genesis
 from node.ledger.governance import Request, encode_reference
 from node.ledger.transaction import Kind
 from node.storage.index import create_index
 from node.storage.stores import renew_chain
 from node.storage.vote_log import open_vote_log
-from node.wire.ids import MemberId
+from node.wire.codec import pack
+from node.wire.ids import FeedNumber, MemberId
+from node.wire.messages import certificate_fields
 from tests.integration.engine.test_engine import CLOCK, Firms, digests, is_executed, paths_of, run, submit, until
-from tests.support.networks import build_key, build_transaction
+from tests.support.light_client import EpochEnd, UnprovenError, follow_all
+from tests.support.networks import build_document, build_key, build_transaction
 
 NAMES = [MemberId(f"firm-{number}") for number in range(4)]
 
@@ -81,6 +87,51 @@ def test_a_network_goes_through_epochs_and_restarts_in_them(tmp_path: Path) -> N
     assert logged.epoch_start is not None
     assert logged.epoch_start.epoch == 2
     assert {vote.subject.epoch for vote in logged.votes} == {2}
+
+
+def read_ends(one: Opened) -> list[EpochEnd]:
+    """What a node keeps of the end of each epoch, for whoever asks."""
+    ends = []
+    with one.stores.index.reader() as reader:
+        for number in range(reader.governance.roster.epoch):
+            end, record = one.stores.chain.find_epoch_end(Epoch(number)), reader.find_epoch(Epoch(number + 1))
+            assert end is not None
+            assert record is not None
+            block = one.stores.chain.find_final_block(end[0])
+            assert block is not None
+            ends.append(EpochEnd(block.header.encode(), pack(certificate_fields(end[1])), record.roster.encode()))
+    return ends
+
+
+def test_a_verifier_goes_from_genesis_to_the_validators_of_today(tmp_path: Path) -> None:
+    """With the genesis file alone, by what any node keeps; a certificate of too few, or of others, convinces nobody."""
+    firms = Firms(tmp_path, 4)
+    genesis = encode_genesis(build_document(validators=4))
+    next_key = build_key("next key of firm-3")
+    rotation = sign_rotation(firms.genesis.network_id, NAMES[3], FeedNumber(1), next_key)
+
+    async def scenario() -> None:
+        async with firms.running(0, 1, 2) as opened:
+            await enact(opened, firms, rename("One"))
+            await enact(opened, firms, rotation)
+            await enact(opened, firms, rename("Two"))
+            ends = read_ends(opened[NAMES[1]])
+        today = follow_all(genesis, ends)
+        keys = [build_key(member).public_key for member in NAMES[:3]]
+        assert (today.epoch, today.keys) == (3, tuple(sorted([*keys, next_key.public_key])))
+        subject, signatures = msgpack.unpackb(ends[1].certificate)
+        short = pack((subject, signatures[:-1]))
+        other = pack((subject, [[signer, bytes(64)] for signer, _ in signatures]))
+        for spoilt in (
+            [replace(ends[0], certificate=short), *ends[1:]],
+            [ends[0], replace(ends[1], certificate=other), ends[2]],
+            [ends[0], replace(ends[1], roster=ends[2].roster), ends[2]],
+            [ends[1], ends[2]],
+        ):
+            with pytest.raises(UnprovenError):
+                follow_all(genesis, spoilt)
+
+    run(scenario)
 
 
 @pytest.mark.parametrize("what", ["chain", "index", "votes", "everything"])
