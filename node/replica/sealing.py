@@ -132,10 +132,14 @@ class Sealing:
     def take_over(self, ended: tuple[FeedBranches, ...]) -> None:
         """See to what stands uncut on our own feeds that have ended: it is put on the present one, if there is one.
 
-        A present feed that holds anything already has it: all of it is sealed in one step.
+        A feed that holds anything has it already, also one that has ended since: all of it is sealed in one step.
         """
-        own_ended = [branches for branches in ended if branches.feed.member == self._membership.own]
-        uncut = tuple(record.tip for branches in own_ended for record in branches.longest())
+        own_ended = (branches for branches in ended if branches.feed.member == self._membership.own)
+        uncut: tuple[FeedTip, ...] = ()
+        for branches in sorted(own_ended, key=lambda branches: branches.feed, reverse=True):
+            uncut = (*(record.tip for record in branches.longest()), *uncut)
+            if branches.tips():
+                break
         if not uncut:
             return
         if self.own is None:

@@ -1,6 +1,6 @@
 """Whole replicas through changes of who they are: one set of validators a block, and nobody stands still."""
 
-from node.ledger.changes import AddMember, RemoveMember, SetParameters, SetRole
+from node.ledger.changes import AddMember, NewFeed, RemoveMember, SetParameters, SetRole
 from node.ledger.roster import Parameters, Role
 from node.wire.ids import MemberId
 from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
@@ -100,3 +100,28 @@ def test_a_change_is_made_while_a_node_is_cut_off_and_it_catches_up() -> None:
         assert all(epoch_of(node) == begun + epochs for node in world.up)
     away[0].submit(1)
     world.settle(within_ms=10_000)
+
+
+def test_what_was_put_on_one_new_feed_is_not_put_on_the_next_one_too() -> None:
+    """T-47: uncut transactions are sealed again once, on the feed that follows; a later restart finds nothing to do."""
+    world = build_world()
+    author = world.node(3)
+    world.isolate(3)
+    (transaction,) = author.submit(1)
+    world.run(500)
+    proposal = propose(world.node(0), NewFeed(author.member))
+    others = [world.node(number) for number in (0, 1, 2)]
+    world.run(1_000)
+    for node in others[1:]:
+        approve(node, proposal)
+    reach(world, others, 1)
+    world.heal()
+    world.settle(within_ms=20_000)
+    assert transaction in author.disk.state.transactions
+    carry(world, NewFeed(author.member))
+    author.crash()
+    author.start()
+    # Had it sealed that once more, the checkers would find the transaction final twice.
+    world.run(10_000)
+    author.submit(1)
+    world.settle(within_ms=20_000)
