@@ -11,7 +11,7 @@ from functools import partial
 
 from tests.sim.coverage import SET_SEEDS, SkipProbe, missing
 from tests.sim.scenario import Outcome, RandomRun
-from tests.sim.swarm import draw
+from tests.sim.swarm import change, draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,20 @@ class Failure:
 
     seed: int
     why: str
+    trace: str
     virtual_ms: int
     steps: int
 
 
-def run_seed(without: frozenset[str], seed: int) -> Outcome | Failure:
+def run_seed(without: frozenset[str], including: tuple[str, ...], seed: int) -> Outcome | Failure:
     """Run one seed. Whatever goes wrong in it is that seed's failure."""
     probe = SkipProbe()
     probe.install()
-    run = RandomRun(seed, without=without)
+    run = RandomRun(seed, without=without, including=including)
     try:
         outcome = run.run()
     except Exception:  # noqa: BLE001 - as the docstring says
-        return Failure(seed, traceback.format_exc(), run.world.now_ms, run.world.steps)
+        return Failure(seed, traceback.format_exc(), run.world.trace_digest(), run.world.now_ms, run.world.steps)
     finally:
         probe.remove()
     if probe.count:
@@ -51,14 +52,16 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes; default: one a core")
-    parser.add_argument("--without", action="append", default=[], help="leave out a fault or an actor, to find causes")
+    parser.add_argument("--without", action="append", default=[], help="leave out a fault, actor or decision")
+    parser.add_argument("--with", action="append", default=[], dest="including", help="have one in every seed")
     parser.add_argument("--until-failure", action="store_true", help="stop at the first failure")
     parser.add_argument("--verbose", action="store_true", help="one line a seed")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     if len(seeds) == 1:
-        say(repr(draw(seeds[0])))
-    work = partial(run_seed, frozenset(arguments.without))
+        swarm = change(draw(seeds[0]), without=frozenset(arguments.without), including=tuple(arguments.including))
+        say(repr(swarm))
+    work = partial(run_seed, frozenset(arguments.without), tuple(arguments.including))
     failed: list[int] = []
     virtual_ms = steps = height = accepted = slowest_ms = 0
     reached: dict[str, int] = {}
@@ -69,7 +72,7 @@ def main() -> int:
             steps += result.steps
             if isinstance(result, Failure):
                 failed.append(result.seed)
-                say(f"{result.why}\nseed {result.seed} FAILED after {result.virtual_ms} virtual ms")
+                say(f"{result.why}\nseed {result.seed} FAILED after {result.virtual_ms} ms, trace {result.trace}")
                 if arguments.until_failure:
                     break
                 continue
@@ -83,7 +86,8 @@ def main() -> int:
             elif len(seeds) == 1:
                 say(f"trace {result.trace}")
     taken = time.monotonic() - begun
-    lacking = missing(reached) if len(seeds) >= SET_SEEDS else ()
+    is_whole = len(seeds) >= SET_SEEDS and not arguments.until_failure
+    lacking = missing(reached) if is_whole else ()
     for what in lacking:
         say(f"never reached: {what}")
     say("rare paths: " + (", ".join(f"{what} {reached[what]}" for what in sorted(reached)) or "none"))

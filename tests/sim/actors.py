@@ -33,6 +33,7 @@ from node.wire.messages import (
     ChainData,
     Have,
     Message,
+    RejoinAnswer,
     StatusReport,
 )
 from tests.support.networks import build_batch, build_transaction
@@ -160,8 +161,8 @@ class FutureFlooder(Actor):
         member = some_other(node)
         epoch = max(node.world.rosters)
         now = node.world.checker.votes.entered.get((member, epoch), 1)
-        for _ in range(chance.choice((3, 30, 100))):
-            view = View(now + chance.choice((1, 2, 3, 4, 64, 2**20, 2**63)))
+        for _ in range(chance.choice((3, 100, 400))):
+            view = View(now + chance.choice((1, 2, 3, 4, 64, chance.randrange(2**20), chance.randrange(2**20), 2**62)))
             kind = chance.choice(list(VoteKind))
             digest = ZERO_DIGEST if kind == VoteKind.NULLIFY else Digest(chance.randbytes(32))
             parent = View(now if kind == VoteKind.NOTARIZE else 0)
@@ -382,8 +383,37 @@ class BadProposer(Actor):
         return dataclasses.replace(proposal, parent_certificate=None)
 
 
+class LyingServer(Actor):
+    """Serves forged chains, and tells a node that has lost its memory that it never said anything."""
+
+    def outgoing(self, node: "SimNode", member: MemberId, message: Message) -> Iterable[Message]:
+        chance = node.world.random
+        match message:
+            case ChainData(first, blocks, certificate) if blocks:
+                header = dataclasses.replace(blocks[0].header, timestamp_ms=1)
+                forged = (Block(header, blocks[0].payload), *blocks[1:])
+                return (
+                    chance.choice(
+                        (
+                            ChainData(first, forged, certificate),
+                            ChainData(first, blocks, None),
+                            ChainData(first, blocks[:-1], certificate),
+                            ChainData(first, (), None),
+                        )
+                    ),
+                )
+            case RejoinAnswer():
+                told = chance.choice((message.tips, ()))
+                return (dataclasses.replace(message, certificate=None, vote=None, tips=told),)
+            case _:
+                return (message,)
+
+
 class ForkingLeader(Actor):
-    """Builds upon an ancestor of the block that it should extend, which no nullification allows."""
+    """Builds upon an ancestor of the block that it should extend, which no nullification allows.
+
+    In every other view it shows the ancestor's certificate, else that of the block which it should extend.
+    """
 
     def __init__(self) -> None:
         self.notarized: dict[Digest, Certificate] = {}
@@ -433,6 +463,8 @@ class ForkingLeader(Actor):
             flags=FLAG_HEARTBEAT,
             next_epoch_digest=header.next_epoch_digest,
         )
+        if proposal.view % 2:
+            return propose(node, proposal, Block(forked, payload), executed_certificate=None)
         view = certificate.subject.view
         return propose(
             node,

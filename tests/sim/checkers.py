@@ -167,7 +167,10 @@ class VoteChecker:
 
 
 class Checker:
-    """All that nodes report goes through here. byzantine: whose word counts for nothing."""
+    """All that nodes report goes through here. byzantine: whose word counts for nothing.
+
+    forgetful: members that have lost batches of their own feed with their disk.
+    """
 
     def __init__(self, genesis: Genesis, *, has_real_keys: bool = False) -> None:
         self.byzantine: dict[MemberId, None] = {}
@@ -179,6 +182,7 @@ class Checker:
         self.chain = ChainChecker(genesis.network_id, self.votes, self.byzantine)
         self.now_ms = 0
         self.batches: dict[tuple[MemberId, int, int], Digest] = {}
+        self.forgetful: dict[MemberId, None] = {}
         self._said: dict[MemberId, tuple[int, ...]] = {}
         self._justifying: dict[MemberId, tuple[int, int]] = {}
 
@@ -260,23 +264,25 @@ class Checker:
             raise BrokenRuleError(f"{member} signs two batches {header.seq}")
 
     def on_disk_lost(self, member: MemberId, others: list[Disk]) -> None:
-        """I-10, I-20, I-21: a node begins anew; what it alone had promised or shown is lost.
+        """I-10, I-20, I-21: a node begins anew; what it alone had promised is lost. others: of correct validators.
 
-        others: what the other validators hold. Answers of n - f of them miss fewer than f: what so many hold is told.
+        What f others hold, one of the n - f that it asks tells it; what fewer hold it may sign once more, as one of
+        the f that it counts among.
         """
         self._said.pop(member, None)
         for transaction, promised_by in tuple(self.chain.accepted.items()):
             if promised_by == member and transaction not in self.chain.final_heights:
                 del self.chain.accepted[transaction]
-        needed = max(1, len(others) // 3)
+        needed = max(1, self.votes.electorates[max(self.votes.electorates)].faulty)
         forgotten: dict[int, None] = {}
         for key, digest in sorted(self.batches.items()):
-            _, number, _ = key
+            author, number, _ = key
             # Only what is held without a gap is told, so what stands on a lost batch is lost with it.
             is_told = number not in forgotten and sum(digest in disk.batches for disk in others) >= needed
-            if key[0] == member and not is_told:
+            if author == member and not is_told:
                 forgotten[number] = None
                 del self.batches[key]
+                self.forgetful[member] = None
 
     # What is written.
 

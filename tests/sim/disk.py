@@ -151,6 +151,12 @@ class Disk:
         self._note(whole)
         return whole
 
+    def begin_log(self, log: LogFile) -> None:
+        """Put another vote log in place of the present one, which is gone."""
+        self.log = log
+        self.own_tips.clear()
+        self.votes.clear()
+
     def _note(self, writes: list[LogWrite]) -> None:
         for write in writes:
             match write:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.sim.chain_checkers import BrokenRuleError
 
-ENTRIES_MAX = 4_000
+ENTRIES_MAX = 700
 """So much is held in one place at a quiet moment; a leak of one entry a message passes it within minutes."""
 
 COUNTED = (dict, list, deque, set)

@@ -1,7 +1,7 @@
 """Governance in a simulated network: members propose and approve through their nodes, as people do."""
 
 from consensus.types import Digest
-from node.ledger.changes import AddMember, Change, NewFeed, RemoveMember, SetParameters, SetRole
+from node.ledger.changes import AddMember, Change, NewFeed, RemoveMember, SetParameters, SetRole, sign_rotation
 from node.ledger.governance import Request, encode_reference
 from node.ledger.roster import Member, Parameters, Role, Roster
 from node.ledger.transaction import Kind
@@ -117,8 +117,7 @@ class Politics:
     def _draw(self) -> Change | None:
         """A change of some kind, or None if none of it is possible."""
         roster, chance = self._roster, self.world.random
-        liars = sum(member in self.world.checker.byzantine for member in roster.validators)
-        can_shrink = len(roster.validators) > 4 and liars <= (len(roster.validators) - 2) // 3
+        can_shrink = len(roster.validators) > 4 and self.world.unreliable() <= (len(roster.validators) - 2) // 3
         correct = [
             member.id
             for member in roster.present()
@@ -139,5 +138,10 @@ class Politics:
                 return RemoveMember(chance.choice(voting))
             case "new feed" if correct:
                 return NewFeed(chance.choice(correct))
+            case "rotate" if correct:
+                member = roster.members[chance.choice(correct)]
+                number = FeedNumber(member.feed_number + 1)
+                key = self.world.nodes[member.id].next_key
+                return sign_rotation(self.world.genesis.network_id, member.id, number, key)
             case _:
                 return None

@@ -102,7 +102,9 @@ class SimNode:
         self.actor: Actor | None = None
         self.lag_ms = 0
         self.clock_rate = 1_000
-        self.disk = Disk(world.genesis, LogFile(world.genesis.network_id, build_key(member).public_key))
+        self.key_number = 0
+        self.key = build_key(member)
+        self.disk = Disk(world.genesis, LogFile(world.genesis.network_id, self.key.public_key))
         self.replica: Replica | None = None
         self.incarnation = 0
         self.effects_left: int | None = None
@@ -116,7 +118,6 @@ class SimNode:
         self.evidence: list[ReportEvidence] = []
         self.refused: list[Refused] = []
         self.paused_until_ms = 0
-        self.key = build_key(member)
         self.signer = VoteSigner(world, member, self.key)
         self._reset()
 
@@ -144,6 +145,7 @@ class SimNode:
         self.incarnation += 1
         self._reset()
         self.effects_left = None
+        self._adopt_next_key()
         recovered = self.disk.recover()
         if self.disk.torn_bytes:
             world.checker.note("torn record")
@@ -173,29 +175,57 @@ class SimNode:
         self.crash()
         self.world.trace("wipe", self.name)
         self.disk = Disk(self.world.genesis, self._build_lost_log())
-        roster = self.world.rosters[max(self.world.rosters)]
-        others = [self.world.nodes[member].disk for member in roster.validators if member != self.member]
-        self.world.checker.on_disk_lost(self.member, others)
+        self.world.on_disk_lost(self)
 
     def lose_log(self) -> None:
         """Lose the vote log alone: it was damaged, and set aside."""
         self.crash()
         self.world.trace("log lost", self.name)
-        self.disk.log = self._build_lost_log()
-        self.disk.votes.clear()
+        self.disk.begin_log(self._build_lost_log())
+        self.world.lost[self.member] = None
 
     def take_up(self, key: SigningKey) -> None:
         """End the life with the old key and begin one with a new key and its own log, on the same store."""
         self.crash()
-        self.key = key
-        self.signer = VoteSigner(self.world, self.member, key)
-        self.disk.log = LogFile(self.world.genesis.network_id, key.public_key)
+        self._adopt(key)
         self.start()
 
     def _build_lost_log(self) -> LogFile:
         log = LogFile(self.world.genesis.network_id, self.key.public_key)
         log.append([LogLoss(Loss(Epoch(0)))])
         return log
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether, after a loss, it has voted and a batch that it sealed since is final."""
+        finals = (tip.digest for final, _ in self.disk.finals for tip in final.batches)
+        return bool(self.disk.votes) and any(digest in self.disk.own_tips for digest in finals)
+
+    @property
+    def next_key(self) -> SigningKey:
+        """The key that waits beside the present one until governance gives it to the member."""
+        return build_key(f"{self.member}, key {self.key_number + 1}")
+
+    def _is_key_due(self) -> bool:
+        member = self.disk.state.governance.roster.find(self.member)
+        return member is not None and member.node_key == self.next_key.public_key
+
+    def _adopt_next_key(self) -> None:
+        """Take up the next key with the empty vote log that was made with it, if the epoch has given it to us."""
+        if self._is_key_due():
+            self._adopt(self.next_key)
+            self.key_number += 1
+            self.world.checker.note("key rotated")
+
+    def _adopt(self, key: SigningKey) -> None:
+        self.key = key
+        self.signer = VoteSigner(self.world, self.member, key)
+        self.disk.begin_log(LogFile(self.world.genesis.network_id, key.public_key))
+
+    def _restart_with_next_key(self, incarnation: int) -> None:
+        if self._is_running(incarnation) and self._is_key_due():
+            self.crash()
+            self.start()
 
     def crash(self) -> None:
         """Lose all that was not synced, but what the seed keeps of it: a prefix, down to a torn record."""
@@ -234,6 +264,8 @@ class SimNode:
         self._note_logged(writes)
 
     def _note_logged(self, writes: list[LogWrite]) -> None:
+        if any(isinstance(write, LogLoss) and write.loss.guard is not None for write in writes):
+            self.world.checker.note("rejoin guard")
         if self.actor is None:
             for write in writes:
                 if isinstance(write, Persist):
@@ -383,6 +415,8 @@ class SimNode:
             case EpochStarted(record):
                 world.checker.note("epoch entered")
                 world.trace(f"epoch {record.epoch}", self.name)
+                if self._is_key_due():
+                    world.after(10, partial(self._restart_with_next_key, self.incarnation))
             case LoadOwn(tips):
                 own = tuple(self.disk.batches[tip.digest] for tip in tips)
                 self.later(self.check_ms, inputs.OwnLoaded(own))

@@ -1,6 +1,5 @@
 """One random run: a safety phase in which anything may fail, then all is healed and everything must become final."""
 
-import dataclasses
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from node.wire.messages import BatchData, Have, Message
 from tests.sim import actors
 from tests.sim.governing import Politics
 from tests.sim.node import SKEW_MS_MAX, SimNode
-from tests.sim.swarm import Swarm, draw
+from tests.sim.swarm import Swarm, change, draw
 from tests.sim.world import World
 from tests.support.networks import CREATED_MS, build_batch, build_document, build_transaction
 
@@ -103,6 +102,8 @@ def build_actor(name: str, world: World) -> actors.Actor:
             return actors.LyingClaims()
         case "bad proposer":
             return actors.BadProposer()
+        case "lying server":
+            return actors.LyingServer()
         case "forking leader":
             return actors.ForkingLeader()
         case _:
@@ -117,16 +118,11 @@ def build_swarm_genesis(swarm: Swarm) -> Genesis:
 
 
 class RandomRun:
-    """One seed. without: names of faults and actors to leave out, to find out which of them a failure needs."""
+    """One seed. without, including: names of faults, actors and decisions, to find out which a failure needs."""
 
-    def __init__(self, seed: int, *, without: frozenset[str] = frozenset()) -> None:
+    def __init__(self, seed: int, *, without: frozenset[str] = frozenset(), including: tuple[str, ...] = ()) -> None:
         self.seed = seed
-        swarm = draw(seed)
-        self.swarm = swarm = dataclasses.replace(
-            swarm,
-            faults=tuple(fault for fault in swarm.faults if fault not in without) or ("restart",),
-            actors=tuple(name for name in swarm.actors if name not in without),
-        )
+        self.swarm = swarm = change(draw(seed), without=without, including=including)
         self.world = World(
             seed, timing=swarm.timing, genesis=build_swarm_genesis(swarm), has_real_keys=swarm.has_real_keys
         )
@@ -149,10 +145,10 @@ class RandomRun:
         self.jumpy = validators[: (len(validators) - 1) // 3]
         self.hostile = None
         members = [member for member in world.genesis.roster.members.values() if member.role is Role.MEMBER]
-        if members and swarm.has_hostile_member and "hostile member" not in without:
+        if members and swarm.has_hostile_member:
             self.hostile = HostileMember(world, members[0].id)
             world.absent[members[0].id] = None
-        self.politics = Politics(world, tuple(kind for kind in swarm.decisions if kind not in without))
+        self.politics = Politics(world, swarm.decisions)
 
     def run(self) -> Outcome:
         """Run both phases. Raises BrokenRuleError when a rule does not hold."""
@@ -338,6 +334,23 @@ class RandomRun:
         if self.jumpy:
             member = self.chance.choice(self.jumpy)
             self.world.nodes[member].skew_ms = self.chance.choice((0, 2_500, -2_500, 3_600_000, -3_600_000))
+
+    def wipe(self) -> None:
+        """One machine of f is lost with its disk, and made again from its keys."""
+        self._lose(SimNode.wipe)
+
+    def lose_log(self) -> None:
+        """One vote log of f is damaged, and set aside."""
+        self._lose(SimNode.lose_log)
+
+    def _lose(self, how: Callable[[SimNode], None]) -> None:
+        world = self.world
+        node = world.nodes[self.chance.choice(self.jumpy)] if self.jumpy else None
+        if node is None or node.actor is not None or node.member in world.lost:
+            return
+        if world.unreliable() < (len(world.rosters[max(world.rosters)].validators) - 1) // 3:
+            how(node)
+            world.after(self.chance.randrange(3_000), node.start)
 
     def weather(self) -> None:
         """Delays and losses change."""

@@ -4,6 +4,7 @@ Each is drawn from the seed, so that a run meets few faults at once and many see
 combinations of everything cancel each other out.
 """
 
+import dataclasses
 import random
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ FAULTS = (
     "pause",
     "slow_down",
     "jump_clock",
+    "wipe",
+    "lose_log",
     "weather",
 )
 
@@ -41,9 +44,12 @@ ACTORS = (
     "lying claims",
     "bad proposer",
     "forking leader",
+    "lying server",
 )
 
-DECISIONS = ("parameters", "add", "promote", "demote", "remove", "new feed")
+HOSTILE_MEMBER = "hostile member"
+
+DECISIONS = ("parameters", "add", "promote", "demote", "remove", "new feed", "rotate")
 
 QUICK = Timing(
     propose_ms=300, advance_ms=500, retry_ms=300, tail_ms=300, heartbeat_ms=3_000, status_ms=500, skip_ms=2_000
@@ -115,4 +121,30 @@ def draw(seed: int) -> Swarm:
         safety_ms=safety_ms,
         outage_ms=90_000 if validators <= 5 and timing is QUICK and chance.random() < 0.15 else 0,
         block_batches_max=chance.choice((64, 64, 3)),
+    )
+
+
+def change(swarm: Swarm, *, without: frozenset[str] = frozenset(), including: tuple[str, ...] = ()) -> Swarm:
+    """Return the swarm without some faults, actors and decisions, and with others that chance had left out.
+
+    Raises ValueError for a name that there is not.
+    """
+    unknown = [name for name in (*without, *including) if name not in (*FAULTS, *ACTORS, *DECISIONS, HOSTILE_MEMBER)]
+    if unknown:
+        raise ValueError(f"no such fault, actor or decision: {', '.join(unknown)}")
+    actors = tuple(name for name in including if name in ACTORS)
+    validators = max(4, swarm.validators) if actors else swarm.validators
+    actors += tuple(name for name in swarm.actors if name not in (*without, *actors))
+    faults = [name for name in swarm.faults if name not in without]
+    faults += [name for name in including if name in FAULTS and name not in faults]
+    decisions = [name for name in swarm.decisions if name not in without]
+    decisions += [name for name in including if name in DECISIONS and name not in decisions]
+    return dataclasses.replace(
+        swarm,
+        validators=validators,
+        actors=actors[: (validators - 1) // 3],
+        faults=tuple(faults) or ("restart",),
+        decisions=tuple(decisions),
+        members=max(swarm.members, HOSTILE_MEMBER in including),
+        has_hostile_member=HOSTILE_MEMBER not in without and (swarm.has_hostile_member or HOSTILE_MEMBER in including),
     )

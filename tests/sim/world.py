@@ -14,7 +14,7 @@ from node.ledger.transaction import Kind, SignedTransaction
 from node.replica import inputs
 from node.replica.effects import ReportEvidence, ReportFault
 from node.wire.codec import MalformedError
-from node.wire.ids import MemberId
+from node.wire.ids import FeedTip, MemberId
 from node.wire.messages import Message, decode, encode
 from tests.sim.actors import Actor
 from tests.sim.checkers import BrokenRuleError, Checker
@@ -73,6 +73,7 @@ class World:
         self.message_filter: Callable[[MemberId, MemberId, Message], bool] | None = None
         self.nodes = {member: SimNode(self, member) for member in self.genesis.roster.members}
         self.twins: dict[MemberId, SimNode] = {}
+        self.lost: dict[MemberId, None] = {}
         self._talks_to_twin: dict[tuple[MemberId, MemberId], None] = {}
 
     # Time.
@@ -170,6 +171,20 @@ class World:
         present = {member.id for member in roster.present()}
         return [node for node in self.up if node.member in present]
 
+    def on_disk_lost(self, node: SimNode) -> None:
+        """A machine is gone with its disk. It counts among the f until it `is_whole` again."""
+        self.lost[node.member] = None
+        validators = self.rosters[max(self.rosters)].validators
+        others = [other.disk for other in self.correct if other.member in validators and other is not node]
+        self.checker.on_disk_lost(node.member, others)
+
+    def unreliable(self) -> int:
+        """Return how many validators of the newest epoch count among its f: liars, and who is not whole again."""
+        for member in [member for member in self.lost if self.nodes[member].is_whole]:
+            del self.lost[member]
+        validators = self.rosters[max(self.rosters)].validators
+        return sum(member in self.checker.byzantine or member in self.lost for member in validators)
+
     def add_node(self, member: MemberId) -> SimNode:
         """A node of somebody who was no member at the beginning. It does not run yet."""
         node = self.nodes[member] = SimNode(self, member)
@@ -199,6 +214,8 @@ class World:
         """I-13: evidence never names a correct node."""
         self.checker.note("equivocation evidence")
         if member in self.checker.byzantine or evidence.member in self.checker.byzantine:
+            return
+        if evidence.member in self.checker.forgetful and isinstance(evidence.first, FeedTip):
             return
         raise BrokenRuleError(f"at {self.now_ms} ms {member} has evidence against {evidence.member}: {evidence}")
 
