@@ -62,6 +62,9 @@ VALIDATORS ?= 7
 chaos: setup ## real processes under random faults: make chaos MINUTES=10 SEED=1
 	$(BIN)/python -m tests.e2e.chaos --minutes $(MINUTES) --seed $(SEED) --validators $(VALIDATORS)
 
+sim-planted: setup ## plant each known bug in a scratch copy and have a seed or a test find it
+	$(BIN)/python -m tests.sim.planted
+
 sandbox: setup ## four firms on this machine, a story and a trace
 	$(BIN)/lotvine sandbox
 
