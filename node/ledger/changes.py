@@ -58,7 +58,7 @@ class RemoveMember:
 
 @dataclass(frozen=True, slots=True)
 class SetRole:
-    """Make a member validator, member or observer."""
+    """Make a member validator, member or observer. Who had no feed and has one then begins its next one."""
 
     id: MemberId
     role: Role
@@ -295,7 +295,7 @@ def _change_member(
     members: dict[MemberId, Member],
     network_id: Digest,
 ) -> Member | TransactionCode:
-    if member.feed_number == U32_MAX and isinstance(change, RotateKey | NewFeed):
+    if member.feed_number == U32_MAX and isinstance(change, RotateKey | NewFeed | SetRole):
         # Nobody gets there; a number falls back to none that was used.
         return TransactionCode.NOTHING_CHANGES
     next_number = FeedNumber(member.feed_number + 1)
@@ -305,7 +305,10 @@ def _change_member(
         case SetRole(_, role):
             if role is Role.FORMER:
                 return TransactionCode.ROLE_IMPOSSIBLE
-            return replace(member, role=role)
+            changed = replace(member, role=role)
+            # Safety: a feed that has ended never goes on. What was sealed on it and not cut is known to some only, so
+            # its owner might sign a seq twice; it begins another one.
+            return replace(changed, feed_number=next_number) if changed.has_feed and not member.has_feed else changed
         case RotateKey(_, node_key, proof):
             if _is_key_in_use(node_key, members):
                 return TransactionCode.KEY_IN_USE

@@ -3,6 +3,7 @@
 from node.ledger.changes import AddMember, NewFeed, RemoveMember, SetParameters, SetRole
 from node.ledger.roster import Parameters, Role
 from node.wire.ids import MemberId
+from node.wire.messages import BatchData
 from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
 from tests.sim.world import World
 
@@ -125,3 +126,20 @@ def test_what_was_put_on_one_new_feed_is_not_put_on_the_next_one_too() -> None:
     world.run(10_000)
     author.submit(1)
     world.settle(within_ms=20_000)
+
+
+def test_an_observer_that_becomes_a_member_again_begins_another_feed() -> None:
+    """T-47: its old feed ended with a batch that was never cut; going on there would sign one seq twice."""
+    world = build_world(validators=5)
+    member = world.node(4)
+    world.message_filter = lambda source, target, message: not isinstance(message, BatchData) or source != "firm-4"
+    (lost,) = member.submit(1)
+    world.run(100)
+    del world.checker.chain.accepted[lost]
+    carry(world, SetRole(member.member, Role.OBSERVER))
+    world.message_filter = None
+    carry(world, SetRole(member.member, Role.MEMBER))
+    (transaction,) = member.submit(1)
+    assert world.run(20_000, until=lambda: transaction in member.disk.state.transactions)
+    world.settle(within_ms=10_000)
+    assert world.rosters[2].members[member.member].feed_number == 1

@@ -85,7 +85,7 @@ def test_every_change_changes_what_it_says() -> None:
     expected = {member.id: member for member in ROSTER.members.values()}
     expected[NEW.id] = NEW
     expected[M5] = dataclasses.replace(expected[M5], role=Role.FORMER, actor_keys=())
-    expected[O6] = dataclasses.replace(expected[O6], role=Role.MEMBER)
+    expected[O6] = dataclasses.replace(expected[O6], role=Role.MEMBER, feed_number=FeedNumber(1))
     expected[V1] = dataclasses.replace(expected[V1], node_key=build_key("other").public_key, feed_number=FeedNumber(1))
     expected[V2] = dataclasses.replace(expected[V2], name="Name", organisation_id="", address="[::1]:9")
     expected[V3] = dataclasses.replace(expected[V3], actor_keys=(build_key("a").public_key, build_key("b").public_key))
@@ -247,3 +247,11 @@ def test_what_is_no_change_is_refused(value: object) -> None:
 def test_a_rotation_names_the_key_that_signed_it() -> None:
     """The helper for the command line."""
     assert RotateKey(V1, build_key("other").public_key, ROTATION.proof) == ROTATION
+
+
+def test_a_feed_that_has_ended_never_goes_on() -> None:
+    """Who has a feed again begins the next number: what was sealed on the old one and not cut is known to some only."""
+    observer = applied(SetRole(M4, Role.OBSERVER))
+    assert observer.members[M4].feed_number == 0
+    assert applied(SetRole(M4, Role.MEMBER), roster=observer).members[M4].feed_number == 1
+    assert apply(SetRole(M4, Role.VALIDATOR), roster=observer) is TransactionCode.VALIDATOR_NOT_SYNCED
