@@ -134,6 +134,8 @@ class ChainChecker:
             raise BrokenRuleError(f"height {height} is dated {header.timestamp_ms - self.latest_ms} ms too far ahead")
         if header.executed_height >= height:
             raise BrokenRuleError(f"height {height} claims to have been executed")
+        if self.votes.electorates[header.epoch].quorum == 1:
+            return  # A lone validator writes all of it in one group, and the chain's part of that first.
         lowest = 0 if above is None or above.epoch != header.epoch else above.view
         for view in range(lowest + 1, header.view):
             if (header.epoch, view) not in self.votes.nullified:

@@ -117,7 +117,8 @@ class Politics:
     def _draw(self) -> Change | None:
         """A change of some kind, or None if none of it is possible."""
         roster, chance = self._roster, self.world.random
-        can_shrink = len(roster.validators) > 4 and self.world.unreliable() <= (len(roster.validators) - 2) // 3
+        staying = [member for member in roster.validators if member not in self.world.leaving]
+        can_shrink = len(staying) > 4 and self.world.unreliable() <= (len(staying) - 2) // 3
         correct = [
             member.id
             for member in roster.present()
@@ -133,9 +134,9 @@ class Politics:
             case "promote" if others:
                 return SetRole(chance.choice(others), Role.VALIDATOR)
             case "demote" if can_shrink:
-                return SetRole(chance.choice(voting), chance.choice((Role.MEMBER, Role.OBSERVER)))
+                return SetRole(self._let_go(voting), chance.choice((Role.MEMBER, Role.OBSERVER)))
             case "remove" if can_shrink:
-                return RemoveMember(chance.choice(voting))
+                return RemoveMember(self._let_go(voting))
             case "new feed" if correct:
                 return NewFeed(chance.choice(correct))
             case "rotate" if correct:
@@ -145,3 +146,9 @@ class Politics:
                 return sign_rotation(self.world.genesis.network_id, member.id, number, key)
             case _:
                 return None
+
+    def _let_go(self, voting: list[MemberId]) -> MemberId:
+        """Draw who leaves the validators: from now on no more disks are lost than the smaller set bears."""
+        leaves = self.world.random.choice(voting)
+        self.world.leaving[leaves] = None
+        return leaves

@@ -348,7 +348,7 @@ class RandomRun:
         node = world.nodes[self.chance.choice(self.jumpy)] if self.jumpy else None
         if node is None or node.actor is not None or node.member in world.lost:
             return
-        if world.unreliable() < (len(world.rosters[max(world.rosters)].validators) - 1) // 3:
+        if world.unreliable() < world.tolerated():
             how(node)
             world.after(self.chance.randrange(3_000), node.start)
 

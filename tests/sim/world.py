@@ -74,6 +74,7 @@ class World:
         self.nodes = {member: SimNode(self, member) for member in self.genesis.roster.members}
         self.twins: dict[MemberId, SimNode] = {}
         self.lost: dict[MemberId, None] = {}
+        self.leaving: dict[MemberId, None] = {}
         self._talks_to_twin: dict[tuple[MemberId, MemberId], None] = {}
 
     # Time.
@@ -177,6 +178,11 @@ class World:
         validators = self.rosters[max(self.rosters)].validators
         others = [other.disk for other in self.correct if other.member in validators and other is not node]
         self.checker.on_disk_lost(node.member, others)
+
+    def tolerated(self) -> int:
+        """Return f of the newest epoch, counted without the validators that a decision on its way takes out."""
+        validators = self.rosters[max(self.rosters)].validators
+        return (sum(member not in self.leaving for member in validators) - 1) // 3
 
     def unreliable(self) -> int:
         """Return how many validators of the newest epoch count among its f: liars, and who is not whole again."""
