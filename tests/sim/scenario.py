@@ -192,7 +192,9 @@ class RandomRun:
         liars = len(swarm.actors)
         # The view under way may be stretched to its most, and each liar may waste one of those that follow.
         view_ms = 8 * swarm.timing.advance_ms
-        within_ms = (liars + 2) * view_ms + 20_000
+        # Who takes up a new key listens before it votes, and a quorum may have to wait for that, key after key.
+        listens_ms = 4 * swarm.timing.skip_ms if "rotate" in self.politics.kinds else 0
+        within_ms = (liars + 2) * view_ms + 20_000 + listens_ms
         world.run(500)
         for node in world.correct:
             node.submit(1)
@@ -201,7 +203,7 @@ class RandomRun:
             for node in world.correct:
                 node.submit(1)
             # With f liars no timeout grows; whose turn it is now, and who comes next, may all be liars.
-            world.settle(within_ms=(2 * liars + 2) * swarm.timing.advance_ms + 4_000)
+            world.settle(within_ms=(2 * liars + 2) * swarm.timing.advance_ms + 4_000 + listens_ms)
         return settle_ms
 
     def mend(self) -> None:
