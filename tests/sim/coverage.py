@@ -13,6 +13,11 @@ REQUIRED = (
     "justification longer than a proposal carries",
     "chain served",
     "torn record",
+    "epoch entered",
+    "seal proposed again",
+    "rejoin guard",
+    "no-op after a loss",
+    "key rotated",
 )
 """What a set of `SET_SEEDS` seeds or more must reach."""
 
