@@ -85,6 +85,7 @@ class Proposing:
             return None
         if self._is_sealed(candidate):
             # Nothing follows it in this epoch but itself, and the core sees to that.
+            self._ages_ms = self._looked_at = None
             return None
         if self._is_change_due(candidate):
             self._is_due = True

@@ -30,6 +30,11 @@ def test_what_was_once_a_failing_seed_passes(seed: int) -> None:
     assert RandomRun(seed).run().accepted > 0
 
 
+def test_no_age_stays_due_beyond_the_last_block_of_an_epoch() -> None:
+    """A batch that had waited for its time when the seal came left a deadline in the past, until that was executed."""
+    assert RandomRun(106, including=("bad proposer",)).run().accepted > 0
+
+
 def test_every_fault_and_every_actor_of_the_swarm_is_there_and_is_drawn() -> None:
     """A name that nothing stands behind, or that no seed draws, would be a fault that nobody tests."""
     world = World(1)
