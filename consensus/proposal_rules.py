@@ -64,10 +64,11 @@ def is_sealed_again(proposal: Proposal) -> bool:
 
     Nothing else may stand on such a block, so that no block is ever ordered by the wrong validators; but it may take
     several views to become final, and it is one block in all of them. Its parent's view is one where it was itself
-    notarized.
+    notarized. The anchor ended the epoch before and is no seal of this one: a verdict on it would be one on what is
+    final, and halt everybody.
     """
-    header = proposal.block.header
-    return bool(header.flags & FLAG_EPOCH_END) and header.view < proposal.view
+    header, epoch = proposal.block.header, proposal.leader_vote.subject.epoch
+    return bool(header.flags & FLAG_EPOCH_END) and header.epoch == epoch and header.view < proposal.view
 
 
 def fault_of_shape(proposal: Proposal, *, leader: ValidatorIndex) -> str | None:

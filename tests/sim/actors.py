@@ -352,7 +352,20 @@ class BadProposer(Actor):
         if not isinstance(message, Proposal) or not is_own(node, message) or (member == node.member):
             return (message,)
         # All hear the same lie in one view.
+        anchor = self.find_anchor(node, message)
+        if anchor is not None:
+            return (propose(node, message, anchor, executed_certificate=None),)
         return (self.spoil(node, message, message.view // 3),)
+
+    def find_anchor(self, node: "SimNode", proposal: Proposal) -> Block | None:
+        """Return the block that the epoch starts from, while nothing else stands on it; None in the first epoch.
+
+        It ended the epoch before, is final, and must not be taken for the last block of this one.
+        """
+        if proposal.parent_view != 0 or proposal.view == 1:
+            return None
+        finals = (final.block for final, _ in reversed(node.disk.finals))
+        return next((one for one in finals if one.header.digest() == proposal.block.header.parent_digest), None)
 
     def spoil(self, node: "SimNode", proposal: Proposal, number: int) -> Proposal:
         """Return the proposal with the lie of that number."""

@@ -1,9 +1,13 @@
 """Whole replicas through changes of who they are: one set of validators a block, and nobody stands still."""
 
+from consensus.elector import epoch_shift, leader_of
+from consensus.messages import Proposal
+from consensus.types import View
 from node.ledger.changes import AddMember, NewFeed, RemoveMember, SetParameters, SetRole
 from node.ledger.roster import Parameters, Role
 from node.wire.ids import MemberId
 from node.wire.messages import BatchData
+from tests.sim.actors import BadProposer
 from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
 from tests.sim.world import World
 
@@ -143,3 +147,20 @@ def test_an_observer_that_becomes_a_member_again_begins_another_feed() -> None:
     assert world.run(20_000, until=lambda: transaction in member.disk.state.transactions)
     world.settle(within_ms=10_000)
     assert world.rosters[2].members[member.member].feed_number == 1
+
+
+def test_a_leader_that_proposes_the_block_an_epoch_starts_from_halts_nobody() -> None:
+    """T-44: the anchor ended the epoch before; it is final, so a verdict on it in the next one would stop everybody."""
+    world = build_world()
+    carry(world, SetParameters(Parameters(block_batches_max=7)))
+    anchor = world.node(0).disk.finals[-1][0].block.header
+    view, validators = View(anchor.view + 1), world.rosters[1].validators
+    leader = leader_of(view, validator_count=len(validators), shift=epoch_shift(anchor.digest()))
+    world.corrupt(validators[leader], BadProposer())
+    # Nobody hears a proposal before the liar's turn comes.
+    world.message_filter = lambda _, __, message: not isinstance(message, Proposal) or message.view >= view
+    for node in world.correct:
+        node.submit(1)
+    world.settle(within_ms=60_000)
+    assert not any(node.replica is None or node.replica.is_halted for node in world.correct)
+    assert any("bad proposal" in fault.why for node in world.correct for fault in node.faults)

@@ -17,7 +17,8 @@ from consensus.effects import (
     RequestJudgement,
     SetTimer,
 )
-from consensus.inputs import BodyAvailable, Judged, Started, SyncedTo, TimerFired, TimerId, WorkDue
+from consensus.elector import epoch_shift, leader_of
+from consensus.inputs import BodyAvailable, Judged, MessageReceived, Started, SyncedTo, TimerFired, TimerId, WorkDue
 from consensus.messages import FLAG_EPOCH_END, Block, Certificate, Proposal, Status
 from consensus.recovery import Recovered, Setup
 from consensus.timing import Timing
@@ -33,6 +34,7 @@ from tests.support.core_builders import (
     build_digest,
     build_leader,
     build_proposal,
+    build_subject,
     certify,
     change_header,
     finalization,
@@ -353,6 +355,28 @@ def test_the_anchor_of_an_epoch_does_not_end_it() -> None:
     effects = core.step(BodyAvailable(first), 0)
     assert Finalized((first,), certify(subject)) in effects
     assert not core.is_over
+
+
+def test_the_anchor_of_an_epoch_is_no_seal_of_it() -> None:
+    """It may not be proposed again in the next epoch: to judge it invalid there would halt every correct node."""
+    leader = leader_of(View(3), validator_count=4, shift=epoch_shift(DIGEST))
+    own = ValidatorIndex((leader + 1) % 4)
+    core = Core(
+        Setup(NETWORK_ID, Epoch(1), 4, own, SEAL, DIGEST),
+        Timing(),
+        Recovered(),
+        signer=FakeSigner(own),
+        verifier=FakeVerifier(),
+        wall_offset_ms=WALL_MS,
+    )
+    core.step(Started(), 0)
+    skipped = tuple(certify(build_subject(NULLIFY, view, epoch=1)) for view in (2, 1))
+    vote = sign(build_subject(NOTARIZE, 3, DIGEST, epoch=1), leader)
+    for certificate in skipped:
+        core.step(MessageReceived(leader, certificate), 0)
+    effects = core.step(MessageReceived(leader, Proposal(View(3), SEAL, View(0), None, skipped, None, vote)), 0)
+    assert not core.is_halted
+    assert [effect.provable for effect in effects if isinstance(effect, ReportFault)] == [True]
 
 
 def test_a_restarted_leader_waits_for_what_lies_below_the_recorded_seal() -> None:
