@@ -53,6 +53,7 @@ class Sealing:
         self._rejoining = rejoining
         self._hold = hold
         self._told = ToldBatches(moment, fetcher)
+        self._recorded: FeedTip | None = None
         self._logged: FeedTip | None = None
         self._uncut: tuple[FeedTip, ...] = ()
         self._is_waiting = True
@@ -68,11 +69,16 @@ class Sealing:
 
     def recover(self, logged: FeedTip | None) -> None:
         """Find where our feed ends. logged: the newest batch that we have ever sent to anyone."""
+        self._recorded = logged
+        self._find_end()
+
+    def _find_end(self) -> None:
         if self.own is None or self._rejoining.is_feed_lost:
             return
-        branches = self._branches()
+        branches, logged = self._branches(), self._recorded
         if logged is not None and logged.feed != self.own.feed:
-            # It was sent on a feed that has ended since.
+            # It was sent on a feed that has ended since; or on one that is still to begin, where the chain is taken
+            # anew and epochs are passed again.
             logged = None
         self._logged = logged
         if branches.is_forked or (
@@ -92,17 +98,19 @@ class Sealing:
                 expires_ms=NEVER_MS,
             )
         else:
-            self._go_on(branches, logged)
+            self._go_on(branches)
 
-    def _go_on(self, branches: FeedBranches, logged: FeedTip | None) -> None:
+    def _go_on(self, branches: FeedBranches) -> None:
         """Go on after the newest batch that is held here."""
         assert self.own is not None
         tips = branches.tips()
         if not tips:
             self.own.continue_after(seq=-1, digest=ZERO_DIGEST)
             return
-        if logged is None or tips[0].seq > logged.seq:
-            # Stored and never sent, or told by others: from here on it counts as sent.
+        recorded = self._recorded
+        if recorded is None or (tips[0].feed, tips[0].seq) > (recorded.feed, recorded.seq):
+            # Stored and never sent, or told by others: from here on it counts as sent. # Safety: the record of a feed
+            # that is still to begin again is never put behind one of an earlier feed.
             self._moment.out.append(LogBatch(tips[0]))
         self.own.continue_after(seq=tips[0].seq, digest=tips[0].digest)
 
@@ -114,9 +122,7 @@ class Sealing:
             self.own = own
             self._logged = None
             self._is_waiting, self._is_regaining = True, False
-            if own is not None and not self._rejoining.is_feed_lost:
-                # It begins with this epoch.
-                own.continue_after(seq=-1, digest=ZERO_DIGEST)
+            self._find_end()
         self.take_over(ended)
 
     def _pass_on_waiting(self, before: OwnFeed | None, after: OwnFeed | None) -> None:
@@ -189,7 +195,7 @@ class Sealing:
             return True
         if not rejoining.is_enough(here) or branches.is_forked:
             return False
-        self._go_on(branches, None)
+        self._go_on(branches)
         words = "the beginning" if own.next_seq == 0 else f"batch {own.next_seq - 1}"
         self._moment.out.append(
             Alarm(f"our feed goes on after {words}, as {here} others tell: what was sealed after that is lost")

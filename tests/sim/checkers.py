@@ -284,6 +284,10 @@ class Checker:
                 del self.batches[key]
                 self.forgetful[member] = None
 
+    def on_chain_lost(self, member: MemberId) -> None:
+        """I-10: a node begins at genesis again, and remembers all that it has signed."""
+        self._said.pop(member, None)
+
     # What is written.
 
     def on_logged(self, member: MemberId, record: object, *, final_view: int) -> None:

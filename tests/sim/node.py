@@ -184,6 +184,15 @@ class SimNode:
         self.disk.begin_log(self._build_lost_log())
         self.world.lost[self.member] = None
 
+    def take_chain_anew(self) -> None:
+        """The chain was damaged and is fetched anew by the operator's wish; the vote log is kept (`refetch`)."""
+        self.crash()
+        self.world.trace("chain anew", self.name)
+        before = self.disk
+        self.disk = Disk(self.world.genesis, before.log)
+        self.disk.votes, self.disk.own_tips = before.votes, before.own_tips
+        self.world.checker.on_chain_lost(self.member)
+
     def take_up(self, key: SigningKey) -> None:
         """End the life with the old key and begin one with a new key and its own log, on the same store."""
         self.crash()

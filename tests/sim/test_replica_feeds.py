@@ -3,6 +3,7 @@
 import pytest
 
 from consensus.types import Digest
+from node.ledger.batch import decode_batch_header
 from node.ledger.changes import AddMember, NewFeed, RemoveMember, SetParameters, SetRole, sign_rotation
 from node.ledger.roster import Parameters, Role
 from node.ledger.verdicts import TransactionCode
@@ -281,3 +282,39 @@ def test_clients_that_wait_while_the_feed_ends_are_answered(role: Role) -> None:
     world.settle(within_ms=20_000)
     if role is Role.MEMBER:
         assert is_final(world, waiting)
+
+
+@pytest.mark.parametrize("feed_began", ["when it joined", "by a vote"])
+def test_a_node_that_takes_its_chain_anew_goes_on_with_its_feed_where_it_was(feed_began: str) -> None:
+    """T-49: it passes epochs in which its feed was not there yet, and signs no seq of it twice when it begins."""
+    world = build_world(validators=5)
+    if feed_began == "when it joined":
+        carry(world, AddMember(build_member(5, Role.MEMBER)))
+        node = world.add_node(MemberId("firm-5"))
+        node.start()
+        reach(world, [node], 1)
+    else:
+        node = world.node(4)
+        carry(world, NewFeed(node.member))
+    for _ in range(3):
+        node.submit(1)
+        world.settle(within_ms=10_000)
+    # Its own batches come late to it: they must not be needed for it to know that they are there.
+    world.message_filter = lambda _, target, message: (
+        not (
+            target == node.member
+            and isinstance(message, BatchData)
+            and decode_batch_header(message.batch).feed.member == node.member
+        )
+    )
+    node.take_chain_anew()
+    node.start()
+    for _ in range(40):
+        world.run(100)
+        node.submit(1)
+    world.message_filter = None
+    world.run(5_000)
+    node.submit(1)
+    world.settle(within_ms=20_000)
+    assert not world.checker.forgetful
+    assert not any(other.evidence for other in world.correct)
