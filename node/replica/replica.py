@@ -27,6 +27,7 @@ from consensus.messages import (
     VoteKind,
     payload_digest,
 )
+from consensus.recovery import GUARD_CLOSED
 from consensus.scheme import Signer, Verifier
 from consensus.types import Digest, Epoch, Height, View
 from node.ledger.roster import EpochRecord, Roster
@@ -235,11 +236,12 @@ class Replica:
         rejoining.ask({member: None for member in self._up if member not in self._sync_only})
         highest = core.highest_certificate() if not rejoining.is_open else None
         guard = rejoining.advance(View(0) if highest is None else highest.subject.view)
-        if guard is not None:
+        if guard == GUARD_CLOSED:
+            # Safety: before all else of this step. What has shown that votes are forgotten may stand in front of it.
+            self._to_core.appendleft(core_inputs.Guarded(guard))
+        elif guard is not None:
             self._to_core.append(core_inputs.Guarded(guard))
-        # What is asked of others about our feed waits until the chain is here: most of it comes with that.
-        if self._sync.target is None:
-            self._traffic.sealing.settle()
+        self._traffic.sealing.settle(is_chain_here=self._sync.target is None)
 
     def _consider_work(self) -> None:
         """Tell the core whether work is due and give it the block it waits for, if anything of that has changed."""

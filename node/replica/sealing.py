@@ -167,8 +167,11 @@ class Sealing:
         """Whether two batches of one place of our feed exist: nothing more of it becomes final."""
         return self.own is not None and self._branches().is_forked
 
-    def settle(self) -> None:
-        """Release our feed once it is known where it goes on; ask for what has to be sealed again before that."""
+    def settle(self, *, is_chain_here: bool) -> None:
+        """Release our feed once it is known where it goes on; ask for what has to be sealed again before that.
+
+        is_chain_here: else what is asked of others waits, for most of it comes with the chain; a loss does not.
+        """
         own, rejoining = self.own, self._rejoining
         if own is None:
             return
@@ -176,7 +179,10 @@ class Sealing:
             self._is_regaining = False
         elif not self._is_regaining:
             self._is_regaining = self._is_waiting = True
+            # Safety: at once, or the step in which the loss was found might still seal behind the end that is stale.
             own.lose()
+        if not is_chain_here:
+            return
         if self._is_waiting and rejoining.is_open:
             self._is_waiting = not self._is_settled(own)
         if self._uncut and not self._is_waiting and not own.is_lost:

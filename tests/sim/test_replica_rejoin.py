@@ -1,10 +1,17 @@
 """Whole replicas that come back: at once with an intact log, above a guard with a lost one."""
 
+import copy
+
 import pytest
 
+from consensus.core import Core
+from consensus.effects import Effect
+from consensus.inputs import Guarded, Input
 from consensus.messages import FLAG_EPOCH_END
+from consensus.recovery import GUARD_CLOSED
 from node.ledger.changes import SetParameters
 from node.ledger.roster import Parameters
+from node.replica.inputs import MessageReceived
 from node.wire.ids import MemberId
 from node.wire.messages import Message, Rejoin, RejoinAnswer
 from tests.sim.governing import approve, carry, epoch_of, propose
@@ -234,6 +241,45 @@ def test_a_log_older_than_what_others_saw_is_found_out() -> None:
     regain(world, node)
     assert any("older than what this node has said" in why for why in node.alarms)
     world.settle(within_ms=20_000)
+
+
+def test_a_loss_that_a_late_answer_shows_closes_the_guard_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2.9.5: the answer brings a certificate too; no vote may rest on it before the node knows what it forgot."""
+    world = build_world()
+    node = world.node(1)
+    snapshot = copy.deepcopy(node.disk)
+    world.cut([world.node(0).member, node.member], [world.node(2).member, world.node(3).member])
+    world.node(0).submit(1)
+    world.run(8_000)
+    node.crash()
+    node.disk = snapshot
+    world.checker.on_chain_lost(node.member)
+    held: list[tuple[MemberId, Message]] = []
+
+    def hold_back(source: MemberId, target: MemberId, message: Message) -> bool:
+        if target == node.member and isinstance(message, RejoinAnswer):
+            held.append((source, message))
+        return isinstance(message, Rejoin)
+
+    world.message_filter = hold_back
+    node.start()
+    world.run(world.timing.skip_ms + 1_000)
+    assert is_regained(node), "it listens no longer, and nobody has told it anything"
+    taken: list[object] = []
+    step = Core.step
+
+    def spy(core: Core, incoming: Input, now_ms: int) -> tuple[Effect, ...]:
+        taken.append(incoming)
+        return step(core, incoming, now_ms)
+
+    monkeypatch.setattr(Core, "step", spy)
+    source, answer = next((one, said) for one, said in held if isinstance(said, RejoinAnswer) and said.vote is not None)
+    assert isinstance(answer, RejoinAnswer)
+    assert answer.certificate is not None
+    node.take(MessageReceived(source, answer))
+    assert taken[0] == Guarded(GUARD_CLOSED)
+    world.run(50)
+    assert any("older than what this node has said" in why for why in node.alarms)
 
 
 def test_a_liar_that_tells_of_batches_that_do_not_exist_delays_and_stops_nobody() -> None:
