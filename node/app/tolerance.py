@@ -3,8 +3,11 @@
 from consensus.quorum import faulty_max
 
 
-def describe_tolerance(validator_count: int) -> str:
-    """Return what a network of so many validators survives. validator_count: at least 1."""
+def describe_tolerance(validator_count: int, *, is_one_missing: bool = False) -> str:
+    """Return what a network of so many validators survives. validator_count: at least 1.
+
+    is_one_missing: this node is a validator and does not vote now, so that it is one of those that may fail.
+    """
     survives = faulty_max(validator_count)
     if validator_count == 1:
         return "no fault tolerance: one validator, and the network stands still without it"
@@ -13,4 +16,5 @@ def describe_tolerance(validator_count: int) -> str:
             f"no fault tolerance: {validator_count} validators, and the network stands still "
             "unless all of them are up; 4 can go on without any one"
         )
-    return f"{validator_count} validators: goes on with any {survives} of them stopped, cut off or lying"
+    words = f"{validator_count} validators: goes on with any {survives} of them stopped, cut off or lying"
+    return f"{words}, and until it votes again this node is one of those" if is_one_missing else words

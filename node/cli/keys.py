@@ -112,7 +112,7 @@ def rotate_key(home: Path, note: str, *, as_json: bool) -> None:
     result = msgspec.json.decode(answer, type=GovernResult)
     click.echo(f"The next key is {at.next_node_key}; back it up now. Proposal {result.proposal}: {result.state}.")
     if result.state == "open":
-        click.echo(f"{result.needed} validators carry it; {len(result.approvals)} do. Each other one approves by")
+        click.echo(f"{len(result.approvals)} of {result.needed} approvals are there. Other validators approve by")
         click.echo(f"  lotvine govern approve {result.proposal[:12]} --home THEIR-HOME")
     click.echo("When it takes effect, the running node takes up the new key by itself and erases the old one.")
 

@@ -204,7 +204,10 @@ class Sealing:
         self._go_on(branches)
         words = "the beginning" if own.next_seq == 0 else f"batch {own.next_seq - 1}"
         self._moment.out.append(
-            Alarm(f"our feed goes on after {words}, as {here} others tell: what was sealed after that is lost")
+            Alarm(
+                f"our feed goes on after {words}, as {here} others tell: if anything was accepted after that, it is"
+                " lost and has to be entered again"
+            )
         )
         # Once a batch that was sealed from here on is final, the loss is over.
         self._moment.out.append(SubmitNoop())

@@ -122,7 +122,10 @@ class NetworkStatus:
             epoch=roster.epoch,
             validators=validators,
             faulty_max=faulty_max(validators),
-            tolerance=describe_tolerance(validators),
+            tolerance=describe_tolerance(
+                validators,
+                is_one_missing=own is not None and own.role is Role.VALIDATOR and overview.waiting_for is not None,
+            ),
             view=overview.view,
             height=height,
             executed_height=executed,

@@ -33,6 +33,7 @@ class FakeNode:
     connected: tuple[str, ...] = ("firm-1", "firm-2", "firm-3")
     feeds: list[FeedView] = field(default_factory=list)
     refusing: tuple[str, ...] = ()
+    waiting_for: str | None = None
     join: JoinStatus = JoinStatus(JoinState.IDLE)  # noqa: RUF009 - frozen
 
     def overview(self) -> Overview:
@@ -48,7 +49,7 @@ class FakeNode:
             feeds=tuple(self.feeds),
             uncut_batches=0,
             open_requests=0,
-            waiting_for=None,
+            waiting_for=self.waiting_for,
         )
 
     def joining(self) -> JoinStatus:
@@ -111,7 +112,14 @@ def test_a_node_that_is_well_says_so() -> None:
     # A feed that forks is shown once, by its longer branch.
     assert [(one.member, one.held, one.final) for one in answer.feeds] == [("firm-1", 3, 0)]
     assert answer.parts["peers"].words == "not connected: firm-4"
+    assert answer.tolerance == "4 validators: goes on with any 1 of them stopped, cut off or lying"
     assert len(status.members().members) == 5
+
+
+def test_a_validator_that_does_not_vote_yet_counts_among_those_that_may_fail() -> None:
+    """Else an operator reads that one may be stopped, while the network bears no further one."""
+    status, _ = build_status(FakeNode(waiting_for="word of the others"))
+    assert status.status().tolerance.endswith("until it votes again this node is one of those")
 
 
 @pytest.mark.parametrize(
