@@ -276,7 +276,7 @@ async def run(*, minutes: float, seed: int, validators: int, liars_max: int, fol
 
 def say(words: str) -> None:
     """Print a line with the time at once."""
-    print(f"{time.strftime('%H:%M:%S')} {words}", flush=True)  # noqa: T201
+    print(f"{time.strftime('%H:%M:%S')} {words}", flush=True)  # noqa: T201 - the point
 
 
 def main() -> None:

@@ -42,6 +42,6 @@ def test_one_clock_of_four_that_is_hours_off_and_jumps_stops_nobody(
                         await chaos.seconds_until_progress(await chaos.top() + BLOCKS, seconds=30)
                 outcome = await chaos.check()
                 with capsys.disabled():
-                    print(f"\na clock an hour ahead, behind and right again: {outcome}")  # noqa: T201
+                    print(f"\na clock an hour ahead, behind and right again: {outcome}")  # noqa: T201 - the point
 
     asyncio.run(scenario())

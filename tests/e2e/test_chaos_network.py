@@ -58,7 +58,7 @@ def test_with_three_of_seven_gone_nothing_is_final_and_healed_it_goes_on_by_itse
             outcome = await chaos.check()
             with capsys.disabled():
                 words = ", ".join(f"{what}: {seconds:.1f} s" for what, seconds in healed.items())
-                print(f"\n3 of 7 gone, on again once healed after: {words}; {outcome}")  # noqa: T201
+                print(f"\n3 of 7 gone, on again once healed after: {words}; {outcome}")  # noqa: T201 - the point
             assert max(healed.values()) <= HEALED_SECONDS
 
     asyncio.run(scenario())
@@ -110,6 +110,6 @@ def test_one_node_badly_connected_does_not_stop_the_rest_and_catches_up(
             outcome = await chaos.check()
             with capsys.disabled():
                 words = ", ".join(f"{what}: {seconds:.1f} s" for what, seconds in caught_up.items())
-                print(f"\n1 of 4 badly connected, level again after: {words}; {outcome}")  # noqa: T201
+                print(f"\n1 of 4 badly connected, level again after: {words}; {outcome}")  # noqa: T201 - the point
 
     asyncio.run(scenario())

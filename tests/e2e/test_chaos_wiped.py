@@ -64,7 +64,7 @@ def test_a_wiped_node_waits_until_it_knows_then_votes_again_and_never_twice(
                 await needs(chaos, victim, others[0])
             outcome = await chaos.check()
             with capsys.disabled():
-                print(f"\nwiped under load, level after {level:.1f} s; {outcome}; {len(chaos.lost)} lost with the disk")  # noqa: T201
+                print(f"\nwiped under load, level after {level:.1f} s; {outcome}; {len(chaos.lost)} lost with the disk")  # noqa: T201 - the point
 
     asyncio.run(scenario())
 
@@ -101,6 +101,6 @@ def test_a_damaged_vote_log_and_an_old_data_folder_never_vote_twice(
             outcome = await chaos.check()
             with capsys.disabled():
                 words = ", ".join(f"{what}: {seconds:.1f} s" for what, seconds in came_back.items())
-                print(f"\nlevel again with a vote log that is {words}; {outcome}; {len(chaos.lost)} lost")  # noqa: T201
+                print(f"\nlevel again with a vote log that is {words}; {outcome}; {len(chaos.lost)} lost")  # noqa: T201 - the point
 
     asyncio.run(scenario())

@@ -223,7 +223,7 @@ def test_all_nodes_give_equal_digests_for_every_item_both_ways(
         first, *others = [await _traces(node, items) for node in network.net.nodes]
         refused = {key: answer for key, answer in first.items() if isinstance(answer, str)}
         with capsys.disabled():
-            print(f"\n{len(items)} items, {len(first)} traces at each of 4 nodes, {len(refused)} refused")  # noqa: T201
+            print(f"\n{len(items)} items, {len(first)} traces at each of 4 nodes, {len(refused)} refused")  # noqa: T201 - the point
         assert not refused
         for other in others:
             assert other == first

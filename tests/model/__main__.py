@@ -50,8 +50,8 @@ def main() -> int:
         with broken(variant):
             found = Exploration(variant.search).run()
         caught += found.fault is not None
-        print(f"broken: {variant.name}: {found.fault or 'NOT NOTICED'}", flush=True)  # noqa: T201
-    print(  # noqa: T201
+        print(f"broken: {variant.name}: {found.fault or 'NOT NOTICED'}", flush=True)  # noqa: T201 - the point
+    print(  # noqa: T201 - the point
         f"{networks} networks, {sayings} sayings, {steps} steps of the core; {faults} faults; "
         f"{caught} of {len(variants)} broken cores found out"
     )

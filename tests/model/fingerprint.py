@@ -113,14 +113,14 @@ class Registry:
         """Return the core as bytes, with numbers in place of what never changes."""
         buffer = io.BytesIO()
         pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
-        pickler.persistent_id = self.number_of  # type: ignore[method-assign]
+        pickler.persistent_id = self.number_of  # type: ignore[method-assign]  # How pickle takes it.
         pickler.dump(core)
         return buffer.getvalue()
 
     def load(self, dumped: bytes) -> Core:
         """Return a core of its own in the dumped state."""
         unpickler = pickle.Unpickler(io.BytesIO(dumped))
-        unpickler.persistent_load = self.things.__getitem__  # type: ignore[method-assign]
+        unpickler.persistent_load = self.things.__getitem__  # type: ignore[method-assign]  # As above.
         core = unpickler.load()
         assert isinstance(core, Core)
         return core
@@ -132,7 +132,7 @@ class Registry:
     def _walk(self, thing: Any, current: int) -> Hashable:
         kind = type(thing)
         if kind is int or kind is bool or kind is bytes or thing is None:
-            return thing  # type: ignore[no-any-return]
+            return thing  # type: ignore[no-any-return]  # Its kind is known.
         if kind is dict:
             walk = self._walk
             return frozenset([(walk(key, current), walk(value, current)) for key, value in thing.items()])

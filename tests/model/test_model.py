@@ -102,7 +102,7 @@ def _nameless(universe: Universe, said: tuple[int, ...]) -> Saying:
     for order, is_swapped in itertools.product(itertools.permutations(followers), (False, True)):
         names.append(
             tuple(
-                tuple(sorted((*rest, -variant if is_swapped else variant) for *rest, variant in words[seat]))  # type: ignore[misc]
+                tuple(sorted((*rest, -variant if is_swapped else variant) for *rest, variant in words[seat]))  # type: ignore[misc]  # The last is an int.
                 for seat in (*others, *order)
             )
         )

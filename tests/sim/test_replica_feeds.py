@@ -149,7 +149,7 @@ def test_a_flood_on_one_feed_keeps_no_other_out() -> None:
             world.run(5)
         begun_ms = world.now_ms
         transactions = small.submit(1)
-        assert world.run(10_000, until=lambda sent=transactions: is_final(world, sent), look_ms=5)  # type: ignore[misc]
+        assert world.run(10_000, until=lambda sent=transactions: is_final(world, sent), look_ms=5)  # type: ignore[misc]  # The default binds.
         assert world.now_ms - begun_ms < 2_000, "it does not wait for what stood before it on another feed"
         world.settle(within_ms=60_000)
 

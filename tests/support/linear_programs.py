@@ -7,7 +7,7 @@ tainted (what is clean does too, for f is conserved). The only file that imports
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from scipy.optimize import linprog  # type: ignore[import-untyped]
+from scipy.optimize import linprog  # type: ignore[import-untyped]  # Ships no types.
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Asked:
         rules: tuple[RunRule, ...] = (),
         **more: object,
     ) -> None:
-        question = ScopeQuestion(tuple(seeds), hazard, rules=rules, **more)  # type: ignore[arg-type]
+        question = ScopeQuestion(tuple(seeds), hazard, rules=rules, **more)  # type: ignore[arg-type]  # Names are its own.
         self.scope = Scope(story.index(), question, readings)
 
     def find(self, item: str, kind: str, event: Event | None = None, *, place: str | None = None) -> Vertex:

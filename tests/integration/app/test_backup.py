@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from consensus.types import Digest
 from node.app.backup import BACKUP_FORMAT, CHAIN_ENTRY, MANIFEST_ENTRY
 from node.app.identity import load_genesis_and_key, store_paths
 from node.cli.entry import program
@@ -38,10 +39,10 @@ def home(tmp_path: Path) -> Home:
     genesis, _ = load_genesis_and_key(home)
     chain = open_chain(store_paths(home).chain, genesis)
     index = open_index(store_paths(home).index, genesis)
-    builder, previous = ChainBuilder(genesis), bytes(32)
+    builder, previous = ChainBuilder(genesis), Digest(bytes(32))
     for seq in range(BLOCKS):
         signed = build_transaction(genesis, member="node-0", nonce=seq)
-        batch = build_batch(genesis, signed, member="node-0", seq=seq, previous=previous)  # type: ignore[arg-type]
+        batch = build_batch(genesis, signed, member="node-0", seq=seq, previous=previous)
         previous = batch.digest
         execute_next(chain, index, builder.finalize(chain, batch))
     index.close()

@@ -1,7 +1,7 @@
 """Governance through a node's API, from real stores: what is refused at the door, what is open, approved, enacted."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from node.app.backends.governance import Governance
 from node.app.backends.transactions import Pending, Transactions
 from node.app.joining import build_join_request
 from node.errors import RequestError
+from node.ledger.batch import Batch
 from node.ledger.changes import sign_rotation
 from node.ledger.evidence import pair_batches
 from node.ledger.genesis import Genesis
+from node.ledger.governance import GovernanceState
 from node.ledger.transaction import Kind, SignedTransaction
 from node.storage.chain import ChainStore, create_chain, open_chain
 from node.storage.execution import execute_block
@@ -62,7 +64,7 @@ class Ledger:
     def count_holders(self, tip: FeedTip) -> int:
         return 1
 
-    def _batch(self, member: str, *transactions: SignedTransaction):  # type: ignore[no-untyped-def]
+    def _batch(self, member: str, *transactions: SignedTransaction) -> Batch:
         before = self.tips.get(member)
         batch = build_batch(
             self.genesis,
@@ -74,7 +76,7 @@ class Ledger:
         self.tips[member] = batch.tip
         return batch
 
-    def _execute(self, *batches, **changes: object) -> None:  # type: ignore[no-untyped-def]
+    def _execute(self, *batches: Batch, **changes: object) -> None:
         with self.index.reader() as reader:
             epoch = reader.governance.roster.epoch
         block = self.builder.finalize(self.chain, *batches, epoch=epoch, **changes)
@@ -97,7 +99,7 @@ class Ledger:
     def node_of(self, member: str) -> Governance:
         """A member's node."""
 
-        def governance():  # type: ignore[no-untyped-def]
+        def governance() -> GovernanceState:
             with self.index.reader() as reader:
                 return reader.governance
 
@@ -135,7 +137,7 @@ class Ledger:
         return proposal
 
 
-def _run(start) -> schema.GovernResult:  # type: ignore[no-untyped-def]
+def _run(start: Callable[[], Awaitable[object]]) -> schema.GovernResult:
     async def scenario() -> schema.GovernResult:
         async with asyncio.timeout(WAIT_SECONDS):
             result = await start()

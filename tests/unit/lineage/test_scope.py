@@ -393,7 +393,7 @@ def test_scope_that_is_full_says_what_it_left_out() -> None:
 
 
 def scope_of(story: Chronicle, **how: object) -> ScopeAnswer:
-    return Asked(story, Seed(item=A), **how).scope.answer()  # type: ignore[arg-type]
+    return Asked(story, Seed(item=A), **how).scope.answer()  # type: ignore[arg-type]  # Names are its own.
 
 
 def test_as_of_and_known_at_leave_out_what_they_say() -> None:

@@ -109,7 +109,7 @@ def test_03_unknown_on_both_sides() -> None:
     story, of = build_catch()
     vessel, mixed, fillet = str(of["V"]), str(of["M"]), str(of["F"])
     assert codes(story, vessel) == ["overdrawn"]
-    asked = Asked(story, of_event(vessel, of["catch"]))  # type: ignore[arg-type]
+    asked = Asked(story, of_event(vessel, of["catch"]))  # type: ignore[arg-type]  # Told as any event.
     drawn, rest = asked.find(mixed, "used"), asked.find(mixed, "held")
     assert spell(drawn.portion.lo) == "9876"
     assert spell(rest.portion.lo) == "12124"
@@ -253,14 +253,14 @@ def void_story(by: str | None) -> tuple[Chronicle, object]:
 def test_09_void_and_by_whom() -> None:
     """What took from a voided shipment stays in scope, open; another member's void changes nothing."""
     story, made = void_story(None)
-    asked = Asked(story, of_event(L, made))  # type: ignore[arg-type]
+    asked = Asked(story, of_event(L, made))  # type: ignore[arg-type]  # Told as any event.
     assert asked.status(asked.find(MADE, "output")) == "certain"
     story, made = void_story("mill")
-    asked = Asked(story, of_event(L, made))  # type: ignore[arg-type]
+    asked = Asked(story, of_event(L, made))  # type: ignore[arg-type]  # Told as any event.
     assert asked.status(asked.find(MADE, "output")) == "possible, open"
     assert holdings(story, L) == {(place(1), ""): ("60", "60")}
     story, made = void_story("stranger")
-    asked = Asked(story, of_event(L, made))  # type: ignore[arg-type]
+    asked = Asked(story, of_event(L, made))  # type: ignore[arg-type]  # Told as any event.
     assert asked.status(asked.find(MADE, "output")) == "certain"
     notes = story.forward(L).warnings
     assert "counter_statement" in {warning.code for warning in notes}
