@@ -14,15 +14,24 @@ class RequestError(Exception):
     """An API client's fault: answered with a stable code, a plain message and the field.
 
     code: lower-case words joined by underscores, stable. field: where in the request, such as `events[3].action`,
-    or None. hint: what to do next, or None.
+    or None. hint: what to do next, or None. near: what the caller may have meant, best first.
     """
 
-    def __init__(self, code: str, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        hint: str | None = None,
+        near: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
         self.hint = hint
+        self.near = near
 
 
 class ConfigError(Exception):

@@ -15,6 +15,7 @@ import msgspec
 
 from node.api.errors import ErrorObject
 from node.config.addresses import Address
+from node.errors import RequestError
 
 T = TypeVar("T")
 
@@ -23,17 +24,13 @@ CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 600.0
 
 
-class RpcError(Exception):
-    """The node refused a request. number: JSON-RPC's. code: the stable word. field, hint, near: where, what next."""
+class RpcError(RequestError):
+    """The node refused a request. number: JSON-RPC's."""
 
     def __init__(self, error: ErrorObject) -> None:
-        super().__init__(error.message)
+        data = error.data
+        super().__init__(data.code, error.message, field=data.field, hint=data.hint, near=data.near)
         self.number = error.code
-        self.code = error.data.code
-        self.message = error.message
-        self.field = error.data.field
-        self.hint = error.data.hint
-        self.near = error.data.near
 
 
 class UnreachableError(Exception):

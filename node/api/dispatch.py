@@ -17,6 +17,7 @@ from node.api.errors import NUMBERS, ErrorData, ErrorObject, describe_error
 from node.api.operations import Operation, decode_params
 from node.errors import RequestError
 from node.telemetry.metrics import Metrics
+from node.validation import explain_fault
 
 Reply = Callable[[bytes | None], None]
 """Called once with the answer, None where the request wants none."""
@@ -227,17 +228,14 @@ class _Batch:
 
 def _explain_envelope(error: Exception) -> RequestError:
     if isinstance(error, msgspec.ValidationError):
-        return RequestError("invalid_request", f"not a JSON-RPC 2.0 request: {error}", field=_find_field(error, ""))
+        fault = explain_fault(error)
+        field = fault.path.lstrip(".") or None
+        return RequestError("invalid_request", f"not a JSON-RPC 2.0 request: {fault.words}", field=field)
     return RequestError("parse_error", f"not JSON: {error}" if str(error) else "not JSON")
 
 
 def _explain_params(error: Exception) -> RequestError:
     if isinstance(error, RecursionError):
         return RequestError("invalid_params", "nested too deep", field="params")
-    return RequestError("invalid_params", str(error), field=_find_field(error, "params"))
-
-
-def _find_field(error: Exception, root: str) -> str | None:
-    """Return the path that msgspec puts at the end of its message, `params.index` for "… - at `$.index`"."""
-    _, found, path = str(error).rpartition(" - at `$")
-    return (f"{root}{path.rstrip('`')}".lstrip(".") if found else root) or None
+    fault = explain_fault(error)
+    return RequestError("invalid_params", fault.words, field=f"params{fault.path}")

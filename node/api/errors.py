@@ -55,8 +55,7 @@ class NotFoundError(RequestError):
     def __init__(
         self, message: str, *, field: str | None = None, hint: str | None = None, near: tuple[str, ...] = ()
     ) -> None:
-        super().__init__("not_found", message, field=field, hint=hint)
-        self.near = near
+        super().__init__("not_found", message, field=field, hint=hint, near=near)
 
 
 class BusyError(RequestError):
@@ -68,6 +67,5 @@ class BusyError(RequestError):
 
 def describe_error(error: RequestError) -> ErrorObject:
     """Return the error object that answers a refused request."""
-    near = error.near if isinstance(error, NotFoundError) else ()
-    data = ErrorData(code=error.code, field=error.field, hint=error.hint, near=near)
+    data = ErrorData(code=error.code, field=error.field, hint=error.hint, near=error.near)
     return ErrorObject(code=NUMBERS.get(error.code, REFUSED), message=error.message, data=data)

@@ -8,10 +8,9 @@ import click
 import msgspec
 
 from consensus.types import Height
-from node.api.client import RpcError, UnreachableError, open_client
+from node.api.client import UnreachableError, open_client
 from node.api.schema.backup import BackupResult
 from node.app.backup import BackedUp, assemble, export_stopped
-from node.cli.entry import FAILED, say_refusal
 from node.cli.options import home_option, json_option
 from node.config.addresses import parse_address
 from node.config.home import Home, find_home_problems
@@ -52,9 +51,6 @@ def _export(home: Home) -> tuple[Path, Height]:
 
     try:
         result = asyncio.run(ask())
-    except RpcError as error:
-        say_refusal(error.message, code=error.code, field=error.field, hint=error.hint)
-        raise SystemExit(FAILED) from error
     except UnreachableError:
         target = home.backups / "chain.rows"
         home.backups.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,7 @@ import msgspec
 
 from node.api.client import RpcClient, RpcError
 from node.api.schema.events import CaptureAnswer
-from node.cli.entry import FAILED, say_error
+from node.cli.entry import FAILED, describe_failure, say_error
 from node.cli.options import call_node, home_option, json_option
 from node.errors import ConfigError
 from node.intake.results import FindingResult
@@ -78,8 +78,7 @@ def _read_files(files: tuple[Path, ...]) -> list[tuple[Path, bytes]]:
 
 def _to_json(path: Path, answer: bytes | RpcError) -> dict[str, Any]:
     if isinstance(answer, RpcError):
-        error = {"code": answer.code, "message": answer.message, "field": answer.field, "hint": answer.hint}
-        return {"file": str(path), "error": error}
+        return {"file": str(path), "error": describe_failure(answer)}
     return {"file": str(path), "result": json.loads(answer)}
 
 

@@ -5,6 +5,7 @@ to standard output, everything else to standard error.
 """
 
 import importlib
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,22 +65,49 @@ class Program(click.Group):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what it cannot do is said in words, and becomes the exit code."""
+        """Run a command; what it cannot do is said in words, and becomes the exit code.
+
+        Under --json it is said on standard output too, as one object: a program need not read sentences.
+        """
+        as_json = "--json" in ctx.args
+        failure: dict[str, object]
         try:
             return super().invoke(ctx)
         except ConfigError as error:
             say_error(error.problems)
-            ctx.exit(MISUSED)
+            code, failure = MISUSED, {"code": "misconfigured", "message": str(error)}
         except StorageError as error:
             say_error([str(error)])
-            ctx.exit(FAILED)
+            code, failure = FAILED, {"code": "storage", "message": str(error)}
         except RequestError as error:
-            say_refusal(error.message, code=error.code, field=error.field, hint=error.hint)
-            ctx.exit(FAILED)
+            say_refusal(error)
+            code, failure = FAILED, describe_failure(error)
+        except click.UsageError as error:
+            if as_json:
+                _write_failure({"code": "misused", "message": error.format_message()})
+            raise
         except BrokenPipeError:
             # The reader of a pipe, such as head, has seen enough. Python would complain once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(FAILED)
+        if as_json:
+            _write_failure(failure)
+        return ctx.exit(code)
+
+
+def describe_failure(error: RequestError) -> dict[str, object]:
+    """Return the object that stands under `error` in what --json writes."""
+    return {
+        "code": error.code,
+        "message": error.message,
+        "field": error.field,
+        "hint": error.hint,
+        "near": list(error.near),
+    }
+
+
+def _write_failure(failure: Mapping[str, object]) -> None:
+    click.echo(json.dumps({"error": failure}, ensure_ascii=False))
 
 
 def say_error(problems: Sequence[str]) -> None:
@@ -90,18 +118,16 @@ def say_error(problems: Sequence[str]) -> None:
         click.secho(f"error: {problem}", err=True, fg="red", color=use_color(sys.stderr))
 
 
-def say_refusal(
-    message: str, *, code: str, field: str | None = None, hint: str | None = None, near: Sequence[str] = ()
-) -> None:
+def say_refusal(error: RequestError) -> None:
     """Write a refused request to standard error: what, where, what next, and the stable code."""
-    where = f" ({field})" if field else ""
-    say_error([f"{message}{where} [{code}]"])
-    if near:
+    where = f" ({error.field})" if error.field else ""
+    say_error([f"{error.message}{where} [{error.code}]"])
+    if error.near:
         click.echo("  did you mean:", err=True)
-        for one in near:
+        for one in error.near:
             click.echo(f"    {one}", err=True)
-    elif hint:
-        click.echo(f"  {hint}", err=True)
+    elif error.hint:
+        click.echo(f"  {error.hint}", err=True)
 
 
 def use_color(stream: Any) -> bool:

@@ -28,7 +28,8 @@ from node.api.schema.governance import (
 from node.app.joining import load_join_request
 from node.cli.keys import load_rotation, rotate_key
 from node.cli.options import call_node, home_option, json_option
-from node.errors import ConfigError
+from node.errors import ConfigError, RequestError
+from node.validation import explain_fault
 
 SHORT_ID: Final = 12
 PREFIX_MIN: Final = 6
@@ -180,7 +181,8 @@ def _read_parameters(settings: Sequence[str]) -> SetParameters:
     try:
         return msgspec.convert(given | {"change": "set_parameters"}, SetParameters, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError([f"{', '.join(settings)}: {error}"]) from error
+        fault = explain_fault(error)
+        raise ConfigError([f"{fault.path.lstrip('.')}: {fault.words}"]) from error
 
 
 def _propose(home: Path, changes: Sequence[Change], note: str, *, as_json: bool) -> None:
@@ -246,8 +248,10 @@ async def _complete(client: RpcClient, proposal: str) -> str:
     found = [one.id for one in known.proposals if one.id.startswith(proposal.lower())]
     if len(found) == 1:
         return found[0]
-    what = f"{len(found)} proposals begin" if found else "no open proposal begins"
-    raise ConfigError([f"{what} with {proposal}: lotvine govern list shows them"])
+    if found:
+        raise ConfigError([f"{len(found)} proposals begin with {proposal}: lotvine govern list shows them"])
+    words = f"no proposal that is open begins with {proposal}: it may have been decided, withdrawn, or be too old"
+    raise RequestError("not_found", words, hint="lotvine govern list shows what is open, and what took effect")
 
 
 @command.command("list")

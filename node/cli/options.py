@@ -8,12 +8,11 @@ from typing import Final, TypeVar
 
 import click
 
-from node.api.client import RpcClient, RpcError, UnreachableError, open_client
-from node.cli.entry import FAILED, say_error, say_refusal
+from node.api.client import RpcClient, UnreachableError, open_client
 from node.config.addresses import parse_address
 from node.config.home import Home, find_home_problems
 from node.config.loading import load_settings
-from node.errors import ConfigError
+from node.errors import ConfigError, RequestError
 
 T = TypeVar("T")
 
@@ -25,11 +24,13 @@ home_option: Final = click.option(
     show_envvar=True,
     help="Folder of the node.",
 )
-json_option: Final = click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead of words.")
+json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Write one JSON object instead of words; what failed, too."
+)
 
 
 def call_node(home: Path, question: Callable[[RpcClient], Awaitable[T]]) -> T:
-    """Ask the node that runs from `home`; a refusal or silence ends the command with words and exit code 1."""
+    """Ask the node that runs from `home`. Raises RequestError for a refusal or silence, ConfigError without a home."""
     at = Home(home)
     if not at.settings.is_file():
         raise ConfigError(find_home_problems(at) or [f"{at.settings} is missing"])
@@ -41,8 +42,6 @@ def call_node(home: Path, question: Callable[[RpcClient], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(ask())
-    except RpcError as error:
-        say_refusal(error.message, code=error.code, field=error.field, hint=error.hint, near=error.near)
     except UnreachableError as error:
-        say_error([f"{error}: is the node running? start it with lotvine start --home {home}"])
-    raise SystemExit(FAILED)
+        hint = f"is the node running? start it with lotvine start --home {home}"
+        raise RequestError("unreachable", str(error), hint=hint) from error

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import click
 
-from node.api.client import RpcError, UnreachableError
+from node.api.client import UnreachableError
 from node.app.provision import BASE_PORT, find_base_port
 from node.app.sandbox.show import Outcome, render_outcome, run_sandbox
-from node.cli.entry import FAILED, say_error, say_refusal
+from node.cli.entry import FAILED
 from node.cli.options import json_option
 from node.clock import SystemClock
+from node.errors import RequestError
 
 FIRST_PORT = BASE_PORT + 1000
 
@@ -75,11 +76,7 @@ def command(folder: Path | None, base_port: int | None, *, once: bool, as_json: 
         at = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lotvine-sandbox-"))) / "net"
         try:
             outcome = asyncio.run(run(at))
-        except RpcError as error:
-            say_refusal(error.message, code=error.code, field=error.field, hint=error.hint, near=error.near)
-            sys.exit(FAILED)
         except UnreachableError as error:
-            say_error([str(error)])
-            sys.exit(FAILED)
+            raise RequestError("unreachable", str(error), hint="run it again; --dir keeps the logs") from error
     if once:
         sys.exit(0 if outcome is not None and outcome.is_agreed else FAILED)

@@ -15,6 +15,7 @@ import msgspec
 from node.config.addresses import is_loopback, parse_address
 from node.config.settings import ENVIRONMENT_PREFIX, Key, Settings, describe_keys
 from node.errors import ConfigError
+from node.validation import explain_fault
 
 FILE_BYTES_MAX: Final = 1_048_576
 _LOOPBACK_ONLY: Final = frozenset({"rpc.listen", "operations.listen"})
@@ -67,7 +68,7 @@ def load_settings(path: Path | None, *, environment: Mapping[str, str], flags: M
         try:
             value = msgspec.convert(given_value, key.type, strict=not one.is_text)
         except msgspec.ValidationError as error:
-            problems.append(f"{one.origin}: {key.path} = {one.value!r}: {error}")
+            problems.append(f"{one.origin}: {key.path} = {one.value!r}: {explain_fault(error).words}")
             continue
         _check_address(key, value, one.origin, problems)
         values.setdefault(table, {})[field] = value

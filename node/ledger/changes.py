@@ -213,7 +213,7 @@ def read_changes(value: object, what: str) -> tuple[Change, ...]:
     entries = read_array(value, what, length_max=CHANGES_MAX)
     if not entries:
         raise MalformedError(f"{what}: none")
-    return tuple(read_change(entry, what) for entry in entries)
+    return tuple(read_change(entry, f"{what}[{number}]") for number, entry in enumerate(entries))
 
 
 def changed_validators(before: Roster, after: Roster) -> int:

@@ -7,8 +7,7 @@ class UnknownItemError(RequestError):
     """No event names the item. near: canonical ids that were perhaps meant, best first."""
 
     def __init__(self, message: str, *, near: tuple[str, ...], hint: str | None) -> None:
-        super().__init__("not_found", message, field="params.item", hint=hint)
-        self.near = near
+        super().__init__("not_found", message, field="params.item", hint=hint, near=near)
 
 
 class UnknownHeightError(RequestError):

@@ -162,12 +162,11 @@ class Rejoining:
             return f"the chain to come to epoch {self._logged_epoch}, which this node was in before it took it anew"
         validators = len(self._membership.validators)
         if self.loss is None:
-            words = (
-                "another process with the key of this node to stop"
-                if self._has_alarmed
-                else (f"word of the {validators} validators on what this node said last, or a few seconds to pass")
-            )
-            return None if self._is_open or not self._is_concerned else words
+            if self._is_open or not self._is_concerned:
+                return None
+            if self._has_alarmed:
+                return "another process with the key of this node to stop"
+            return f"word of the {validators - 1} others on what this node said last, or a few seconds to pass"
         if self._is_open and not self.is_feed_lost:
             return None
         if self.is_hopeless:

@@ -22,6 +22,7 @@ from node.ledger.changes import (
     SetRole,
 )
 from node.ledger.roster import Member, Parameters, Role, Roster, is_address
+from node.validation import explain_fault
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedNumber, MemberId, read_member_id
 
@@ -104,7 +105,8 @@ def _read_parameters(change: schema.SetParameters, present: Parameters, field: s
     try:
         return msgspec.convert(msgspec.to_builtins(present) | given, Parameters)
     except msgspec.ValidationError as error:
-        raise RequestError("parameters_out_of_bounds", str(error), field=field) from error
+        fault = explain_fault(error)
+        raise RequestError("parameters_out_of_bounds", fault.words, field=f"{field}{fault.path}") from error
 
 
 def _read_of_member(

@@ -71,7 +71,13 @@ class Governance:
             )
         if isinstance(outcome, TransactionCode):
             raise refusal_of(outcome, field="params.changes")
-        return self._enter(Kind.PROPOSE, Request(read, note).encode(), None, wait)
+        payload = Request(read, note).encode()
+        try:
+            decode_request(payload)
+        except MalformedError as error:
+            where, _, words = str(error).partition(": ")
+            raise RequestError("invalid_params", words, field=where.replace("proposal", "params", 1)) from error
+        return self._enter(Kind.PROPOSE, payload, None, wait)
 
     def approve(self, proposal_id: str, *, wait: Wait) -> asyncio.Future[schema.GovernResult]:
         """Approve an open proposal. Raises RequestError."""

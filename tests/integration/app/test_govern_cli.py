@@ -143,7 +143,7 @@ def test_a_firm_is_proposed_by_its_own_request(desk: Desk, tmp_path: Path) -> No
     ("words", "said"),
     [
         (("set-parameters", "clock=1"), "is not KEY=VALUE with a KEY of: block_bytes_max"),
-        (("set-parameters", "clock_tolerance_ms=soon"), "Expected `int"),
+        (("set-parameters", "clock_tolerance_ms=soon"), "expected a whole number"),
         (("set-parameters",), "Missing argument"),
         (("set-role", "dairy", "king"), "'king' is not one of"),
         (("change-member", "dairy"), "nothing to change"),
@@ -206,11 +206,30 @@ def test_a_proposal_is_named_by_the_beginning_of_its_id(desk: Desk) -> None:
     """As long as that is one; too short or unknown is said."""
     desk.node.listed = build_list(build_proposal(PROPOSAL), build_proposal(OTHER))
     assert json.loads(desk.run("govern", "approve", "abcdef", "--json").stdout)["proposal"] == OTHER
-    for words, said in (("ab", "at least the first 6"), ("ffffff", "no open proposal begins with ffffff")):
-        result = desk.run("govern", "approve", words)
-        assert (result.exit_code, said in result.stderr) == (2, True)
+    short = desk.run("govern", "approve", "ab")
+    assert (short.exit_code, "at least the first 6" in short.stderr) == (2, True)
+    unknown = desk.run("govern", "approve", "ffffff")
+    assert (unknown.exit_code, "decided, withdrawn, or be too old" in unknown.stderr) == (1, True)
     desk.node.listed = build_list(build_proposal(OTHER), build_proposal(OTHER[:8] + "11" * 28))
     assert "2 proposals begin with abcdef" in desk.run("govern", "approve", "abcdef").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code"),
+    [
+        (("govern", "approve", "ffffff"), 1, "not_found"),
+        (("govern", "propose", "set-parameters", "color=red"), 2, "misconfigured"),
+        (("govern", "propose", "set-role", "dairy", "king"), 2, "misused"),
+    ],
+)
+def test_with_json_a_failure_is_an_object_on_standard_output_too(
+    desk: Desk, words: tuple[str, ...], exit_code: int, code: str
+) -> None:
+    """And the sentences stay on standard error: a program reads the one, a person the other."""
+    desk.node.listed = build_list(build_proposal(PROPOSAL))
+    failed = desk.run(*words, "--json")
+    assert (failed.exit_code, json.loads(failed.stdout)["error"]["code"]) == (exit_code, code)
+    assert failed.stderr
 
 
 def test_the_list_tells_who_approved_what_waits_what_was_enacted_and_who_lied(desk: Desk) -> None:

@@ -59,8 +59,8 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
         ("[rpc\n", "not TOML"),
         ("a = " + "[" * 5000, "not TOML"),
         ("rpc = 5\n", "rpc is a table of keys, written [rpc]"),
-        ("[rpc]\nbatch_requests_max = 0\n", ">= 1"),
-        ("[rpc]\nbatch_requests_max = '5'\n", "Expected `int`, got `str`"),
+        ("[rpc]\nbatch_requests_max = 0\n", "at least 1"),
+        ("[rpc]\nbatch_requests_max = '5'\n", "expected a whole number, got text"),
         ("#" * (FILE_BYTES_MAX + 1), "this is no node.toml"),
         ("[rpc]\nlisten = '::1:7001'\n", "brackets"),
         ("[operations]\nlisten = 'node.example:7001'\n", "reached from other machines"),
@@ -106,4 +106,4 @@ def test_a_list_is_written_in_the_file_and_separated_by_commas_in_the_environmen
     (problem,) = problems_of(None, {"LOTVINE_P2P__JOIN": "a:1,nowhere"})
     assert problem == "environment LOTVINE_P2P__JOIN: p2p.join: 'nowhere' is not host:port"
     (problem,) = problems_of(write(tmp_path, '[p2p]\njoin = "a:1"\n'))
-    assert "Expected `array`" in problem
+    assert "expected a list" in problem
