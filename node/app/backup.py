@@ -132,7 +132,7 @@ def restore(backup: Path, root: Path, *, on_block: Callable[[Height], None] | No
         # Half a home must not be started: it would look like one that lost its chain.
         shutil.rmtree(root, ignore_errors=True)
         if isinstance(error, OSError | tarfile.TarError):
-            raise StorageError(f"cannot restore {backup} into {root}: {error}") from error
+            raise StorageError(f"cannot restore {backup} into {root}: {error}; nothing was left there") from error
         raise
 
 
@@ -141,7 +141,9 @@ def _opened(backup: Path) -> Iterator[tarfile.TarFile]:
     with contextlib.ExitStack() as stack:
         try:
             archive = stack.enter_context(tarfile.open(backup, mode="r:"))
-        except (OSError, tarfile.TarError) as error:
+        except OSError as error:
+            raise ConfigError([f"{backup}: {(error.strerror or str(error)).lower()}"]) from error
+        except tarfile.TarError as error:
             raise ConfigError([f"{backup}: {error}: this is no backup by lotvine backup"]) from error
         yield archive
 
