@@ -11,7 +11,7 @@ from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
-from node.api.schema.items import ItemResult
+from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import TraceResult
@@ -114,6 +114,10 @@ class LineageBackend(Protocol):
 
     async def item(self, item: str) -> ItemResult:
         """Return an item and its events. item: any spelling. Raises NotFoundError with near matches."""
+        ...
+
+    async def find(self, asked: FindParams) -> FindResult:
+        """Return items that may be meant, the nearest first. Raises RequestError for what cannot be read."""
         ...
 
     async def trace(

@@ -49,6 +49,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         tx.tx_get,
         block.block_get,
         item.item_get,
+        item.item_find,
         trace.trace_back,
         trace.trace_forward,
         scope.scope_compute,

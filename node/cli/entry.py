@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "start": ("node.cli.start", "Run a node in the foreground."),
         "status": ("node.cli.status", "How a running node is: height, lag, peers, feeds."),
         "capture": ("node.cli.capture", "Enter EPCIS documents."),
+        "find": ("node.cli.find", "An item by what is left of its label."),
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),
         "scope": ("node.cli.scope", "What a hazard must, may and cannot have reached."),
         "diff": ("node.cli.diff", "What moved between two answers."),

@@ -24,6 +24,7 @@ from node.lineage.facts import Facts, Side
 from node.lineage.graph import EdgeKind, Graph, Reached
 from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
+from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.portions import Held, LotLedger, PortionKind
 from node.lineage.readings import RULES_VERSION, Movement
 from node.lineage.records import ROLE_MADE, ROLE_OUTPUT, EventRow
@@ -31,8 +32,6 @@ from node.lineage.texts import iso, optional_text
 from node.lineage.timeline import FOREVER_MS, Timeline
 from node.lineage.warnings import MESSAGES
 
-NAME_ATTRIBUTES: Final = ("name", "organizationName", "vesselName")
-PRODUCT_ATTRIBUTES: Final = ("descriptionShort", "tradeItemDescription", "regulatedProductName", "productName", "name")
 _UNKNOWN_FINDINGS: Final = frozenset({"moved_without_record", "overdrawn", "no_source"})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from consensus.types import Digest, Height
+from node.lineage.names import NameTable
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 
 
@@ -27,12 +28,22 @@ class LineageReader(Protocol):
         """Return what is filed under (kind, key), by time, then by place on the ledger."""
         ...
 
+    def postings_within(
+        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int
+    ) -> Sequence[Posting]:
+        """Return what is filed under (kind, key) from from_ms to to_ms, as `postings_of`; the first `limit`."""
+        ...
+
     def find_item(self, item: str) -> ItemRow | None:
         """Return the item with this canonical id, or None if no event named it."""
         ...
 
-    def items_like(self, text: str, *, limit: int) -> Sequence[ItemRow]:
-        """Return items whose code or id is near `text`, best first: for "did you mean"."""
+    def next_name(self, table: NameTable, at: str) -> str | None:
+        """Return the first name of a table that is not before `at`, or None: what a search by jumps needs."""
+        ...
+
+    def named(self, table: NameTable, name: str, *, limit: int) -> Sequence[str]:
+        """Return the ids that stand under a name, in their order, at most `limit`."""
         ...
 
     def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import Final
 
 from consensus.types import Digest
-from node.lineage.assemble import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.bounds import EXACT_SETS_MAX, EXACT_WORK_MAX, Bound, Bounds, Intervals
 from node.lineage.custody import Holder, ask_whom
 from node.lineage.facts import open_facts
 from node.lineage.findings import REMEDIES
 from node.lineage.items import ItemKind, read_item
+from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.portions import LAST_KINDS, PortionKind
 from node.lineage.reader import LineageReader
 from node.lineage.readings import RULES_VERSION, Readings

@@ -11,11 +11,10 @@ import msgspec
 
 from consensus.types import Height
 from node.epcis.elements import parse_item
-from node.epcis.identifiers import describe
 from node.lineage.answer import Answer
-from node.lineage.assemble import PRODUCT_ATTRIBUTES
 from node.lineage.custody import Masters
 from node.lineage.items import read_item
+from node.lineage.names import PRODUCT_ATTRIBUTES
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
@@ -23,6 +22,8 @@ from node.lineage.scope import compute_scope
 from node.lineage.scope_answer import ScopeAnswer
 from node.lineage.trace import ITEMS_MAX, Direction, Question, trace
 from node.query.errors import UnknownHeightError, UnknownItemError
+from node.query.find import FindAnswer, FindRequest, find
+from node.query.near import suggest
 from node.query.scopes import ScopeRequest, earlier_of, read_request
 
 NEAR_MAX: Final = 5
@@ -110,6 +111,11 @@ class QueryService:
             known_at = question.known_at
             return compute_scope(reader, question, self._readings_at(reader.height if known_at is None else known_at))
 
+    def find(self, request: FindRequest) -> FindAnswer:
+        """Return items that may be meant by what is left of a label. Raises RequestError for what cannot be read."""
+        with self._open_reader() as reader:
+            return find(reader, request)
+
     def item(self, text: str) -> ItemAnswer:
         """Return an item and its events. text: the item in any spelling. Raises as `trace` does."""
         with self._open_reader() as reader:
@@ -144,10 +150,7 @@ def _find_item(reader: LineageReader, text: str) -> str:
     item = parse_item(text).id
     if reader.find_item(item) is not None:
         return item
-    sought = describe(item).code or item
-    near = tuple([row.item for row in reader.items_like(sought, limit=NEAR_MAX)])
-    if not near and sought != item:
-        near = tuple([row.item for row in reader.items_like(item, limit=NEAR_MAX)])
+    near = suggest(reader, text, limit=NEAR_MAX)
     hint = f"did you mean {', '.join(near)}?" if near else "an item is known once an event that names it is final"
     raise UnknownItemError(f"no event names {item}", near=near, hint=hint)
 

@@ -21,12 +21,14 @@ from node.ledger.roster import EpochRecord
 from node.ledger.state import EvidenceRow, TransactionRow, WriteSet
 from node.ledger.verdicts import EventCode, TransactionCode
 from node.lineage.items import read_item
+from node.lineage.names import NameTable
+from node.lineage.near import CODE_LENGTH_MAX, fold_code
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 from node.lineage.row_codec import decode_row, encode_row
 from node.storage import keys
 from node.storage.errors import REINDEX_ADVICE
 from node.storage.governance import GovernanceCache, governance_rows, read_epoch_row, read_evidence_row, rows_of_block
-from node.storage.near import CODE_LENGTH_MAX, DISTANCE_MAX, distance, prefixes_to_scan
+from node.storage.names import NameReader, word_rows
 from node.storage.store import Row, Snapshot, Store, create_store, open_store
 from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
 from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
@@ -35,8 +37,6 @@ FULL_CHECK_BYTES: Final = 256 * 1024 * 1024
 """An index up to this size is read whole at every start."""
 _SHORTS_CACHED: Final = 1 << 16
 _ITEMS_REMEMBERED: Final = 1 << 16
-_LIKE_ROWS_MAX: Final = 256
-"""How many keys one look for near matches reads at most, for each beginning."""
 
 _AFTER_EVIDENCE: Final = b"W"
 
@@ -118,6 +118,7 @@ class IndexReader:
         self._store = store
         self._network_id = network_id
         self._governance = governance
+        self._names = NameReader(snapshot)
         try:
             height, digest, changed = read_array(
                 unpack(snapshot.get(keys.STATE_MARK) or b"", what="state"), "state", length=3
@@ -137,6 +138,7 @@ class IndexReader:
 
     def close(self) -> None:
         """Let go of the snapshot."""
+        self._names.close()
         self._snapshot.close()
 
     @property
@@ -299,44 +301,29 @@ class IndexReader:
             postings.append(Posting(kind, key, time_ms, ref, role[0]))
         return postings
 
+    def postings_within(
+        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int
+    ) -> Sequence[Posting]:
+        """Return what is filed under (kind, key) from from_ms to to_ms, as `postings_of`; the first `limit`."""
+        prefix = keys.posting_prefix(kind, _short(key))
+        rows = self._snapshot.rows(start=prefix + keys.time_part(from_ms), stop=prefix + keys.time_part(to_ms + 1))
+        found = []
+        for encoded, role in itertools.islice(rows, limit):
+            time_ms, ref = keys.read_posting_tail(encoded)
+            found.append(Posting(kind, key, time_ms, ref, role[0]))
+        return found
+
     def find_item(self, item: str) -> ItemRow | None:
         """Return the item with this canonical id, or None if no event named it."""
         return None if self._snapshot.get(keys.item_key(item)) is None else _item_row(item)
 
-    def items_like(self, text: str, *, limit: int) -> Sequence[ItemRow]:
-        """Return items whose code or id is near `text`, best first: for "did you mean".
+    def next_name(self, table: NameTable, at: str) -> str | None:
+        """Return the first name of a table that is not before `at`, or None."""
+        return self._names.next_name(table, at)
 
-        Bounded: of codes it looks at those that share the first or the last half of the folded text (hence every
-        code with one wrong sign), of ids at those that begin with the text, `_LIKE_ROWS_MAX` keys a look.
-        """
-        ranked: dict[str, int] = {}
-        for folded in _folded_parts(text):
-            self._rank_codes(keys.CODE, folded, folded, ranked)
-            self._rank_codes(keys.CODE_REVERSED, folded, folded[::-1], ranked)
-        for key, _ in self._take(keys.item_key(text) if text else None):
-            ranked.setdefault(keys.item_of_key(key), 1)
-        best = sorted((rank, item) for item, rank in ranked.items())[:limit]
-        found = [self.find_item(item) for _, item in best]
-        return [row for row in found if row is not None]
-
-    def _take(self, prefix: bytes | None) -> Iterator[Row]:
-        if prefix is not None:
-            for count, row in enumerate(self._snapshot.rows(prefix=prefix)):
-                if count == _LIKE_ROWS_MAX:
-                    return
-                yield row
-
-    def _rank_codes(self, table: bytes, folded: str, sought: str, ranked: dict[str, int]) -> None:
-        is_reversed = table == keys.CODE_REVERSED
-        for beginning in prefixes_to_scan(sought):
-            for key, _ in self._take(table + beginning.encode()):
-                end = key.index(b"\0")
-                code = key[1:end].decode()
-                rank = distance(folded, code[::-1] if is_reversed else code)
-                if rank > DISTANCE_MAX and not code.startswith(sought):
-                    continue
-                item = key[end + 1 :].decode()
-                ranked[item] = min(rank, ranked.get(item, rank))
+    def named(self, table: NameTable, name: str, *, limit: int) -> Sequence[str]:
+        """Return the ids that stand under a name, in their order, at most `limit`."""
+        return self._names.named(table, name, limit=limit)
 
     def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
         """Return lots and serials of a product (canonical GTIN Digital Link), by id."""
@@ -390,16 +377,6 @@ def _item_row(item: str) -> ItemRow:
     return ItemRow(item, facts.product, facts.code)
 
 
-def _folded_parts(text: str) -> list[str]:
-    """Return what in `text` may be a code, folded: all of it, and what follows its last separator."""
-    parts = []
-    for part in (text, *(text.rpartition(sign)[2] for sign in "/:).")):
-        folded = keys.fold_code(part)[:CODE_LENGTH_MAX]
-        if folded and folded not in parts:
-            parts.append(folded)
-    return parts
-
-
 class IndexStore:
     """The open index. One thread writes; each reader is a snapshot of its own."""
 
@@ -446,6 +423,7 @@ class IndexStore:
             encoded = _encode_master(master)
             rows.append((keys.master_key(master.record.id, master.member), encoded))
             rows.append((keys.master_version_key(master.record.id, master.member, master.ref), encoded))
+        rows.extend(word_rows(master.record for master in write_set.masters))
         rows.extend((keys.feed_clock_key(feed), keys.u64(clock)) for feed, clock in write_set.feed_clocks)
         at = keys.u64(height)
         rows.extend((keys.executed_batch_key(tip.feed, tip.seq), tip.digest + at) for tip in covered)
@@ -495,7 +473,7 @@ class IndexStore:
             product = row.product
             if product is not None and product != item and not item.startswith(product + "/"):
                 rows.append((keys.product_key(product, item), b""))
-            folded = "" if row.code is None else keys.fold_code(row.code)[:CODE_LENGTH_MAX]
+            folded = "" if row.code is None else fold_code(row.code)[:CODE_LENGTH_MAX]
             if folded:
                 rows.append((keys.code_key(folded, item), b""))
                 rows.append((keys.code_reversed_key(folded, item), b""))

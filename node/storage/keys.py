@@ -35,6 +35,7 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `M` short(id) member            | master data: `[ref, kind, id, attributes]`                |
 | `N` short(id) member 00 ref     | the same, every version: what stood at an earlier height  |
 | `P` short(product) item         | nothing: items by product, where no prefix of `I` does it |
+| `Q` word 00 id                  | nothing: master data by the words of its names            |
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
 | `V` what it is counted once by  | evidence: who signed two things, and both of them         |
@@ -74,6 +75,7 @@ CODE_REVERSED: Final = b"L"
 MASTER: Final = b"M"
 MASTER_VERSION: Final = b"N"
 PRODUCT: Final = b"P"
+WORD: Final = b"Q"
 TRANSACTION: Final = b"T"
 POSTING: Final = b"U"
 EVIDENCE: Final = b"V"
@@ -206,11 +208,6 @@ def item_of_key(key: bytes) -> str:
     return key[1:].decode()
 
 
-def fold_code(text: str) -> str:
-    """Return what counts of a code when it is looked for: its letters and digits, in capitals."""
-    return "".join(filter(str.isalnum, text)).upper()
-
-
 def code_key(folded: str, item: str) -> bytes:
     """Return where an item is noted by its folded code."""
     return CODE + folded.encode() + b"\0" + item.encode()
@@ -219,11 +216,6 @@ def code_key(folded: str, item: str) -> bytes:
 def code_reversed_key(folded: str, item: str) -> bytes:
     """Return where an item is noted by its folded code read from the end."""
     return CODE_REVERSED + folded[::-1].encode() + b"\0" + item.encode()
-
-
-def item_of_code_key(key: bytes) -> str:
-    """Return the item that a key of either table by code names."""
-    return key[key.index(b"\0") + 1 :].decode()
 
 
 def product_key(product: str, item: str) -> bytes:
@@ -249,6 +241,11 @@ def master_prefix(id: str) -> bytes:  # noqa: A002 - the field's word
 def master_version_key(id: str, member: MemberId, ref: EventRef) -> bytes:  # noqa: A002 - the field's word
     """Return where a version of a member's master data of `id` stands, in ledger order."""
     return MASTER_VERSION + short(id) + member.encode() + b"\0" + ref.encode()
+
+
+def word_key(word: str, id: str) -> bytes:  # noqa: A002 - the field's word
+    """Return where master data of `id` is noted by a word of its name."""
+    return WORD + word.encode() + b"\0" + id.encode()
 
 
 def transaction_key(transaction_id: Digest) -> bytes:
@@ -279,6 +276,11 @@ def posting_prefix(kind: PostingKind, shortened: bytes) -> bytes:
 def posting_tail(time_ms: int, ref: EventRef) -> bytes:
     """Return the end of a posting's key: its order is by time, then by place on the ledger."""
     return _POSTING_TAIL.pack(time_ms + TIME_OFFSET_MS, ref.height, ref.transaction, ref.event)
+
+
+def time_part(time_ms: int) -> bytes:
+    """Return how a time stands at the beginning of a posting's tail; one out of all bounds is the bound."""
+    return _U64.pack(min(max(time_ms + TIME_OFFSET_MS, 0), (1 << 64) - 1))
 
 
 def read_posting_tail(key: bytes) -> tuple[int, EventRef]:

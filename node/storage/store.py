@@ -57,6 +57,10 @@ class Snapshot:
         except plyvel.Error as error:
             raise self._store.damaged(error) from error
 
+    def cursor(self, prefix: bytes) -> "Cursor":
+        """Return a cursor over the keys with `prefix`, for reading by jumps. Close it before the snapshot."""
+        return Cursor(self._raw, self._store, prefix)
+
     def close(self) -> None:
         """Let go of the moment."""
         self._raw.close()
@@ -66,6 +70,28 @@ class Snapshot:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Cursor:
+    """Jumps among the keys that have one prefix. Each jump costs about as much as a read."""
+
+    def __init__(self, raw: Any, store: "Store", prefix: bytes) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._keys = raw.iterator(prefix=prefix, include_value=False, verify_checksums=True)
+
+    def first_from(self, key: bytes) -> bytes | None:
+        """Return the first key with the prefix that is not before `key`, or None."""
+        try:
+            self._keys.seek(key)
+            found: bytes | None = next(self._keys, None)
+        except plyvel.Error as error:
+            raise self._store.damaged(error) from error
+        return found
+
+    def close(self) -> None:
+        """Let go of the keys."""
+        self._keys.close()
 
 
 def _iterate(

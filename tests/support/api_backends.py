@@ -9,7 +9,7 @@ from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
-from node.api.schema.items import ItemResult
+from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import TraceResult
@@ -127,6 +127,9 @@ class FakeNode:
 
     async def item(self, item: str) -> ItemResult:
         raise NotFoundError("no such item", field="params.item", near=("https://id.gs1.org/01/09521234543213/10/A",))
+
+    async def find(self, asked: FindParams) -> FindResult:
+        return FindResult(7, complete=True, found=(), names=())
 
     async def trace(
         self,

@@ -1,11 +1,12 @@
 """A `LineageReader` over dictionaries, filled with rows by the rules of the real index."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
 
 from consensus.types import Digest, Height
 from node.epcis.model import MasterRecord
 from node.lineage.indexing import index_event
+from node.lineage.names import NameTable, words_of_master
+from node.lineage.near import CODE_LENGTH_MAX, fold_code
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 from node.wire.ids import MemberId
 
@@ -52,15 +53,32 @@ class MemoryIndex:
     def postings_of(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         return self._postings.get((kind, key), ())
 
+    def postings_within(
+        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int
+    ) -> Sequence[Posting]:
+        return [one for one in self.postings_of(kind, key) if from_ms <= one.time_ms <= to_ms][:limit]
+
     def find_item(self, item: str) -> ItemRow | None:
         return self._items.get(item)
 
-    def items_like(self, text: str, *, limit: int) -> Sequence[ItemRow]:
-        def nearness(row: ItemRow) -> tuple[float, str]:
-            return -SequenceMatcher(None, text.casefold(), (row.code or row.item).casefold()).ratio(), row.item
+    def next_name(self, table: NameTable, at: str) -> str | None:
+        return min((name for name, _id in self._names(table) if name >= at), default=None)
 
-        near = sorted(self._items.values(), key=nearness)
-        return [row for row in near if nearness(row)[0] < -0.5][:limit]
+    def named(self, table: NameTable, name: str, *, limit: int) -> Sequence[str]:
+        return sorted({item for one, item in self._names(table) if one == name})[:limit]
+
+    def _names(self, table: NameTable) -> Iterator[tuple[str, str]]:
+        if table is NameTable.WORD:
+            for rows in self._masters.values():
+                for row in rows:
+                    yield from ((word, row.record.id) for word in words_of_master(row.record))
+            return
+        for item in self._items.values():
+            folded = fold_code(item.code or "")[:CODE_LENGTH_MAX]
+            if table is NameTable.ID:
+                yield item.item, item.item
+            elif folded:
+                yield (folded if table is NameTable.CODE else folded[::-1]), item.item
 
     def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
         found = (row for row in self._items.values() if row.product == product and row.item != product)

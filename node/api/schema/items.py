@@ -1,8 +1,13 @@
-"""`item.get`."""
+"""`item.get`, and `item.find`: its question and answer are those of `query`."""
 
 from typing import Annotated
 
 import msgspec
+
+from node.query.find import FindAnswer, FindRequest
+
+FindParams = FindRequest
+FindResult = FindAnswer
 
 ItemText = Annotated[
     str,

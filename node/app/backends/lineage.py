@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from consensus.types import Height
 from node.api.errors import NotFoundError
-from node.api.schema.items import ItemEvent, ItemResult
+from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import TraceResult
 from node.lineage.trace import Direction
@@ -42,6 +42,10 @@ class LineageQueries:
             )
 
         return await self._run(answer)
+
+    async def find(self, asked: FindParams) -> FindResult:
+        """Return items that may be meant, the nearest first."""
+        return await self._run(partial(self._service.find, asked))
 
     async def trace(
         self,

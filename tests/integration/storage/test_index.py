@@ -15,6 +15,7 @@ from node.ledger.governance import genesis_governance
 from node.ledger.state import WriteSet
 from node.ledger.verdicts import EventCode, TransactionCode
 from node.lineage.records import EventRef, PostingKind
+from node.query.near import suggest
 from node.storage import keys
 from node.storage.errors import DamagedStoreError, MissingStoreError
 from node.storage.execution import execute_block
@@ -175,19 +176,19 @@ def test_items_of_an_opaque_product_are_found(ledger: Ledger) -> None:
 )
 def test_near_codes_are_found(reader: IndexReader, text: str) -> None:
     """One wrong, missing, extra or swapped sign, other case or separators, a beginning, a code inside an id."""
-    assert [row.code for row in reader.items_like(text, limit=1)] == ["FLOUR-1"]
+    assert suggest(reader, text, limit=1) == (f"{PRODUCT}/10/FLOUR-1",)
 
 
 def test_ids_that_begin_with_the_text_are_near(reader: IndexReader) -> None:
     """An id that was cut short is completed."""
-    found = reader.items_like(f"{PRODUCT}/10/", limit=10)
-    assert {row.code for row in found} == {"DOUGH-4", "FLOUR-1", "SALT-7"}
+    found = suggest(reader, f"{PRODUCT}/10/", limit=10)
+    assert {item.rpartition("/")[2] for item in found} == {"DOUGH-4", "FLOUR-1", "SALT-7"}
 
 
 @pytest.mark.parametrize("text", ["", "ZZZZZZZZ", "-/-", "\0"])
 def test_nothing_is_near_nothing(reader: IndexReader, text: str) -> None:
     """No suggestion is better than a far one."""
-    assert reader.items_like(text, limit=5) == []
+    assert suggest(reader, text, limit=5) == ()
 
 
 def test_a_transaction_is_found_with_its_verdict(ledger: Ledger) -> None:
