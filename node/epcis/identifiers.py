@@ -17,6 +17,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
+import msgspec
+
 from node.epcis.checkdigits import check_digit, is_checked
 
 ID_LENGTH_MAX: Final = 1024
@@ -391,8 +393,7 @@ def site_of(place: str) -> str:
 _LOCATION_START: Final = f"{LINK_HOST}/414/"
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(msgspec.Struct, frozen=True, gc=False):
     """An identifier in parts, for people and for look-up.
 
     product: canonical id of the class, or None. code: its lot number, serial or SSCC as printed, or None. text: a few
@@ -426,7 +427,8 @@ def describe(identifier: str) -> Description:
 
 
 def _describe_link(found: Identifier) -> Description:
-    parts = [unquote(part) for part in found.id[len(LINK_HOST) + 1 :].split("/")]
+    tail = found.id[len(LINK_HOST) + 1 :]
+    parts = [unquote(part) for part in tail.split("/")] if "%" in tail else tail.split("/")
     key, value = KEYS[parts[0]], parts[1]
     if len(parts) == 4:
         if key.kind is IdKind.LOCATION:

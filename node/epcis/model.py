@@ -2,11 +2,17 @@
 
 Source: EPCIS 2.0 §7 (event types and their fields). The full event is kept beside it as it was sent; this is only
 what execution understands, by the network's `rules_version`.
+
+Events are msgspec structs and no dataclasses: several of them are made for every event that is executed, and again
+for every one that a question reads, where a frozen dataclass of 22 fields costs 4 µs and a struct 0.1. They change by
+`msgspec.structs.replace`, and the index keeps them as the arrays that they are (`array_like`).
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from consensus.types import Digest
 
@@ -29,8 +35,7 @@ class Action(StrEnum):
     DELETE = "DELETE"
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """When something can have happened: lo_ms … hi_ms, Unix milliseconds, both ends included.
 
     A stated instant is a point; exact midnight in its own non-zero offset is that whole day; midnight UTC is a
@@ -45,8 +50,7 @@ class Interval:
         return self.hi_ms < other.lo_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Goods:
+class Goods(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """An item that an event names, with its amount where one is stated.
 
     item: canonical id. amount: exact, not negative; None is unknown (also for a lot id in an EPC list; a serial
@@ -58,8 +62,7 @@ class Goods:
     uom: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """An error declaration: the event of equal eventID and content, by the same member, is void."""
 
     time_ms: int
@@ -67,8 +70,7 @@ class Declaration:
     corrective_event_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One event, read.
 
     goods: epcList with quantityList, or the children of an aggregation or association. parent: parentID.

@@ -28,6 +28,8 @@ RULES_VERSION: Final = 1
 
 _TEXTS_CACHED: Final = 1 << 13
 """Some 8 MB of the longest texts, which the cache of identifiers holds as well."""
+_WORDS_CACHED: Final = 1 << 8
+_WORD_LENGTH_MAX: Final = 16
 
 ATTRIBUTES_MAX: Final = 256
 ATTRIBUTE_LENGTH_MAX: Final = 4096
@@ -65,8 +67,8 @@ def read_event(raw: bytes, context: bytes) -> Event:
         raise UnreadableEventError("event_type", "type", f"the type must be one of {', '.join(_TYPES)}")
     time_text, time = _read_time(event)
     action = None if event_type is EventType.TRANSFORMATION else _read_action(event)
-    step = _read_text(event, "bizStep", "bizStep")
-    disposition = _read_text(event, "disposition", "disposition")
+    step = _read_word(event, "bizStep", STEPS.bare)
+    disposition = _read_word(event, "disposition", DISPOSITIONS.bare)
     goods: tuple[Goods, ...] = ()
     inputs: tuple[Goods, ...] = ()
     outputs: tuple[Goods, ...] = ()
@@ -84,7 +86,6 @@ def read_event(raw: bytes, context: bytes) -> Event:
             goods = _read_goods(event, "epcList", "quantityList")
         else:
             goods = _read_goods(event, "childEPCs", "childQuantityList")
-    step = None if step is None else STEPS.bare.get(step, step)
     read_point = _read_place(event, "readPoint")
     location = _read_place(event, "bizLocation")
     sources = _read_parties(event, "sourceList", "source")
@@ -97,7 +98,7 @@ def read_event(raw: bytes, context: bytes) -> Event:
         record_time_ms=_read_record_time(event.get("recordTime")),
         action=action,
         step=step,
-        disposition=None if disposition is None else DISPOSITIONS.bare.get(disposition, disposition),
+        disposition=disposition,
         read_point=read_point,
         location=location,
         documents=_read_documents(event),
@@ -197,6 +198,16 @@ def _read_text(fields: JsonObject, name: str, path: str) -> str | None:
     return None if value is None else _checked_text(value, path)
 
 
+def _read_word(fields: JsonObject, name: str, bare: dict[str, str]) -> str | None:
+    """Return the word of a vocabulary in its bare spelling, or another text as it is."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    # A word that is in the vocabulary needs no other check.
+    known = bare.get(value) if type(value) is str else None
+    return _checked_text(value, name) if known is None else known
+
+
 def _read_id(fields: JsonObject, name: str, path: str) -> str | None:
     value = fields.get(name)
     return None if value is None else identify(_checked_text(value, path)).id
@@ -209,6 +220,15 @@ def _find_id(text: str) -> str | None:
         return identify(_checked_text(text, "")).id
     except UnreadableEventError:
         return None
+
+
+@lru_cache(maxsize=_WORDS_CACHED)
+def _is_text(text: str) -> bool:
+    """Return whether a short text that comes again and again, such as a unit, would pass `_checked_text`."""
+    try:
+        return bool(_checked_text(text, ""))
+    except UnreadableEventError:
+        return False
 
 
 def _required_id(fields: JsonObject, name: str, path: str) -> str:
@@ -253,23 +273,32 @@ def _read_goods(event: JsonObject, epcs_name: str, quantities_name: str) -> tupl
                 seen.add(found.id)
                 goods.append(Goods(found.id, _ONE if found.kind in _PIECES else None, None))
     if event.get(quantities_name) is not None:
-        goods.extend(_read_quantity(path, entry) for path, entry in _objects(event, quantities_name))
+        goods += [
+            _read_quantity(quantities_name, place, entry)
+            for place, entry in enumerate(_read_list(event, quantities_name))
+        ]
     return tuple(goods)
 
 
-def _read_quantity(path: str, entry: JsonObject) -> Goods:
-    item = _required_id(entry, "epcClass", path)
-    uom = entry.get("uom")
-    if uom is not None:
-        uom = _checked_text(uom, f"{path}.uom")
-    quantity = entry.get("quantity")
+def _read_quantity(list_name: str, place: int, entry: JsonValue) -> Goods:
+    if type(entry) is not dict:
+        raise UnreadableEventError("wrong_type", f"{list_name}[{place}]", "this must be an object")
+    text, uom, quantity = entry.get("epcClass"), entry.get("uom"), entry.get("quantity")
+    # As in `_required_id`: the path of an error is made only for one.
+    item = _find_id(text) if type(text) is str else None
+    if item is None:
+        item = _required_id(entry, "epcClass", f"{list_name}[{place}]")
+    if uom is not None and not (type(uom) is str and len(uom) <= _WORD_LENGTH_MAX and _is_text(uom)):
+        uom = _checked_text(uom, f"{list_name}[{place}].uom")
     if quantity is None:
         return Goods(item, None, uom)
     if type(quantity) is int:
         return Goods(item, Decimal(quantity) if 0 <= quantity < _WHOLE_MAX else None, uom)
     if type(quantity) is Decimal:
         return Goods(item, quantity if _is_amount(quantity) else None, uom)
-    raise UnreadableEventError("quantity", f"{path}.quantity", "a quantity must be a number, without quotes")
+    raise UnreadableEventError(
+        "quantity", f"{list_name}[{place}].quantity", "a quantity must be a number, without quotes"
+    )
 
 
 def _is_amount(quantity: Decimal) -> bool:
@@ -291,8 +320,10 @@ def _read_documents(event: JsonObject) -> tuple[tuple[str | None, str], ...]:
         return ()
     documents: list[tuple[str | None, str]] = []
     for path, entry in _objects(event, "bizTransactionList"):
-        kind = _read_text(entry, "type", f"{path}.type")
-        name = None if kind is None else DOCUMENT_TYPES.bare.get(kind, kind)
+        kind = entry.get("type")
+        name = DOCUMENT_TYPES.bare.get(kind) if type(kind) is str else None
+        if name is None and kind is not None:
+            name = _checked_text(kind, f"{path}.type")
         documents.append((name, _required_id(entry, "bizTransaction", path)))
     return tuple(documents)
 
@@ -302,8 +333,11 @@ def _read_parties(event: JsonObject, list_name: str, name: str) -> tuple[tuple[s
         return ()
     parties: list[tuple[str, str]] = []
     for path, entry in _objects(event, list_name):
-        kind = _checked_text(entry.get("type"), f"{path}.type")
-        parties.append((PARTY_TYPES.bare.get(kind, kind), _required_id(entry, name, path)))
+        kind = entry.get("type")
+        word = PARTY_TYPES.bare.get(kind) if type(kind) is str else None
+        if word is None:
+            word = _checked_text(kind, f"{path}.type")
+        parties.append((word, _required_id(entry, name, path)))
     return tuple(parties)
 
 

@@ -22,8 +22,8 @@ from node.ledger.roster import EpochRecord, Roster
 from node.ledger.state import EvidenceRow, StateReader, TransactionRow, WriteSet
 from node.ledger.transaction import Capture, Kind, SignedTransaction, decode_capture
 from node.ledger.verdicts import EventCode, TransactionCode
-from node.lineage.indexing import index_event
-from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting
+from node.lineage.indexing import file_event
+from node.lineage.records import EventRef, EventRow, Filing, MasterRow
 from node.wire.codec import MalformedError, pack
 from node.wire.ids import FeedId, MemberId
 
@@ -64,8 +64,7 @@ class _Execution:
     time_ms: int
     transactions: list[TransactionRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
-    postings: list[Posting] = field(default_factory=list)
-    items: dict[str, ItemRow] = field(default_factory=dict)
+    filings: list[Filing] = field(default_factory=list)
     masters: list[MasterRow] = field(default_factory=list)
     event_digests: dict[tuple[MemberId, Digest], None] = field(default_factory=dict)
     ids: dict[Digest, None] = field(default_factory=dict)
@@ -207,11 +206,8 @@ class _Execution:
             record_time_ms=signed.transaction.created_ms,
             event=event,
         )
-        postings, items = index_event(row)
         self.events.append(row)
-        self.postings.extend(postings)
-        for item in items:
-            self.items.setdefault(item.item, item)
+        self.filings.append(file_event(row))
         return EventCode.ACCEPTED
 
 
@@ -247,8 +243,7 @@ def apply_block(state: StateReader, block: Block, batches: Sequence[Batch]) -> W
         ),
         transactions=tuple(execution.transactions),
         events=tuple(execution.events),
-        postings=tuple(execution.postings),
-        items=tuple(execution.items.values()),
+        filings=tuple(execution.filings),
         masters=tuple(execution.masters),
         feed_clocks=feed_clocks,
         event_digests=tuple(execution.event_digests),

@@ -8,7 +8,7 @@ from node.ledger.evidence import Evidence
 from node.ledger.governance import GovernanceState
 from node.ledger.roster import EpochRecord
 from node.ledger.verdicts import EventCode, TransactionCode
-from node.lineage.records import EventRow, ItemRow, MasterRow, Posting
+from node.lineage.records import EventRow, Filing, MasterRow
 from node.wire.ids import FeedId, MemberId
 
 
@@ -95,7 +95,8 @@ class EvidenceRow:
 class WriteSet:
     """All that executing one block changes; written in one atomic batch.
 
-    transactions: in block order, duplicates included (their row of the first time stands). feed_clocks: of the
+    transactions: in block order, duplicates included (their row of the first time stands). filings: of the events, in
+    their order; items that they name are written with them. feed_clocks: of the
     feeds that advanced. event_digests: (member, digest) of the events newly entered. governance: the state after
     the block; is_governance_changed: whether it is another one than before. epoch_record: the epoch that the block
     begins, if it is the last of one.
@@ -107,8 +108,7 @@ class WriteSet:
     state_digest: Digest
     transactions: tuple[TransactionRow, ...]
     events: tuple[EventRow, ...]
-    postings: tuple[Posting, ...]
-    items: tuple[ItemRow, ...]
+    filings: tuple[Filing, ...]
     masters: tuple[MasterRow, ...]
     feed_clocks: tuple[tuple[FeedId, int], ...]
     event_digests: tuple[tuple[MemberId, Digest], ...]

@@ -3,8 +3,6 @@
 Runs for every event of the ledger, so it does no more than that: custody, containment and time are read when asked.
 """
 
-from functools import lru_cache
-
 from node.epcis.identifiers import site_of
 from node.epcis.model import Action, Event, EventType, Goods
 from node.lineage.items import ItemKind, lot_of, read_item
@@ -18,36 +16,34 @@ from node.lineage.records import (
     ROLE_PARENT,
     ROLE_SEEN,
     EventRow,
-    ItemRow,
-    Posting,
+    Filing,
     PostingKind,
 )
 
 
-def index_event(row: EventRow) -> tuple[tuple[Posting, ...], tuple[ItemRow, ...]]:
-    """Return the postings of an event and the items that it names, each once, in the order of their naming.
+def file_event(row: EventRow) -> Filing:
+    """Return what an event is filed under.
 
     An error declaration is filed like the event that it repeats, so whoever reads an item's events meets both.
     """
     event = row.event
-    ref, time_ms = row.ref, event.time.lo_ms
     roles = roles_in(event)
-    item_kind = PostingKind.ITEM
-    postings = [Posting(item_kind, item, time_ms, ref, role) for item, role in roles.items()]
+    others: list[tuple[PostingKind, str, int]] = []
     if event.transformation_id is not None:
         if event.inputs:
-            postings.append(Posting(PostingKind.RUN_INPUT, event.transformation_id, time_ms, ref, 0))
+            others.append((PostingKind.RUN_INPUT, event.transformation_id, 0))
         if event.outputs:
-            postings.append(Posting(PostingKind.RUN_OUTPUT, event.transformation_id, time_ms, ref, 0))
+            others.append((PostingKind.RUN_OUTPUT, event.transformation_id, 0))
     if event.event_id is not None:
-        postings.append(Posting(PostingKind.EVENT_ID, event.event_id, time_ms, ref, 0))
+        others.append((PostingKind.EVENT_ID, event.event_id, 0))
     names = holders_in(event)
     if names:
         role = 0
         for one in roles.values():
             role |= one
-        postings += [Posting(PostingKind.HOLDER, name, time_ms, ref, role) for name in names]
-    return tuple(postings), tuple([_item_row(item) for item in roles])
+        kind = PostingKind.HOLDER
+        others += [(kind, name, role) for name in names]
+    return Filing(row.ref, event.time.lo_ms, roles, others)
 
 
 def holders_in(event: Event) -> list[str]:
@@ -56,8 +52,9 @@ def holders_in(event: Event) -> list[str]:
     for place in (event.read_point, event.location):
         if place is not None:
             names[site_of(place)] = None
-    for kind, name in (*event.sources, *event.destinations):
-        names[site_of(name) if kind == "location" else name] = None
+    if event.sources or event.destinations:
+        for kind, name in (*event.sources, *event.destinations):
+            names[site_of(name) if kind == "location" else name] = None
     return list(names)
 
 
@@ -76,8 +73,8 @@ def roles_in(event: Event) -> dict[str, int]:
     if event.parent is not None and read_item(event.parent).kind is not ItemKind.PLACE:
         # A place may be the parent of an association; nothing can be packed in one.
         roles[event.parent] = roles.get(event.parent, 0) | ROLE_PARENT
-    made = event.outputs if event.type is EventType.TRANSFORMATION else event.goods
-    if event.type is EventType.TRANSFORMATION or event.action is Action.ADD:
+    if event.lot_code is not None and (event.type is EventType.TRANSFORMATION or event.action is Action.ADD):
+        made = event.outputs if event.type is EventType.TRANSFORMATION else event.goods
         for lot in _lots_of_serials(event, made):
             roles[lot] = roles.get(lot, 0) | ROLE_INSTANCES
     return roles
@@ -107,7 +104,7 @@ def lot_of_serial(event: Event, item: str) -> str | None:
 
 
 def _lots_of_serials(event: Event, made: tuple[Goods, ...]) -> tuple[str, ...]:
-    if event.lot_code is None or event.type is EventType.AGGREGATION or event.type is EventType.ASSOCIATION:
+    if event.type is EventType.AGGREGATION or event.type is EventType.ASSOCIATION:
         return ()
     lots: dict[str, None] = {}
     for goods in made:
@@ -115,9 +112,3 @@ def _lots_of_serials(event: Event, made: tuple[Goods, ...]) -> tuple[str, ...]:
         if lot is not None:
             lots[lot] = None
     return tuple(lots)
-
-
-@lru_cache(maxsize=1 << 13)
-def _item_row(item: str) -> ItemRow:
-    facts = read_item(item)
-    return ItemRow(item, facts.product, facts.code)

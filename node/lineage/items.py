@@ -3,10 +3,11 @@
 An id that follows no scheme we know is still traced: by equality alone.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from node.epcis.identifiers import LINK_HOST, IdKind, build_link, describe
 
@@ -42,8 +43,7 @@ _KINDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ItemFacts:
+class ItemFacts(msgspec.Struct, frozen=True, gc=False):
     """What an id says. product: the class's id. code: lot, serial or SSCC text. single: one piece, never a part."""
 
     kind: ItemKind

@@ -61,7 +61,7 @@ class Difference(NamedTuple):
 
 def fold_code(text: str) -> str:
     """Return what counts of a code when it is looked for: its letters and digits, in capitals."""
-    return "".join(filter(str.isalnum, text)).upper()
+    return text.upper() if text.isalnum() else "".join(filter(str.isalnum, text)).upper()
 
 
 def read_pattern(text: str) -> str:

@@ -5,9 +5,12 @@ by; `storage/keys.py` lays both out. Rows and postings are a function of the blo
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
+
+import msgspec
 
 from consensus.types import Digest, Height
 from node.epcis.model import Event, MasterRecord
@@ -37,8 +40,7 @@ def decode_ref(encoded: bytes) -> EventRef:
     return EventRef(*_REF.unpack(encoded))
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """An event of the ledger. ledger_time_ms: of its block. record_time_ms: when the member's node entered it."""
 
     ref: EventRef
@@ -90,6 +92,27 @@ class Posting(NamedTuple):
     time_ms: int
     ref: EventRef
     role: int
+
+
+class Filing(NamedTuple):
+    """All that one event is filed under: what its postings say, without an object for each.
+
+    roles: the ROLE_ bits of every item that it names, in the order of their naming. others: kind, key and role of all
+    else.
+    """
+
+    ref: EventRef
+    time_ms: int
+    roles: dict[str, int]
+    others: Sequence[tuple[PostingKind, str, int]]
+
+    def postings(self) -> tuple[Posting, ...]:
+        """Return the postings one by one."""
+        time_ms, ref = self.time_ms, self.ref
+        return (
+            *[Posting(PostingKind.ITEM, item, time_ms, ref, role) for item, role in self.roles.items()],
+            *[Posting(kind, key, time_ms, ref, role) for kind, key, role in self.others],
+        )
 
 
 class ItemRow(NamedTuple):

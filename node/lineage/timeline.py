@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from consensus.types import Digest, Height
 from node.epcis.model import Interval
 from node.lineage.custody import Custodian, Custody
@@ -130,7 +132,7 @@ class Timelines:
         if row is None:
             row = self._reader.get_event(ref)
             if row.event.time.lo_ms > row.ledger_time_ms + self._tolerance_ms:
-                row = replace(row, event=replace(row.event, time=ANY_TIME))
+                row = structs.replace(row, event=structs.replace(row.event, time=ANY_TIME))
             self._rows[ref] = row
         return row
 
@@ -158,7 +160,7 @@ class Timelines:
             if row is None:
                 row = read(posting.ref)
                 if row.event.time.lo_ms > row.ledger_time_ms + self._tolerance_ms:
-                    row = replace(row, event=replace(row.event, time=ANY_TIME))
+                    row = structs.replace(row, event=structs.replace(row.event, time=ANY_TIME))
                 rows[posting.ref] = row
             entries.append(Entry(row, posting.role))
             event = row.event

@@ -33,6 +33,8 @@ from node.storage.store import Row, Snapshot, Store, create_store, open_store
 from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
 from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
 
+INDEX_SCHEMA: Final = 3
+"""Raised with every change of what the index keeps: an older one is built anew."""
 FULL_CHECK_BYTES: Final = 256 * 1024 * 1024
 """An index up to this size is read whole at every start."""
 _SHORTS_CACHED: Final = 1 << 16
@@ -377,6 +379,19 @@ def _item_row(item: str) -> ItemRow:
     return ItemRow(item, facts.product, facts.code)
 
 
+def _add_item(rows: list[Row], item: str) -> None:
+    """Add the rows of an item: a function of its id, so writing them again changes nothing."""
+    facts = read_item(item)
+    product = facts.product
+    rows.append((keys.item_key(item), b""))
+    if product is not None and product != item and not item.startswith(product + "/"):
+        rows.append((keys.product_key(product, item), b""))
+    folded = "" if facts.code is None else fold_code(facts.code)[:CODE_LENGTH_MAX]
+    if folded:
+        rows.append((keys.code_key(folded, item), b""))
+        rows.append((keys.code_reversed_key(folded, item), b""))
+
+
 class IndexStore:
     """The open index. One thread writes; each reader is a snapshot of its own."""
 
@@ -417,8 +432,7 @@ class IndexStore:
             for row in write_set.transactions
             if row.code is not TransactionCode.DUPLICATE
         ]
-        self._add_events(rows, write_set)
-        new_items = self._add_items(rows, write_set.items)
+        new_items = self._add_events(rows, write_set)
         for master in write_set.masters:
             encoded = _encode_master(master)
             rows.append((keys.master_key(master.record.id, master.member), encoded))
@@ -445,38 +459,25 @@ class IndexStore:
         self._height, self._state_digest, self._governance_height = height, write_set.state_digest, changed
         self._remember(new_items)
 
-    @staticmethod
-    def _add_events(rows: list[Row], write_set: WriteSet) -> None:
+    def _add_events(self, rows: list[Row], write_set: WriteSet) -> list[str]:
+        """Add the rows of all events and of the items that they name; return the items not written lately."""
         add = rows.append
         for row in write_set.events:
             add((keys.event_key(row.ref), encode_row(row)))
         for member, event_digest in write_set.event_digests:
             add((keys.event_digest_key(member, event_digest), b""))
-        prefix, tail, short, roles = keys.posting_prefix, keys.posting_tail, _short, _ROLES
-        last_ref, last_time, ending = None, None, b""
-        for posting in write_set.postings:
-            if posting.ref is not last_ref or posting.time_ms != last_time:
-                # All postings of one event end alike.
-                last_ref, last_time = posting.ref, posting.time_ms
-                ending = tail(last_time, last_ref)
-            add((prefix(posting.kind, short(posting.key)) + ending, roles[posting.role]))
-
-    def _add_items(self, rows: list[Row], items: Iterable[ItemRow]) -> list[str]:
-        """Add the rows of items not written lately; they are a function of the id, so writing again changes nothing."""
-        remembered, new = self._remembered, dict[str, None]()
-        for row in items:
-            item = row.item
-            if item in remembered or item in new:
-                continue
-            new[item] = None
-            rows.append((keys.item_key(item), b""))
-            product = row.product
-            if product is not None and product != item and not item.startswith(product + "/"):
-                rows.append((keys.product_key(product, item), b""))
-            folded = "" if row.code is None else fold_code(row.code)[:CODE_LENGTH_MAX]
-            if folded:
-                rows.append((keys.code_key(folded, item), b""))
-                rows.append((keys.code_reversed_key(folded, item), b""))
+        prefix, short, roles, remembered = keys.posting_prefix, _short, _ROLES, self._remembered
+        new = dict[str, None]()
+        for filing in write_set.filings:
+            # All postings of one event end alike.
+            ending = keys.posting_tail(filing.time_ms, filing.ref)
+            for item, role in filing.roles.items():
+                add((prefix(PostingKind.ITEM, short(item)) + ending, roles[role]))
+                if item not in remembered and item not in new:
+                    new[item] = None
+                    _add_item(rows, item)
+            for kind, key, role in filing.others:
+                add((prefix(kind, short(key)) + ending, roles[role]))
         return list(new)
 
     def _remember(self, items: Iterable[str]) -> None:
@@ -512,6 +513,7 @@ def create_index(folder: Path, genesis: Genesis) -> None:
             (keys.STATE_MARK, pack((0, genesis.state_digest, 0))),
             *governance_rows(genesis_governance(genesis), genesis.epoch_record),
         ),
+        schema=INDEX_SCHEMA,
     )
 
 
@@ -528,6 +530,8 @@ def open_index(
         advice=REINDEX_ADVICE,
         write_buffer_bytes=write_buffer_bytes,
         cache_bytes=64 << 20,
+        schema=INDEX_SCHEMA,
+        older_advice=REINDEX_ADVICE,
     )
     try:
         if store.size_bytes() <= full_check_bytes:

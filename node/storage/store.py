@@ -194,7 +194,7 @@ def _open_raw(folder: Path, *, create: bool, write_buffer_bytes: int, cache_byte
     )
 
 
-def create_store(folder: Path, network_id: Digest, *, marks: Iterable[Row] = ()) -> None:
+def create_store(folder: Path, network_id: Digest, *, marks: Iterable[Row] = (), schema: int = SCHEMA_VERSION) -> None:
     """Make an empty store of this network, with its first marks. Raises StorageError if there is one already."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -203,15 +203,22 @@ def create_store(folder: Path, network_id: Digest, *, marks: Iterable[Row] = ())
         raise StorageError(f"cannot create store {folder}: {error}") from error
     store = Store(raw, folder, "")
     try:
-        store.write([(SCHEMA_MARK, u64(SCHEMA_VERSION)), (NETWORK_MARK, network_id), *marks])
+        store.write([(SCHEMA_MARK, u64(schema)), (NETWORK_MARK, network_id), *marks])
     finally:
         store.close()
 
 
 def open_store(
-    folder: Path, network_id: Digest, *, advice: str, write_buffer_bytes: int = 8 << 20, cache_bytes: int = 32 << 20
+    folder: Path,
+    network_id: Digest,
+    *,
+    advice: str,
+    write_buffer_bytes: int = 8 << 20,
+    cache_bytes: int = 32 << 20,
+    schema: int = SCHEMA_VERSION,
+    older_advice: str | None = None,
 ) -> Store:
-    """Open a store and check whose it is. advice: what to do if it is damaged.
+    """Open a store and check whose it is. advice: what to do if it is damaged; older_advice: if its schema is older.
 
     Raises MissingStoreError, DamagedStoreError, UnknownSchemaError, and ConfigError if another process has it.
     """
@@ -231,21 +238,23 @@ def open_store(
         raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error
     store = Store(raw, folder, advice)
     try:
-        _check_marks(store, folder, network_id)
+        _check_marks(store, folder, network_id, schema, older_advice)
     except BaseException:
         store.close()
         raise
     return store
 
 
-def _check_marks(store: Store, folder: Path, network_id: Digest) -> None:
-    schema, network = store.get(SCHEMA_MARK), store.get(NETWORK_MARK)
-    if schema is None or network is None or len(schema) != 8:
+def _check_marks(store: Store, folder: Path, network_id: Digest, schema: int, older_advice: str | None) -> None:
+    mark, network = store.get(SCHEMA_MARK), store.get(NETWORK_MARK)
+    if mark is None or network is None or len(mark) != 8:
         raise store.damaged("its marks are missing")
-    if read_u64(schema) != SCHEMA_VERSION:
+    found = read_u64(mark)
+    if found != schema:
+        advice = older_advice if found < schema else None
         raise UnknownSchemaError(
-            f"store {folder} has schema {read_u64(schema)}, and this version reads {SCHEMA_VERSION}: "
-            "run the version of lotvine that wrote it, or upgrade as its notes say"
+            f"store {folder} has schema {found}, and this version reads {schema}: "
+            + (advice or "run the version of lotvine that wrote it, or upgrade as its notes say")
         )
     if network != network_id:
         raise UnknownSchemaError(

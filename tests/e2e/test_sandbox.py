@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import plyvel
 import pytest
+from msgspec.structs import replace
 
 from node.app.identity import load_genesis_and_key
 from node.config.home import Home

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from consensus.types import Digest, Height
 from node.epcis.model import MasterRecord
-from node.lineage.indexing import index_event
+from node.lineage.indexing import file_event
+from node.lineage.items import read_item
 from node.lineage.names import NameTable, words_of_master
 from node.lineage.near import CODE_LENGTH_MAX, fold_code
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
@@ -32,11 +33,12 @@ class MemoryIndex:
     def _add(self, row: EventRow) -> None:
         self._rows[row.ref] = row
         self._height = max(self._height, row.ref.height)
-        postings, items = index_event(row)
-        for posting in postings:
+        filing = file_event(row)
+        for posting in filing.postings():
             self._postings.setdefault((posting.kind, posting.key), []).append(posting)
-        for item in items:
-            self._items[item.item] = item
+        for item in filing.roles:
+            facts = read_item(item)
+            self._items[item] = ItemRow(item, facts.product, facts.code)
 
     @property
     def height(self) -> Height:

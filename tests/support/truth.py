@@ -9,12 +9,14 @@ with the engine.
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from typing import Final
+
+from msgspec.structs import replace
 
 from node.epcis.model import Action, EventType, Interval
 from node.lineage.scope_answer import ScopeAnswer

@@ -17,9 +17,9 @@ from node.ledger.verdicts import EventCode, TransactionCode
 from node.lineage.records import EventRef, PostingKind
 from node.query.near import suggest
 from node.storage import keys
-from node.storage.errors import DamagedStoreError, MissingStoreError
+from node.storage.errors import DamagedStoreError, MissingStoreError, UnknownSchemaError
 from node.storage.execution import execute_block
-from node.storage.index import IndexReader, IndexStore, create_index, open_index
+from node.storage.index import INDEX_SCHEMA, IndexReader, IndexStore, create_index, open_index
 from tests.support.captures import PRODUCT, build_capture, lot, object_event, transformation_event
 from tests.support.chains import ChainBuilder
 from tests.support.networks import build_batch, build_genesis, build_transaction
@@ -285,6 +285,19 @@ def test_a_block_without_events_is_executed(ledger: Ledger) -> None:
     empty = execute_block(ledger.index, ledger.builder.build_block(), [])
     assert empty.transactions == ()
     assert ledger.index.height == 2
+
+
+@pytest.mark.parametrize(
+    ("schema", "advice"),
+    [(INDEX_SCHEMA - 1, "lotvine reindex"), (INDEX_SCHEMA + 1, "the version of lotvine that wrote it")],
+)
+def test_an_index_of_another_schema_is_refused_with_the_way_out(folder: Path, schema: int, advice: str) -> None:
+    """An older one is built anew from the chain; a newer one belongs to a newer version."""
+    raw = plyvel.DB(str(folder))
+    raw.put(keys.SCHEMA_MARK, keys.u64(schema))
+    raw.close()
+    with pytest.raises(UnknownSchemaError, match=advice):
+        open_index(folder, GENESIS)
 
 
 def test_a_missing_index_is_to_be_built_anew(tmp_path: Path) -> None:

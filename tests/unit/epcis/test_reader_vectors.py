@@ -1,12 +1,12 @@
 """The reader's rules of version 1 are frozen: what an event means may not change under a network's feet."""
 
-import dataclasses
 import json
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from node.epcis.reader import RULES_VERSION, read_event
@@ -27,8 +27,8 @@ def plain(value: object) -> object:
             return value.hex()
         case tuple():
             return [plain(entry) for entry in value]
-        case _ if dataclasses.is_dataclass(value):
-            return {part.name: plain(getattr(value, part.name)) for part in dataclasses.fields(value)}
+        case msgspec.Struct():
+            return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
         case _:
             return value
 

@@ -67,8 +67,7 @@ def test_an_event_of_a_capture_is_entered() -> None:
     (row,) = writes.events
     assert (row.transaction_id, row.member, row.ref.height, row.ref.event) == (signed.id, "firm-0", 1, 0)
     assert row.event.goods[0].item == LOT
-    assert any(posting.key == LOT for posting in writes.postings)
-    assert [item.item for item in writes.items] == [LOT]
+    assert [list(filing.roles) for filing in writes.filings] == [[LOT]]
 
 
 def test_the_same_transaction_is_executed_once() -> None:

@@ -1,7 +1,8 @@
 """node/lineage/backward: where an item came from, each item with the latest time of its use."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from node.epcis.model import EventType, Goods
 from tests.support.chronicle import Chronicle, carriers_of, codes_of, edges_of, goods_of, holders_of, reasons_of

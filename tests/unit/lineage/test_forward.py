@@ -1,6 +1,6 @@
 """node/lineage/forward: where an item went, each item with the earliest time of its taint."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from node.epcis.model import Action, EventType, Interval
 from tests.support.chronicle import Chronicle, carriers_of, codes_of, edges_of, goods_of, holders_of, reasons_of

@@ -1,7 +1,7 @@
 """node/lineage/indexing: under what an event is filed."""
 
 from node.epcis.model import Action, EventType
-from node.lineage.indexing import index_event
+from node.lineage.indexing import file_event
 from node.lineage.records import (
     ROLE_CHILD,
     ROLE_ENDED,
@@ -11,15 +11,10 @@ from node.lineage.records import (
     ROLE_OUTPUT,
     ROLE_PARENT,
     ROLE_SEEN,
-    ItemRow,
     Posting,
     PostingKind,
 )
-from tests.support.events import at, build_event, build_row, lot, place, product_class, serial, unit
-
-
-def roles(postings: tuple[Posting, ...]) -> dict[str, int]:
-    return {posting.key: posting.role for posting in postings if posting.kind is PostingKind.ITEM}
+from tests.support.events import at, build_event, build_row, lot, place, serial, unit
 
 
 def test_transformation_is_filed_under_its_sides_its_run_and_its_id() -> None:
@@ -33,12 +28,13 @@ def test_transformation_is_filed_under_its_sides_its_run_and_its_id() -> None:
         event_id="urn:uuid:1",
     )
     row = build_row(event, 3)
-    postings, items = index_event(row)
-    assert roles(postings) == {lot("1", "a"): ROLE_INPUT, lot("2", "b"): ROLE_INPUT | ROLE_OUTPUT}
+    filing = file_event(row)
+    assert filing.roles == {lot("1", "a"): ROLE_INPUT, lot("2", "b"): ROLE_INPUT | ROLE_OUTPUT}
+    postings = filing.postings()
+    assert Posting(PostingKind.ITEM, lot("1", "a"), at(1, "08:00"), row.ref, ROLE_INPUT) in postings
     assert Posting(PostingKind.RUN_INPUT, "urn:run:1", at(1, "08:00"), row.ref, 0) in postings
     assert Posting(PostingKind.RUN_OUTPUT, "urn:run:1", at(1, "08:00"), row.ref, 0) in postings
     assert Posting(PostingKind.EVENT_ID, "urn:uuid:1", at(1, "08:00"), row.ref, 0) in postings
-    assert items[0] == ItemRow(lot("1", "a"), product_class("1"), "a")
 
 
 def test_object_actions_have_their_roles() -> None:
@@ -50,15 +46,13 @@ def test_object_actions_have_their_roles() -> None:
         (EventType.TRANSACTION, Action.ADD, ROLE_SEEN),
     ):
         event = build_event(kind, at(1, "08:00"), action=action, goods=[lot("1", "a")])
-        assert roles(index_event(build_row(event, 1))[0]) == {lot("1", "a"): role}
+        assert file_event(build_row(event, 1)).roles == {lot("1", "a"): role}
 
 
 def test_children_and_parent_have_their_roles() -> None:
     """An aggregation files its children as such, and its unit as parent."""
     event = build_event(EventType.AGGREGATION, at(1, "08:00"), action=Action.ADD, goods=[lot("1", "a")], parent=unit(1))
-    postings, items = index_event(build_row(event, 1))
-    assert roles(postings) == {lot("1", "a"): ROLE_CHILD, unit(1): ROLE_PARENT}
-    assert items[1].product is None
+    assert file_event(build_row(event, 1)).roles == {lot("1", "a"): ROLE_CHILD, unit(1): ROLE_PARENT}
 
 
 def test_place_as_parent_of_an_association_is_no_item() -> None:
@@ -66,7 +60,7 @@ def test_place_as_parent_of_an_association_is_no_item() -> None:
     event = build_event(
         EventType.ASSOCIATION, at(1, "08:00"), action=Action.ADD, goods=[serial("1", "s")], parent=place(1)
     )
-    assert roles(index_event(build_row(event, 1))[0]) == {serial("1", "s"): ROLE_CHILD}
+    assert file_event(build_row(event, 1)).roles == {serial("1", "s"): ROLE_CHILD}
 
 
 def test_serials_made_with_a_lot_code_are_filed_under_the_lot() -> None:
@@ -78,11 +72,11 @@ def test_serials_made_with_a_lot_code_are_filed_under_the_lot() -> None:
         goods=[serial("1", "s1"), serial("1", "s2")],
         lot_code="a/1",
     )
-    found = roles(index_event(build_row(event, 1))[0])
+    found = file_event(build_row(event, 1)).roles
     assert found == {serial("1", "s1"): ROLE_MADE, serial("1", "s2"): ROLE_MADE, lot("1", "a%2F1"): ROLE_INSTANCES}
 
 
 def test_lot_code_of_an_observation_makes_no_instances() -> None:
     """Only what makes serials says of which lot they are."""
     event = build_event(EventType.OBJECT, at(1, "08:00"), action=Action.OBSERVE, goods=[serial("1", "s")], lot_code="a")
-    assert roles(index_event(build_row(event, 1))[0]) == {serial("1", "s"): ROLE_SEEN}
+    assert file_event(build_row(event, 1)).roles == {serial("1", "s"): ROLE_SEEN}

@@ -1,9 +1,9 @@
 """node/lineage/scope: real bugs of other products as oracles, and what each class of hazard may exclude."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from node.epcis.model import Action, EventType, Goods, Interval
 from node.lineage.hazards import RULES, Hazard

@@ -1,6 +1,6 @@
 """node/lineage/timeline: which events of an item stand."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from consensus.types import Digest
 from node.crypto.digests import sha256

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from consensus.types import Height
 from node.epcis.model import Action, EventType

@@ -1,9 +1,9 @@
 """node/lineage/units: what converts exactly, and nothing by guess."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from consensus.types import Digest
 from node.crypto.digests import sha256

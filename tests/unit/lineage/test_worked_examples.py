@@ -1,9 +1,9 @@
 """The sixteen worked examples of docs/lineage.md, numbers and all."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from node.epcis.model import Action, EventType, Goods, Interval, MasterKind, MasterRecord
 from node.lineage.facts import open_facts
