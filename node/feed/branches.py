@@ -48,10 +48,14 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What a new batch did. connected: rising batches that have become connected. rival: another of its seq."""
+    """What a new batch did. connected: rising batches that have become connected.
+
+    forks: of each of those that has the seq of another connected one, that one before it. What floats proves nothing
+    yet: of a member that lost its disk, it may be all that is left of what it had signed.
+    """
 
     connected: tuple[BatchRecord, ...]
-    rival: FeedTip | None
+    forks: tuple[tuple[FeedTip, FeedTip], ...]
 
 
 _Key = TypeVar("_Key", int, Digest)
@@ -141,6 +145,16 @@ class FeedBranches:
             tips.sort(key=lambda tip: (-tip.seq, tip.digest))
         return tuple(tips[:BRANCHES_MAX])
 
+    def floating_tips(self) -> tuple[FeedTip, ...]:
+        """Return the newest batches that float, nothing held stands on, at most two."""
+        floating = [
+            held.record.tip
+            for held in self._held.values()
+            if held.reach_bytes == _FLOATING and held.record.tip.digest not in self._children
+        ]
+        floating.sort(key=lambda tip: (-tip.seq, tip.digest))
+        return tuple(floating[:BRANCHES_MAX])
+
     def takes_unasked(self, *, seq: int, size_bytes: int, waiting_bytes: int) -> bool:
         """Return whether a pushed batch that links to a known one is taken.
 
@@ -155,13 +169,18 @@ class FeedBranches:
     def add(self, record: BatchRecord, now_ms: int) -> Added:
         """Take a batch that is good and durable, above the final cut and not held yet."""
         digest, seq = record.tip.digest, record.tip.seq
-        rivals = self._at.setdefault(seq, [])
-        rival = self._held[rivals[0]].record.tip if rivals else None
-        rivals.append(digest)
+        self._at.setdefault(seq, []).append(digest)
         self._held[digest] = _Held(record, now_ms, _FLOATING)
         self.held_bytes += record.size_bytes
         self._children.setdefault(record.previous, []).append(digest)
-        return Added(self._connect(digest), rival)
+        connected = self._connect(digest)
+        rivals = ((self._rival_of(each.tip), each.tip) for each in connected)
+        return Added(connected, tuple((rival, tip) for rival, tip in rivals if rival is not None))
+
+    def _rival_of(self, tip: FeedTip) -> FeedTip | None:
+        """Return another connected batch of the same seq."""
+        others = (held.record.tip for held in self._connected_at(tip.seq))
+        return next((other for other in others if other != tip), None)
 
     def mark_invalid(self, digest: Digest, why: str) -> None:
         """Remember that no copy of this batch can be good. Forgotten when the cut moves: it is judged anew if named."""

@@ -38,12 +38,13 @@ ASK_AGAIN_MS: Final = 1_000
 class Told:
     """What one validator has answered. certified: the view of its highest certificate, 0 while that is the anchor.
 
-    voted: the view of the newest vote of ours that it has seen, 0 for none.
+    voted: the view of the newest vote of ours that it has seen, 0 for none. tips, floating: of our feed, as held there.
     """
 
     certified: View
     voted: View
     tips: tuple[FeedTip, ...]
+    floating: tuple[FeedTip, ...]
     other_boot: bool
 
 
@@ -308,7 +309,7 @@ class Rejoining:
             self.find_loss(f"{member} shows a vote of ours in view {vote.subject.view} that is not on record")
         certified = View(0) if certificate is None else certificate.subject.view
         voted = View(0) if vote is None else vote.subject.view
-        self.answers[member] = Told(certified, voted, answer.tips, answer.other_boot)
+        self.answers[member] = Told(certified, voted, answer.tips, answer.floating, answer.other_boot)
         return certificate is not None
 
     @property

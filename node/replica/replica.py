@@ -400,12 +400,14 @@ class Replica:
             # We have forgotten what we knew, and count among those that cannot tell.
             return
         index, feed = epoch.membership.index_of(member), epoch.membership.feed_of(member)
+        branches = None if feed is None else self._feeds.branches(feed)
         answer = RejoinAnswer(
             epoch=question.epoch,
             nonce=question.nonce,
             certificate=epoch.core.highest_certificate(),
             vote=None if index is None else epoch.core.newest_vote_of(index),
-            tips=() if feed is None else self._feeds.branches(feed).tips(),
+            tips=() if branches is None else branches.tips(),
+            floating=() if branches is None else branches.floating_tips(),
             other_boot=self._lasting.boots.is_another_alive(member, question.nonce, moment.now_ms),
         )
         moment.out.append(Send(member, answer))

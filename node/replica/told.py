@@ -11,7 +11,10 @@ from node.wire.ids import FeedTip, MemberId
 from node.wire.messages import BatchRequest
 
 TOLD_MS_MAX: Final = 20_000
-"""Who tells of a batch has it. What cannot be had in that time, nor anything below it, was told to keep us silent."""
+"""Who tells of a batch has it. What cannot be had in that time, nor anything below it, was told to keep us silent.
+
+What merely floats there is another matter: who tells of it may well lack what it stands on.
+"""
 
 NEVER_MS: Final = 2**62
 
@@ -23,29 +26,34 @@ class ToldBatches:
         self._moment = moment
         self._fetcher = fetcher
         self._since: dict[MemberId, tuple[Digest, int]] = {}
-        self._unhad: dict[MemberId, Digest] = {}
+        self._unhad: dict[MemberId, dict[Digest, None]] = {}
 
     def settle(self, branches: FeedBranches, answers: dict[MemberId, Told]) -> tuple[int, bool]:
         """Fetch what is missing; return how many answers are here with all that they tell, and whether to wait."""
         here, waits = 0, False
         self._since = {member: since for member, since in self._since.items() if member in answers}
         for member, told in answers.items():
-            missing = next((tip for tip in self._missing(branches, told)), None)
-            if missing is None:
+            missing = self._missing(branches, told.tips)
+            if missing:
+                waits = self._fetch(member, missing[0]) or waits
+            elif any(self._fetch(member, tip) for tip in self._missing(branches, told.floating)):
+                waits = True
+            else:
                 self._since.pop(member, None)
                 here += 1
-            elif self._unhad.get(member) != missing.digest:
-                waits = self._fetch(member, missing) or waits
         return here, waits
 
     @staticmethod
-    def _missing(branches: FeedBranches, told: Told) -> list[FeedTip]:
-        tips = (branches.missing_below(tip) for tip in told.tips if tip.feed == branches.feed)
-        return [tip for tip in tips if tip is not None]
+    def _missing(branches: FeedBranches, tips: tuple[FeedTip, ...]) -> list[FeedTip]:
+        missing = (branches.missing_below(tip) for tip in tips if tip.feed == branches.feed)
+        return [tip for tip in missing if tip is not None]
 
     def _fetch(self, member: MemberId, missing: FeedTip) -> bool:
         """Return whether there is hope yet."""
         now_ms = self._moment.now_ms
+        unhad = self._unhad.setdefault(member, {})
+        if missing.digest in unhad:
+            return False
         digest, since_ms = self._since.get(member, (None, now_ms))
         if digest != missing.digest:
             self._since[member] = (missing.digest, now_ms)
@@ -53,7 +61,7 @@ class ToldBatches:
                 missing.digest, BatchRequest(missing), now_ms=now_ms, hints=(member,), expires_ms=NEVER_MS
             )
         elif since_ms + TOLD_MS_MAX <= now_ms:
-            self._unhad[member] = missing.digest
+            unhad[missing.digest] = None
             self._fetcher.drop(missing.digest)
             del self._since[member]
             return False

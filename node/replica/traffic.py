@@ -173,8 +173,8 @@ class FeedTraffic:
     def _hold(self, record: BatchRecord) -> None:
         feed = record.tip.feed
         added = self._feeds.add(record, self._moment.now_ms)
-        if added.rival is not None:
-            self._evidence.find_fork(added.rival, record.tip)
+        for first, second in added.forks:
+            self._evidence.find_fork(first, second)
         if added.connected:
             self.touched[feed] = self._unsaid[feed] = None
         if self.sealing.own is not None and feed == self.sealing.own.feed:

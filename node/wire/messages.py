@@ -158,8 +158,9 @@ class RejoinAnswer:
     """What the sender knows of the one who asks. epoch, nonce: of the question, which was of the answering one's epoch.
 
     certificate: the highest one held, None while that is the anchor. vote: the newest one seen that the asking node
-    signed. tips: its present feed as held here, the longest branches first. other_boot: whether another process
-    speaks in its name at the same time.
+    signed. tips: its present feed as held here, the longest branches first. floating: the newest batches held of it
+    whose way down to those is not complete here. other_boot: whether another process speaks in its name at the same
+    time.
     """
 
     epoch: Epoch
@@ -167,6 +168,7 @@ class RejoinAnswer:
     certificate: Certificate | None
     vote: Vote | None
     tips: tuple[FeedTip, ...]
+    floating: tuple[FeedTip, ...]
     other_boot: bool
 
 
@@ -406,18 +408,20 @@ def _read_rejoin(fields: tuple[object, ...]) -> Rejoin:
 
 
 def _read_rejoin_answer(fields: tuple[object, ...]) -> RejoinAnswer:
-    epoch, nonce, certificate, vote, tips, other_boot = read_array(fields, "rejoin_answer", length=6)
+    epoch, nonce, certificate, vote, tips, floating, other_boot = read_array(fields, "rejoin_answer", length=7)
     return RejoinAnswer(
         epoch=Epoch(read_int(epoch, "rejoin_answer.epoch")),
         nonce=read_bytes(nonce, "rejoin_answer.nonce", length=NONCE_BYTES),
         certificate=_read_optional_certificate(certificate, "rejoin_answer.certificate"),
         vote=None if vote is None else read_vote(vote, "rejoin_answer.vote"),
-        tips=tuple(
-            read_feed_tip(entry, "rejoin_answer.tip")
-            for entry in read_array(tips, "rejoin_answer.tips", length_max=REJOIN_TIPS_MAX)
-        ),
+        tips=_read_rejoin_tips(tips, "rejoin_answer.tips"),
+        floating=_read_rejoin_tips(floating, "rejoin_answer.floating"),
         other_boot=read_bool(other_boot, "rejoin_answer.other_boot"),
     )
+
+
+def _read_rejoin_tips(value: object, what: str) -> tuple[FeedTip, ...]:
+    return tuple(read_feed_tip(entry, what) for entry in read_array(value, what, length_max=REJOIN_TIPS_MAX))
 
 
 def _single(fields: tuple[object, ...], what: str) -> object:
@@ -532,6 +536,7 @@ def _to_fields(message: Message) -> Packable:
                 _optional_certificate_fields(message.certificate),
                 None if message.vote is None else vote_fields(message.vote),
                 _have_fields(message.tips),
+                _have_fields(message.floating),
                 message.other_boot,
             )
         case EvidenceData(evidence):

@@ -7,13 +7,15 @@ import pytest
 from consensus.core import Core
 from consensus.effects import Effect
 from consensus.inputs import Guarded, Input
-from consensus.messages import FLAG_EPOCH_END
+from consensus.messages import FLAG_EPOCH_END, Proposal
 from consensus.recovery import GUARD_CLOSED
+from consensus.types import Digest
+from node.ledger.batch import decode_batch_header
 from node.ledger.changes import SetParameters
 from node.ledger.roster import Parameters
 from node.replica.inputs import MessageReceived
-from node.wire.ids import MemberId
-from node.wire.messages import Message, Rejoin, RejoinAnswer
+from node.wire.ids import FeedId, FeedNumber, MemberId
+from node.wire.messages import BatchData, Message, Rejoin, RejoinAnswer
 from tests.sim.governing import approve, carry, epoch_of, propose
 from tests.sim.node import SimNode
 from tests.sim.world import World
@@ -291,7 +293,7 @@ def test_a_liar_that_tells_of_batches_that_do_not_exist_delays_and_stops_nobody(
         if source == liar and target == node.member and isinstance(message, RejoinAnswer) and message.tips:
             tip = message.tips[0]
             bogus = type(tip)(tip.feed, type(tip.seq)(tip.seq + 40), type(tip.digest)(bytes(31) + b"x"))
-            lying = RejoinAnswer(message.epoch, message.nonce, message.certificate, message.vote, (bogus,), False)
+            lying = RejoinAnswer(message.epoch, message.nonce, message.certificate, message.vote, (bogus,), (bogus,), False)
             world.message_filter = None
             world.send(world.node(5), target, lying)
             world.message_filter = lie
@@ -306,6 +308,64 @@ def test_a_liar_that_tells_of_batches_that_do_not_exist_delays_and_stops_nobody(
     world.settle(within_ms=20_000)
 
 
+def let_two_batches_go_apart(world: World, lower_to: MemberId | None) -> Digest:
+    """firm-2 seals two batches and loses its disk: firm-1 has the upper one alone, `lower_to` the lower one alone.
+
+    Nothing becomes final until the filter goes. Return the upper one.
+    """
+    node, witness = world.node(2), world.node(1)
+    lower = node.disk.tips[FeedId(node.member, FeedNumber(0))].seq + 1
+
+    def keep(source: MemberId, target: MemberId, message: Message) -> bool:
+        if not isinstance(message, BatchData):
+            return not isinstance(message, Proposal)
+        header = decode_batch_header(message.batch)
+        if header.feed.member != node.member or target == node.member:
+            return True
+        return target == (lower_to if header.seq == lower else witness.member)
+
+    world.message_filter = keep
+    node.submit(1)
+    world.run(100)
+    node.submit(1)
+    world.run(20)
+    upper = node.disk.log.read().newest_batch
+    assert upper is not None
+    assert upper.seq == lower + 1
+    digest = upper.digest
+    assert world.run(5_000, until=lambda: digest in witness.disk.batches)
+    node.wipe()
+    node.start()
+    return digest
+
+
+def test_a_wiped_node_learns_of_its_batches_that_float_at_others_and_signs_none_of_their_seqs_again() -> None:
+    """T-49: of two batches one is at one validator and the one above it at another; both are told, and fetched."""
+    world = build_world()
+    node = world.node(2)
+    upper = let_two_batches_go_apart(world, lower_to=world.node(3).member)
+    assert world.run(10_000, until=lambda: len(node.disk.own_tips) == 2), "it notes the end told, and seals the no-op"
+    assert upper in node.disk.own_tips
+    world.message_filter = None
+    regain(world, node)
+    world.settle(within_ms=20_000)
+    assert not any(other.evidence for other in world.nodes.values())
+
+
+def test_a_wiped_node_is_not_accused_for_what_floats_above_a_batch_that_nobody_has() -> None:
+    """T-49: it cannot go on after that, so it signs the seq again; what never connects is no evidence against it."""
+    world = build_world()
+    node = world.node(2)
+    upper = let_two_batches_go_apart(world, lower_to=None)
+    assert world.run(30_000, until=lambda: len(node.disk.own_tips) == 2), "not for ever does it wait for what is lost"
+    assert upper not in node.disk.own_tips
+    world.message_filter = None
+    regain(world, node)
+    node.submit(1)
+    world.settle(within_ms=20_000)
+    assert not any(other.evidence for other in world.nodes.values())
+
+
 def test_another_process_with_the_same_key_is_noticed() -> None:
     """2.9.5: validators that hear another boot nonce say so, and the second one does not vote."""
     world = build_world()
@@ -317,7 +377,7 @@ def test_another_process_with_the_same_key_is_noticed() -> None:
     def still_hear(source: MemberId, target: MemberId, message: Message) -> bool:
         if target == node.member and isinstance(message, RejoinAnswer):
             world.message_filter = None
-            heard = RejoinAnswer(message.epoch, message.nonce, message.certificate, None, message.tips, True)
+            heard = RejoinAnswer(message.epoch, message.nonce, message.certificate, None, message.tips, (), True)
             world.send(world.nodes[source], target, heard)
             world.message_filter = still_hear
             return False

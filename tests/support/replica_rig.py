@@ -74,11 +74,12 @@ class ReplicaRig:
         certificate: Certificate | None = None,
         vote: Vote | None = None,
         tips: tuple[FeedTip, ...] = (),
+        floating: tuple[FeedTip, ...] = (),
         other_boot: bool = False,
     ) -> tuple[Effect, ...]:
         """A validator tells what it knows of this node."""
         epoch = Epoch(self.replica.overview().epoch)
-        return self.hear(member, RejoinAnswer(epoch, NONCE, certificate, vote, tips, other_boot))
+        return self.hear(member, RejoinAnswer(epoch, NONCE, certificate, vote, tips, floating, other_boot))
 
     @property
     def wall_ms(self) -> int:

@@ -48,8 +48,30 @@ def test_a_batch_without_its_link_floats_until_the_link_comes() -> None:
     assert not branches.is_connected(CHAIN[2].tip.digest)
     added = branches.add(CHAIN[0], 7)
     assert added.connected == CHAIN
-    assert added.rival is None
+    assert added.forks == ()
     assert branches.tips() == (build_tip(2, "c"),)
+
+
+def test_the_newest_batches_that_float_are_told_apart() -> None:
+    """Whoever asks for all that is left of its own feed learns of them, the two newest, from their upper ends."""
+    branches = build_branches(CHAIN[0], build_record(3, "d", "c"), build_record(4, "e", "d"), build_record(9, "j", "i"))
+    assert branches.floating_tips() == (build_tip(9, "j"), build_tip(4, "e"))
+    branches.add(build_record(7, "h", "g"), 0)
+    assert branches.floating_tips() == (build_tip(9, "j"), build_tip(7, "h"))
+    for record in CHAIN[1:]:
+        branches.add(record, 0)
+    assert branches.tips() == (build_tip(4, "e"),)
+
+
+def test_two_batches_of_one_seq_are_a_fork_once_both_are_connected() -> None:
+    """What floats may be all that is left of what a member had signed before it lost its disk: it proves nothing."""
+    branches = build_branches(CHAIN[0], build_record(2, "C", "B"))
+    for record in CHAIN[1:]:
+        assert branches.add(record, 0).forks == ()
+    assert not branches.is_forked
+    added = branches.add(build_record(1, "B", "a"), 0)
+    assert added.forks == ((build_tip(1, "b"), build_tip(1, "B")), (build_tip(2, "c"), build_tip(2, "C")))
+    assert branches.is_forked
 
 
 def test_a_batch_that_names_a_wrong_seq_never_connects() -> None:
@@ -64,7 +86,7 @@ def test_both_branches_of_a_fork_are_kept_and_cut_no_further_than_below_it() -> 
     """Two tips are told, the longest first; a careful leader stops below the fork; the pair is evidence."""
     branches = build_branches(*CHAIN)
     added = branches.add(FORK[3], 0)
-    assert added.rival == build_tip(1, "b")
+    assert added.forks == ((build_tip(1, "b"), FORK[3].tip),)
     for record in FORK[4:]:
         branches.add(record, 0)
     assert branches.is_forked

@@ -103,7 +103,7 @@ class Rig:
     ) -> bool:
         """One of the others answers."""
         certificate = self.certificate(view, forged=forged) if view else None
-        answer = RejoinAnswer(Epoch(self.epoch), NONCE, certificate, vote, (), other_boot)
+        answer = RejoinAnswer(Epoch(self.epoch), NONCE, certificate, vote, (), (), other_boot)
         return self.rejoining.take(self.others[number], answer, View(final_view))
 
     def advance(self, certified: int = 0) -> View | None:
@@ -261,8 +261,8 @@ def test_answers_that_nobody_asked_for_are_ignored() -> None:
     assert not rig.answer(0, view=5)
     rig.ask()
     for answer in (
-        RejoinAnswer(Epoch(0), OTHER_NONCE, None, None, (), other_boot=False),
-        RejoinAnswer(Epoch(1), NONCE, None, None, (), other_boot=False),
+        RejoinAnswer(Epoch(0), OTHER_NONCE, None, None, (), (), other_boot=False),
+        RejoinAnswer(Epoch(1), NONCE, None, None, (), (), other_boot=False),
     ):
         assert not rig.rejoining.take(rig.others[0], answer, View(0))
     assert rig.rejoining.answers == {}
@@ -351,8 +351,9 @@ class ToldRig:
         self.told = ToldBatches(self.moment, self.fetcher)
         self.branches = FeedBranches(first.header.feed, None)
 
-    def settle(self, **tips: FeedTip) -> tuple[int, bool]:
-        answers = {MemberId(member): Told(View(0), View(0), (tip,), other_boot=False) for member, tip in tips.items()}
+    def settle(self, *, floating: tuple[FeedTip, ...] = (), **tips: FeedTip) -> tuple[int, bool]:
+        """floating: what each of them tells besides its tip."""
+        answers = {MemberId(member): Told(View(0), View(0), (tip,), floating, False) for member, tip in tips.items()}
         return self.told.settle(self.branches, answers)
 
 
@@ -368,6 +369,23 @@ def test_what_was_told_is_fetched_down_to_what_is_held_first_from_who_told_it() 
     assert rig.settle(a=rig.second.tip) == (0, True)
     rig.branches.add(rig.first, 0)
     assert rig.settle(a=rig.second.tip, b=rig.first.tip) == (2, False)
+    assert rig.told.deadline_ms() is None
+
+
+def test_what_floats_at_others_is_fetched_too_and_its_teller_counts_even_if_the_way_down_is_lost() -> None:
+    """It may be all that is left of a batch; but what it stands on may be nowhere, and that is not its teller's lie."""
+    rig = ToldRig()
+    third, fifth = (FeedTip(rig.branches.feed, Seq(seq), Digest(bytes(31) + bytes([seq]))) for seq in (3, 5))
+    rig.branches.add(rig.first, 0)
+    assert rig.settle(a=rig.first.tip, floating=(rig.second.tip,)) == (0, True)
+    assert [member for member, _ in rig.fetcher.take_due(0)] == ["a"]
+    rig.branches.add(rig.second, 0)
+    assert rig.settle(a=rig.first.tip, floating=(rig.second.tip,)) == (1, False)
+    assert rig.settle(a=rig.first.tip, floating=(fifth, third)) == (0, True)
+    rig.moment.now_ms = TOLD_MS_MAX
+    assert rig.settle(a=rig.first.tip, floating=(fifth, third)) == (0, True), "the other one is waited for as long"
+    rig.moment.now_ms = 2 * TOLD_MS_MAX
+    assert rig.settle(a=rig.first.tip, floating=(fifth, third)) == (1, False)
     assert rig.told.deadline_ms() is None
 
 

@@ -618,7 +618,7 @@ def test_a_node_that_has_started_is_told_what_is_known_of_it() -> None:
     batch = build_batch(GENESIS, build_transaction(GENESIS, member=other), member=other)
     rig.give(other, batch)
     (answer,) = sent(RejoinAnswer, rig.hear(other, Rejoin(Epoch(0), b"1" * 16)))
-    assert answer == RejoinAnswer(Epoch(0), b"1" * 16, None, vote, (batch.tip,), other_boot=False)
+    assert answer == RejoinAnswer(Epoch(0), b"1" * 16, None, vote, (batch.tip,), (), other_boot=False)
     (answer,) = sent(RejoinAnswer, rig.hear(other, Rejoin(Epoch(0), b"2" * 16)))
     assert answer.other_boot
     (answer,) = sent(RejoinAnswer, rig.hear("firm-5", Rejoin(Epoch(0), b"3" * 16)))

@@ -71,8 +71,8 @@ MESSAGES: list[Message] = [
     ChainData(Height(1), (BLOCK,), CERTIFICATE),
     ChainData(Height(1), (), None),
     Rejoin(Epoch(2), b"n" * 16),
-    RejoinAnswer(Epoch(2), b"n" * 16, CERTIFICATE, VOTE, (TIP,), other_boot=False),
-    RejoinAnswer(Epoch(2), b"n" * 16, None, None, (), other_boot=True),
+    RejoinAnswer(Epoch(2), b"n" * 16, CERTIFICATE, VOTE, (TIP,), (TIP,), other_boot=False),
+    RejoinAnswer(Epoch(2), b"n" * 16, None, None, (), (), other_boot=True),
     EvidenceData(b"two votes"),
 ]
 
