@@ -132,6 +132,7 @@ class RandomRun:
         world.has_codec = swarm.has_codec
         world.checks_batches = swarm.checks_batches or "garbage" in swarm.actors
         world.weather.is_ordered = swarm.is_ordered
+        world.seal_ms = swarm.seal_ms
         self.faults: dict[str, Callable[[], None]] = {name: getattr(self, name) for name in swarm.faults}
         self.is_over = False
         validators = list(world.genesis.roster.validators)
@@ -210,6 +211,7 @@ class RandomRun:
         """All faults end; whoever is down starts."""
         world = self.world
         world.message_filter = None
+        world.seal_ms = 0
         world.weather.loss = world.weather.twice = 0
         world.weather.delay_ms = (1, 5)
         for node in world.instances():

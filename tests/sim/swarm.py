@@ -63,6 +63,7 @@ class Swarm:
     """The configuration of one run. actors: one name for each Byzantine validator. decisions: what governance changes.
 
     outage_ms: a stretch in which no proposal arrives anywhere, so that nullified views pile up; 0 for none.
+    seal_ms: how long no finalize vote on the last block of an epoch arrives, from its first proposal on; 0 for never.
     """
 
     validators: int
@@ -86,6 +87,7 @@ class Swarm:
     safety_ms: int
     outage_ms: int
     block_batches_max: int
+    seal_ms: int
 
 
 def draw(seed: int) -> Swarm:
@@ -121,6 +123,7 @@ def draw(seed: int) -> Swarm:
         safety_ms=safety_ms,
         outage_ms=90_000 if validators <= 5 and timing is QUICK and chance.random() < 0.15 else 0,
         block_batches_max=chance.choice((64, 64, 3)),
+        seal_ms=chance.choice((0, 2, 5)) * timing.advance_ms,
     )
 
 

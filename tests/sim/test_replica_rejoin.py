@@ -159,7 +159,8 @@ def test_a_second_node_may_be_repaired_once_the_first_ones_noop_is_final() -> No
         world.settle(within_ms=20_000)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 4, 5, 6])
+# In 22, 26 and 28 it leads view 1 of the next epoch, and proposes there before and after the loss.
+@pytest.mark.parametrize("seed", [0, 1, 2, 22, 26, 28])
 def test_a_node_that_voted_in_the_next_epoch_and_lost_its_disk_asks_again_there(seed: int) -> None:
     """T-50: it rejoins while its peers are still in epoch 0, and must not vote in view 1 of epoch 1 a second time."""
     world = build_world(seed=seed)
@@ -293,7 +294,9 @@ def test_a_liar_that_tells_of_batches_that_do_not_exist_delays_and_stops_nobody(
         if source == liar and target == node.member and isinstance(message, RejoinAnswer) and message.tips:
             tip = message.tips[0]
             bogus = type(tip)(tip.feed, type(tip.seq)(tip.seq + 40), type(tip.digest)(bytes(31) + b"x"))
-            lying = RejoinAnswer(message.epoch, message.nonce, message.certificate, message.vote, (bogus,), (bogus,), False)
+            lying = RejoinAnswer(
+                message.epoch, message.nonce, message.certificate, message.vote, (bogus,), (bogus,), False
+            )
             world.message_filter = None
             world.send(world.node(5), target, lying)
             world.message_filter = lie

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from consensus.messages import FLAG_EPOCH_END, Proposal, Vote, VoteKind
 from consensus.timing import Timing
 from consensus.types import Digest
 from node.ledger.genesis import Genesis
@@ -71,6 +72,8 @@ class World:
         self._trace = hashlib.sha256()
         self._last_encoded: tuple[Message, bytes] | None = None
         self.message_filter: Callable[[MemberId, MemberId, Message], bool] | None = None
+        self.seal_ms = 0
+        self._seals_ms: dict[Digest, int] = {}
         self.nodes = {member: SimNode(self, member) for member in self.genesis.roster.members}
         self.twins: dict[MemberId, SimNode] = {}
         self.lost: dict[MemberId, None] = {}
@@ -322,6 +325,8 @@ class World:
             return
         if self.message_filter is not None and not self.message_filter(source.member, member, message):
             return
+        if self.seal_ms and self._delays_seal(message):
+            return
         chance, weather = self.random, self.weather
         if weather.loss and chance.randrange(100) < weather.loss:
             return
@@ -336,6 +341,15 @@ class World:
         self._deliver(source, target, message)
         if weather.twice and chance.randrange(100) < weather.twice:
             self._deliver(source, target, message)
+
+    def _delays_seal(self, message: Message) -> bool:
+        """Whether a message is to be lost, so that the last block of an epoch is notarized long before it is final."""
+        if isinstance(message, Proposal) and message.block.header.flags & FLAG_EPOCH_END:
+            self._seals_ms.setdefault(message.leader_vote.subject.digest, self.now_ms)
+        if not isinstance(message, Vote) or message.subject.kind != VoteKind.FINALIZE:
+            return False
+        proposed_ms = self._seals_ms.get(message.subject.digest)
+        return proposed_ms is not None and self.now_ms < proposed_ms + self.seal_ms
 
     def _encode(self, message: Message) -> bytes:
         """A broadcast is encoded once."""

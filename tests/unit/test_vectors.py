@@ -48,7 +48,9 @@ def build_vectors() -> dict[str, str]:
         "vote_signing_bytes": signing.hex(),
         "vote_frame": encode(vote).hex(),
         "rejoin_frame": encode(Rejoin(Epoch(1), NONCE)).hex(),
-        "rejoin_answer_frame": encode(RejoinAnswer(Epoch(1), NONCE, None, vote, (batch.tip,), (), other_boot=False)).hex(),
+        "rejoin_answer_frame": encode(
+            RejoinAnswer(Epoch(1), NONCE, None, vote, (batch.tip,), (), other_boot=False)
+        ).hex(),
         "evidence_frame": encode(EvidenceData(b"two votes")).hex(),
     }
 
