@@ -52,7 +52,7 @@ def test_after_a_restart_with_an_intact_log_a_node_votes_as_soon_as_all_have_ans
     world.run(4_000)
     node.start()
     assert node.replica is not None
-    assert "validators on what this node said" in str(node.replica.overview().waiting_for)
+    assert "others on what this node said" in str(node.replica.overview().waiting_for)
     assert world.run(100, until=lambda: is_regained(node))
     node.submit(1)
     world.settle(within_ms=5_000)
