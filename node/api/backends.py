@@ -14,8 +14,9 @@ from node.api.schema.governance import Change, EvidenceResult, GovernList, Gover
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import TraceResult
+from node.api.schema.traces import TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
+from node.query.scopes import SeedRequest
 
 
 class NetworkBackend(Protocol):
@@ -109,6 +110,18 @@ class LedgerBackend(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TraceQuestion:
+    """What a trace is asked: an item in any spelling or seeds, and how much of the ledger counts. Times: Unix ms."""
+
+    asked: str | tuple[SeedRequest, ...]
+    as_of_ms: int | None
+    height: int | None
+    known_at_ms: int | None
+    depth: int | None
+    items: int
+
+
 class LineageBackend(Protocol):
     """Questions about items."""
 
@@ -120,17 +133,12 @@ class LineageBackend(Protocol):
         """Return items that may be meant, the nearest first. Raises RequestError for what cannot be read."""
         ...
 
-    async def trace(
-        self,
-        item: str,
-        *,
-        direction: str,
-        as_of_ms: int | None = None,
-        height: int | None = None,
-        known_at_ms: int | None = None,
-        depth: int | None = None,
-    ) -> TraceResult:
-        """Return the trace of an item. direction: `back` or `forward`. Raises NotFoundError with near matches."""
+    async def trace(self, question: TraceQuestion, *, direction: str) -> TraceResult:
+        """Return a trace. direction: `back` or `forward`. Raises NotFoundError with near matches."""
+        ...
+
+    async def trace_both(self, question: TraceQuestion) -> TraceBothResult:
+        """Return both traces, at one height. Raises as `trace` does."""
         ...
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:

@@ -52,6 +52,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         item.item_find,
         trace.trace_back,
         trace.trace_forward,
+        trace.trace_both,
         scope.scope_compute,
         rpc_discover,
     )

@@ -1,31 +1,40 @@
-"""`trace.back`, `trace.forward`."""
+"""`trace.back`, `trace.forward`, `trace.both`."""
 
-from node.api.backends import Backends
+from node.api.backends import Backends, TraceQuestion
 from node.api.operations import operation
-from node.api.schema.traces import TraceParams, TraceResult
+from node.api.schema.traces import TraceBothResult, TraceParams, TraceResult
+from node.errors import RequestError
 from node.query.scopes import read_time
 
 
 @operation("trace.back")
 async def trace_back(backends: Backends, params: TraceParams) -> TraceResult:
-    """Where an item came from: everything that went into it, as far as the record goes."""
-    return await _trace(backends, params, direction="back")
+    """Where items came from: everything that went into them, as far as the record goes."""
+    return await backends.lineage.trace(_question(params), direction="back")
 
 
 @operation("trace.forward")
 async def trace_forward(backends: Backends, params: TraceParams) -> TraceResult:
-    """Where an item went: everything it went into, and who was last seen with it."""
-    return await _trace(backends, params, direction="forward")
+    """Where items went: everything they went into, and who was last seen with it."""
+    return await backends.lineage.trace(_question(params), direction="forward")
 
 
-async def _trace(backends: Backends, params: TraceParams, *, direction: str) -> TraceResult:
-    as_of_ms = read_time(params.as_of, "params.as_of")
-    known_at_ms = read_time(params.known_at, "params.known_at")
-    return await backends.lineage.trace(
-        params.item,
-        direction=direction,
-        as_of_ms=as_of_ms,
+@operation("trace.both")
+async def trace_both(backends: Backends, params: TraceParams) -> TraceBothResult:
+    """Where items came from and where they went, both at one height."""
+    return await backends.lineage.trace_both(_question(params))
+
+
+def _question(params: TraceParams) -> TraceQuestion:
+    asked = params.seeds if params.item is None else params.item
+    if asked is None or (params.item is not None and params.seeds is not None):
+        hint = "`item` is short for one seed of that item"
+        raise RequestError("invalid_params", "give one of: item, seeds", field="params", hint=hint)
+    return TraceQuestion(
+        asked=asked,
+        as_of_ms=read_time(params.as_of, "params.as_of"),
         height=params.height,
-        known_at_ms=known_at_ms,
+        known_at_ms=read_time(params.known_at, "params.known_at"),
         depth=params.depth,
+        items=params.items,
     )

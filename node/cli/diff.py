@@ -36,7 +36,7 @@ def _read(path: Path) -> AnyAnswer:
     text = path.read_bytes()
     try:
         fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        if "seeds" in fields:
+        if "hazard" in fields:
             return msgspec.json.decode(text, type=ScopeResult)
         return msgspec.json.decode(text, type=TraceResult)
     except msgspec.MsgspecError as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -45,3 +45,17 @@ def call_node(home: Path, question: Callable[[RpcClient], Awaitable[T]]) -> T:
     except UnreachableError as error:
         hint = f"is the node running? start it with lotvine start --home {home}"
         raise RequestError("unreachable", str(error), hint=hint) from error
+
+
+def read_seeds(items: tuple[str, ...], given: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return what a trace or scope begins from: ITEM, --run, --holder. Raises click.UsageError without any."""
+    runs = given["runs"]
+    assert isinstance(runs, tuple)
+    seeds: list[dict[str, object]] = [{"item": item} for item in items]
+    seeds += [{"run": run} for run in runs]
+    if given["holder"] is not None:
+        window = {"product": given["product"], "from": given["since"], "to": given["until"]}
+        seeds.append({"holder": given["holder"]} | {name: value for name, value in window.items() if value})
+    if not seeds:
+        raise click.UsageError("name an ITEM, a --run or a --holder")
+    return seeds

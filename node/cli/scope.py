@@ -8,7 +8,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.scopes import ScopeResult
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, read_seeds
 from node.lineage.hazards import Hazard
 from node.query.scope_text import render_scope
 
@@ -56,13 +56,9 @@ def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, objec
     event = given["event"]
     if event is not None and len(items) != 1:
         raise click.UsageError("--event goes with one ITEM")
-    seeds: list[dict[str, object]] = [{"item": item} | ({"event": event} if event else {}) for item in items]
-    seeds += [{"run": run} for run in _texts(given["runs"])]
-    if given["holder"] is not None:
-        window = {"product": given["product"], "from": given["since"], "to": given["until"]}
-        seeds.append({"holder": given["holder"]} | {name: value for name, value in window.items() if value})
-    if not seeds:
-        raise click.UsageError("name an ITEM, a --run or a --holder")
+    seeds = read_seeds(items, given)
+    if event is not None:
+        seeds[0]["event"] = event
     params: dict[str, object] = {"seeds": seeds, "hazard": given["hazard"]}
     for name in ("agent", "as_of", "height", "known_at"):
         if given[name] is not None:
@@ -77,8 +73,3 @@ def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, objec
         except msgspec.DecodeError as error:
             raise click.UsageError(f"{rules}: {error}") from error
     return params
-
-
-def _texts(values: object) -> tuple[str, ...]:
-    assert isinstance(values, tuple)
-    return values

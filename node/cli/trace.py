@@ -1,14 +1,15 @@
-"""`lotvine trace back|forward`."""
+"""`lotvine trace back|forward|both`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TypeVar
 
 import click
 import msgspec
 
 from node.api.client import RpcClient
-from node.api.schema.traces import TraceResult
-from node.cli.options import call_node, home_option, json_option
+from node.api.schema.traces import TraceBothResult, TraceResult
+from node.cli.options import call_node, home_option, json_option, read_seeds
 from node.query.text import render_trace
 
 
@@ -20,42 +21,65 @@ def command() -> None:
     """
 
 
-as_of_option: Final = click.option(
-    "--as-of", help="Leave out what cannot have happened by then (RFC 3339, such as 2026-03-01T12:00:00Z)."
-)
-height_option: Final = click.option("--height", type=int, help="Answer from the ledger as it was at that block.")
-known_at_option: Final = click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339).")
-depth_option: Final = click.option("--depth", type=int, help="Follow at most so many links.")
+T = TypeVar("T", bound=Callable[..., object])
+
+
+def _asked(command_of: T) -> T:
+    """Give a command the options by which a trace is asked: what it begins from, and how much of the ledger counts."""
+    for option in reversed(
+        (
+            click.argument("items", nargs=-1, metavar="[ITEM]..."),
+            click.option(
+                "--run", "runs", multiple=True, help="What a run (transformationID) put out. May be repeated."
+            ),
+            click.option("--holder", help="What a place, party or line had, from --from to --to."),
+            click.option("--product", help="Of --holder, only goods of this product."),
+            click.option("--from", "since", help="RFC 3339, such as 2026-03-01T12:00:00Z."),
+            click.option("--to", "until", help="RFC 3339."),
+            click.option("--as-of", help="Leave out what cannot have happened by then (RFC 3339)."),
+            click.option("--height", type=int, help="Answer from the ledger as it was at that block."),
+            click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339)."),
+            click.option("--depth", type=int, help="Follow at most so many links."),
+            click.option("--items", "items_max", type=int, help="Answer with at most so many items."),
+            home_option,
+            json_option,
+        )
+    ):
+        command_of = option(command_of)
+    return command_of
 
 
 @command.command("back")
-@click.argument("item")
-@as_of_option
-@height_option
-@known_at_option
-@depth_option
-@home_option
-@json_option
-def back(item: str, home: Path, *, as_json: bool, **asked: object) -> None:
+@_asked
+def back(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
     """Write where ITEM came from: all that went into it."""
-    _trace("trace.back", _params(item, asked), home, as_json=as_json)
+    _trace("trace.back", _params(items, given), home, as_json=as_json)
 
 
 @command.command("forward")
-@click.argument("item")
-@as_of_option
-@height_option
-@known_at_option
-@depth_option
-@home_option
-@json_option
-def forward(item: str, home: Path, *, as_json: bool, **asked: object) -> None:
+@_asked
+def forward(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
     """Write where ITEM went: all that it went into, and who was last seen with it."""
-    _trace("trace.forward", _params(item, asked), home, as_json=as_json)
+    _trace("trace.forward", _params(items, given), home, as_json=as_json)
 
 
-def _params(item: str, asked: dict[str, object]) -> dict[str, object]:
-    return {"item": item} | {name: value for name, value in asked.items() if value is not None}
+@command.command("both")
+@_asked
+def both(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
+    """Write where ITEM came from and where it went, both at one height."""
+    _trace("trace.both", _params(items, given), home, as_json=as_json)
+
+
+def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, object]:
+    """Return the request. Raises click.UsageError where nothing is named to begin from."""
+    params: dict[str, object] = {
+        name: given[name] for name in ("as_of", "height", "known_at", "depth") if given[name] is not None
+    }
+    if given["items_max"] is not None:
+        params["items"] = given["items_max"]
+    if given["holder"] is None and (given["product"] or given["since"] or given["until"]):
+        raise click.UsageError("--product, --from and --to go with --holder")
+    return params | {"seeds": read_seeds(items, given)}
 
 
 def _trace(method: str, params: dict[str, object], home: Path, *, as_json: bool) -> None:
@@ -66,5 +90,11 @@ def _trace(method: str, params: dict[str, object], home: Path, *, as_json: bool)
     if as_json:
         click.echo(answer.decode())
         return
-    for line in render_trace(msgspec.json.decode(answer, type=TraceResult)):
-        click.echo(line)
+    if method == "trace.both":
+        found = msgspec.json.decode(answer, type=TraceBothResult)
+        answers = [found.back, found.forward]
+    else:
+        answers = [msgspec.json.decode(answer, type=TraceResult)]
+    for one in answers:
+        for line in render_trace(one):
+            click.echo(line)

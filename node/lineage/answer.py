@@ -39,6 +39,23 @@ class AnswerItem(msgspec.Struct, frozen=True):
     because: "AnswerCause | None"
 
 
+class AnswerSeed(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
+    """What was asked about, as it was given, and the items that it came to, by id. One of item, run and holder is set.
+
+    since, until: ISO 8601 UTC, the window of a holder; product: only goods of this one. left_out: whether it names more
+    than could be looked through.
+    """
+
+    items: tuple[str, ...]
+    item: str | None = None
+    run: str | None = None
+    holder: str | None = None
+    product: str | None = None
+    since: str | None = None
+    until: str | None = None
+    left_out: bool = False
+
+
 class AnswerCause(msgspec.Struct, frozen=True):
     """Why an item is in the answer: the item before it, and the event between."""
 
@@ -132,10 +149,13 @@ class AnswerWarning(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A trace. direction: back or forward. as_of: ISO 8601 UTC, or null. rules: the version of the readings."""
+    """A trace. direction: back or forward. item: canonical id, null unless one item was asked about; seeds: all asked.
+
+    as_of: ISO 8601 UTC, or null. rules: the version of the readings."""
 
     direction: str
-    item: str
+    item: str | None
+    seeds: tuple[AnswerSeed, ...]
     as_of: str | None
     height: int
     rules: int
@@ -154,7 +174,8 @@ class _Canonical(msgspec.Struct, frozen=True):
     """What the digest is over: an answer without height and digest, its events named by content."""
 
     direction: str
-    item: str
+    item: str | None
+    seeds: tuple[AnswerSeed, ...]
     as_of: str | None
     rules: int
     items: tuple[AnswerItem, ...]
@@ -201,6 +222,7 @@ def digest_of(answer: Answer) -> str:
     canonical = _Canonical(
         direction=answer.direction,
         item=answer.item,
+        seeds=answer.seeds,
         as_of=answer.as_of,
         rules=answer.rules,
         items=answer.items,

@@ -15,6 +15,7 @@ from node.lineage.answer import (
     AnswerGoods,
     AnswerHolder,
     AnswerItem,
+    AnswerSeed,
     AnswerUnknown,
     AnswerWarning,
     seal,
@@ -39,13 +40,25 @@ class Assembler:
     """Builds the answer of one walk."""
 
     def __init__(
-        self, facts: Facts, graph: Graph, *, direction: str, item: str, as_of_ms: int | None, history_max: int
+        self,
+        facts: Facts,
+        graph: Graph,
+        *,
+        direction: str,
+        item: str | None,
+        starts: tuple[str, ...],
+        seeds: tuple[AnswerSeed, ...],
+        as_of_ms: int | None,
+        history_max: int,
     ) -> None:
         self._facts = facts
         self._graph = graph
         self._is_back = direction == "back"
         self._direction = direction
         self._item = item
+        self._starts = starts
+        self._start_set = frozenset(starts)
+        self._seeds = seeds
         self._as_of_ms = as_of_ms
         self._history_max = history_max
         self._names: dict[str | None, str | None] = {None: None}
@@ -55,10 +68,9 @@ class Assembler:
         """Return the sealed answer."""
         graph = self._graph
         holders = self._holders()
-        if graph.left_out:
-            graph.warn("item_limit", self._item, None)
-        if graph.depth_reached:
-            graph.warn("depth_limit", self._item, None)
+        for code, is_met in (("item_limit", graph.left_out > 0), ("depth_limit", graph.depth_reached)):
+            if is_met:
+                graph.warn(code, self._starts[0], None)
         for oddity in graph.oddities.values():
             for row in (oddity.row, oddity.other):
                 if row is not None:
@@ -74,6 +86,7 @@ class Assembler:
         answer = Answer(
             direction=self._direction,
             item=self._item,
+            seeds=self._seeds,
             as_of=iso(self._as_of_ms) if self._as_of_ms is not None else None,
             height=self._facts.known_at,
             rules=RULES_VERSION,
@@ -96,9 +109,9 @@ class Assembler:
         for key, edge in self._graph.edges.items():
             known = key.source if edge.found == key.target else key.target
             neighbours.setdefault(known, []).append((edge.found, key.event))
-        depths = {self._item: 0}
+        depths = dict.fromkeys(self._starts, 0)
         causes: dict[str, AnswerCause] = {}
-        level = [self._item]
+        level = list(self._starts)
         while level:
             found: list[str] = []
             for item in sorted(level):
@@ -168,7 +181,7 @@ class Assembler:
         return sum(stated, Decimal(0)), amounts[0][1]
 
     def _timeline(self, item: str) -> Timeline:
-        is_whole = not self._is_back or item == self._item
+        is_whole = not self._is_back or item in self._start_set
         return self._facts.timelines.of_item(item, length_max=None if is_whole else self._history_max)
 
     def _event_of(self, row: EventRow) -> AnswerEvent:
@@ -234,7 +247,7 @@ class Assembler:
         """Return the ends of the graph: goods whose making is recorded and has no input; goods nothing was made of."""
         items = self._graph.items
         if self._is_back:
-            return tuple(sorted(item for item, reached in items.items() if reached.origin)), (self._item,)
+            return tuple(sorted(item for item, reached in items.items() if reached.origin)), self._starts
         onward = {
             key.source for key in self._graph.edges if key.kind is not EdgeKind.PACKED and key.source != key.target
         }
@@ -251,7 +264,7 @@ class Assembler:
                     if child in packed:
                         pending.append(child)
         ends = [item for item, reached in items.items() if not reached.carrier and item not in onward]
-        return (self._item,), tuple(sorted(ends))
+        return self._starts, tuple(sorted(ends))
 
     def _holders(self) -> list[AnswerHolder]:
         """Reckon who holds each item at last; what does not add up becomes warnings and unknowns."""
@@ -297,7 +310,7 @@ class Assembler:
             if finding.code == "no_source" and not (self._is_back and has_making):
                 continue  # The walk itself says so of an item whose making nobody recorded.
             graph.know_not(item, finding.code, finding.ask, finding.row)
-        if self._is_back and item != self._item:
+        if self._is_back and item not in self._start_set:
             return
         for one in ledger.of_kind(PortionKind.IN_TRANSIT):
             if one.reports:

@@ -63,10 +63,10 @@ class BackwardWalk:
         self._carried: set[tuple[str, int, int, str | None]] = set()
         self._runs: dict[tuple[str | Digest, Custodian | None, str, str | None], tuple[int, int, int]] = {}
 
-    def run(self, items: Iterable[str]) -> None:
-        """Walk from `items` until nothing new is reached, or a limit."""
-        for item in items:
-            self._reach(Vertex(item, ""), START)
+    def run(self, items: Iterable[tuple[str, Use]]) -> None:
+        """Walk from `items`, each with when it was used, until nothing new is reached, or a limit."""
+        for item, use in items:
+            self._reach(Vertex(item, ""), use)
         depth = 0
         while self._next:
             if self._depth_max is not None and depth >= self._depth_max:

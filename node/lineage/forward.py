@@ -68,11 +68,10 @@ class ForwardWalk:
         self._parts = Parts(facts)
         self._first_made: dict[str, dict[str, int]] = {}
 
-    def run(self, items: Iterable[str]) -> None:
-        """Walk from `items` until nothing new is reached, or a limit."""
-        start = Taint(-FOREVER_MS, None, FOREVER_MS, siblings=True)
-        for item in items:
-            self._reach(Vertex(item, carrier=False, at=""), start)
+    def run(self, items: Iterable[tuple[str, Taint]]) -> None:
+        """Walk from `items`, each with when it is tainted, until nothing new is reached, or a limit."""
+        for item, taint in items:
+            self._reach(Vertex(item, carrier=False, at=""), taint)
         depth = 0
         while self._next or self._carriers:
             if self._depth_max is not None and depth >= self._depth_max:

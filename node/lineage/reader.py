@@ -29,9 +29,12 @@ class LineageReader(Protocol):
         ...
 
     def postings_within(
-        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int
+        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int, newest: bool = False
     ) -> Sequence[Posting]:
-        """Return what is filed under (kind, key) from from_ms to to_ms, as `postings_of`; the first `limit`."""
+        """Return what is filed under (kind, key) from from_ms to to_ms, as `postings_of`.
+
+        At most `limit`: the first, or with `newest` the last, these from the last to the first.
+        """
         ...
 
     def find_item(self, item: str) -> ItemRow | None:

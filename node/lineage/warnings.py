@@ -22,6 +22,7 @@ MESSAGES: Final[dict[str, str]] = {
     "receipt_without_shipment": "Goods were received that no recorded shipment sent there.",
     "run_gain": "More came out of a run than went in.",
     "run_links_left_out": "A run has very many links: its items are all here, but not every link between them.",
+    "seed_items_left_out": "What was asked about names more than is looked through: the trace begins from a part.",
     "serial_in_lot_stock": "A piece is part of its lot's stock: what was drawn by the lot's code may have been it.",
     "time_in_future": "An event says that it happened after the block that holds it: its time excludes nothing.",
     "told_twice": "One member reported the same event more than once: each counts, unless pieces or papers are equal.",

@@ -6,8 +6,8 @@ from node.errors import RequestError
 class UnknownItemError(RequestError):
     """No event names the item. near: canonical ids that were perhaps meant, best first."""
 
-    def __init__(self, message: str, *, near: tuple[str, ...], hint: str | None) -> None:
-        super().__init__("not_found", message, field="params.item", hint=hint, near=near)
+    def __init__(self, message: str, *, near: tuple[str, ...], hint: str | None, field: str = "params.item") -> None:
+        super().__init__("not_found", message, field=field, hint=hint, near=near)
 
 
 class UnknownHeightError(RequestError):

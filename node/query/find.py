@@ -176,8 +176,8 @@ class _Search:
         """Return whether an id may be meant: it is spelled as one, or something is known by it."""
         if is_given or self._masters.of(id) or self._reader.find_item(id) is not None:
             return True
-        everything = {"from_ms": -_FOREVER_MS, "to_ms": _FOREVER_MS}
-        return bool(self._reader.postings_within(PostingKind.HOLDER, id, limit=1, **everything))
+        kind = PostingKind.HOLDER
+        return bool(self._reader.postings_within(kind, id, from_ms=-_FOREVER_MS, to_ms=_FOREVER_MS, limit=1))
 
     def _names_like(self, text: str | None) -> tuple[FoundName, ...]:
         if text is None:

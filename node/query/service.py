@@ -3,16 +3,17 @@
 Blocking: a caller on an event loop runs these in a thread. Nothing here waits for the network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from consensus.types import Height
-from node.epcis.elements import parse_item
 from node.lineage.answer import Answer
 from node.lineage.custody import Masters
+from node.lineage.facts import open_facts
 from node.lineage.items import read_item
 from node.lineage.names import PRODUCT_ATTRIBUTES
 from node.lineage.reader import LineageReader
@@ -20,13 +21,12 @@ from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
 from node.lineage.scope import compute_scope
 from node.lineage.scope_answer import ScopeAnswer
-from node.lineage.trace import ITEMS_MAX, Direction, Question, trace
-from node.query.errors import UnknownHeightError, UnknownItemError
+from node.lineage.trace import ITEMS_MAX, Direction, trace
+from node.query.errors import UnknownHeightError
 from node.query.find import FindAnswer, FindRequest, find
-from node.query.near import suggest
-from node.query.scopes import ScopeRequest, earlier_of, read_request
+from node.query.scopes import ScopeRequest, SeedRequest, earlier_of, read_request
+from node.query.starts import find_item, read_trace
 
-NEAR_MAX: Final = 5
 ITEM_EVENTS_MAX: Final = 1_000
 """Events of one item in `item.get`; how many there are is said beside them."""
 
@@ -60,6 +60,15 @@ class ItemAnswer(msgspec.Struct, frozen=True):
     events: tuple[ItemEvent, ...]
 
 
+class TraceBoth(msgspec.Struct, frozen=True):
+    """Where something came from and where it went, both at one height. direction: both."""
+
+    direction: str
+    height: int
+    back: Answer
+    forward: Answer
+
+
 class QueryService:
     """Questions on snapshots that `open_reader` opens. readings_at: by the network's parameters at a height."""
 
@@ -69,7 +78,7 @@ class QueryService:
 
     def trace(
         self,
-        text: str,
+        asked: str | Sequence[SeedRequest],
         direction: Direction,
         *,
         as_of_ms: int | None = None,
@@ -78,23 +87,37 @@ class QueryService:
         depth_max: int | None = None,
         items_max: int = ITEMS_MAX,
     ) -> Answer:
-        """Return where an item came from or went. text: the item in any spelling.
+        """Return where something came from or went. asked: an item in any spelling, or what a case names.
 
         known_at, known_at_ms: answer from what was on the ledger at that height, or by that ledger time.
-        Raises IdentifierError for what names no item, UnknownItemError for an item that no event names, and
-        UnknownHeightError for a height that is not executed yet.
+        Raises IdentifierError for what names no item, UnknownItemError for an item that no event names, RequestError
+        for seeds that cannot be read, and UnknownHeightError for a height that is not executed yet.
         """
         with self._open_reader() as reader:
-            if known_at is not None and known_at > reader.height:
-                # Answering from less than was asked for would give two answers, and digests, to one question.
-                raise UnknownHeightError(known_at, reader.height)
-            if known_at_ms is not None:
-                known_at = earlier_of(known_at, reader.height_at(known_at_ms))
-            item = _find_item(reader, text)
-            question = Question(
-                item, direction, as_of_ms=as_of_ms, known_at=known_at, depth_max=depth_max, items_max=items_max
+            at = _height_of(reader, known_at, known_at_ms)
+            facts = open_facts(reader, self._readings_at(at), as_of_ms=as_of_ms, known_at=at)
+            question = read_trace(facts, asked, direction, as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max)
+            return trace(reader, question, facts.readings)
+
+    def trace_both(
+        self,
+        asked: str | Sequence[SeedRequest],
+        *,
+        as_of_ms: int | None = None,
+        known_at: Height | None = None,
+        known_at_ms: int | None = None,
+        depth_max: int | None = None,
+        items_max: int = ITEMS_MAX,
+    ) -> TraceBoth:
+        """Return both traces, on one snapshot. Raises as `trace` does."""
+        with self._open_reader() as reader:
+            at = _height_of(reader, known_at, known_at_ms)
+            facts = open_facts(reader, self._readings_at(at), as_of_ms=as_of_ms, known_at=at)
+            back = read_trace(facts, asked, Direction.BACK, as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max)
+            forward = replace(back, direction=Direction.FORWARD)
+            return TraceBoth(
+                "both", int(at), trace(reader, back, facts.readings), trace(reader, forward, facts.readings)
             )
-            return trace(reader, question, self._readings_at(reader.height if known_at is None else known_at))
 
     def scope(self, request: ScopeRequest) -> ScopeAnswer:
         """Return what a hazard must, may and cannot have reached.
@@ -105,9 +128,9 @@ class QueryService:
             question = read_request(request, reader)
             if question.known_at is not None and question.known_at > reader.height:
                 raise UnknownHeightError(question.known_at, reader.height)
-            for seed in question.seeds:
+            for number, seed in enumerate(question.seeds):
                 if seed.item is not None:
-                    _find_item(reader, seed.item)
+                    find_item(reader, seed.item, f"params.seeds[{number}].item")
             known_at = question.known_at
             return compute_scope(reader, question, self._readings_at(reader.height if known_at is None else known_at))
 
@@ -119,7 +142,7 @@ class QueryService:
     def item(self, text: str) -> ItemAnswer:
         """Return an item and its events. text: the item in any spelling. Raises as `trace` does."""
         with self._open_reader() as reader:
-            item = _find_item(reader, text)
+            item = find_item(reader, text, "params.item")
             postings = reader.postings_of(PostingKind.ITEM, item)
             rows = [reader.get_event(posting.ref) for posting in postings[:ITEM_EVENTS_MAX]]
             facts = read_item(item)
@@ -145,14 +168,14 @@ def _by_default(_: Height) -> Readings:
     return Readings()
 
 
-def _find_item(reader: LineageReader, text: str) -> str:
-    """Return the canonical id that `text` means. Raises IdentifierError or UnknownItemError."""
-    item = parse_item(text).id
-    if reader.find_item(item) is not None:
-        return item
-    near = suggest(reader, text, limit=NEAR_MAX)
-    hint = f"did you mean {', '.join(near)}?" if near else "an item is known once an event that names it is final"
-    raise UnknownItemError(f"no event names {item}", near=near, hint=hint)
+def _height_of(reader: LineageReader, known_at: Height | None, known_at_ms: int | None) -> Height:
+    """Return the height to answer at. Raises UnknownHeightError."""
+    if known_at is not None and known_at > reader.height:
+        # Answering from less than was asked for would give two answers, and digests, to one question.
+        raise UnknownHeightError(known_at, reader.height)
+    by_time = None if known_at_ms is None else reader.height_at(known_at_ms)
+    earlier = earlier_of(known_at, by_time)
+    return reader.height if earlier is None else earlier
 
 
 def _item_event(row: EventRow) -> ItemEvent:

@@ -75,8 +75,9 @@ class _Tree:
     """Walks the edges without recursion; an item's branch is shown once."""
 
     def __init__(self, answer: Answer) -> None:
-        self._root = answer.item
         self._is_back = answer.direction == "back"
+        self._roots = answer.destinations if self._is_back else answer.origins
+        starts = frozenset(self._roots)
         self._items = {item.id: item for item in answer.items}
         self._events = {event.id: event for event in answer.events}
         self._steps: dict[str, list[_Step]] = {}
@@ -85,7 +86,7 @@ class _Tree:
             # On the way back one goes against the goods, but into a unit that carried them.
             if self._is_back and not self._is_carrier(there):
                 here, there = there, here
-            if there != here and there != answer.item:
+            if there != here and there not in starts:
                 self._steps.setdefault(here, []).append(_Step(there, edge))
 
     def _is_carrier(self, item: str) -> bool:
@@ -102,12 +103,18 @@ class _Tree:
         return item if found is None else item_words(found)
 
     def lines(self, lines_max: int) -> Iterator[str]:
-        """Yield the tree, at most `lines_max` lines and one that says so."""
-        yield self.name(self._root) + self._made_words(self._root)
-        shown = {self._root}
-        stack = self._below(self._root, "")
-        count = 1
-        while stack:
+        """Yield a tree for each item that was asked about, at most `lines_max` lines in all and one that says so."""
+        shown = set(self._roots)
+        stack: list[tuple[str, _Step, bool]] = []
+        pending = list(reversed(self._roots))
+        count = 0
+        while stack or pending:
+            if not stack:
+                root = pending.pop()
+                stack = self._below(root, "")
+                count += 1
+                yield self.name(root) + self._made_words(root)
+                continue
             indent, step, is_last = stack.pop()
             if count >= lines_max:
                 yield f"… {len(self._items) - len(shown)} more items (--json has all)"

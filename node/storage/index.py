@@ -304,11 +304,16 @@ class IndexReader:
         return postings
 
     def postings_within(
-        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int
+        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int, newest: bool = False
     ) -> Sequence[Posting]:
-        """Return what is filed under (kind, key) from from_ms to to_ms, as `postings_of`; the first `limit`."""
+        """Return what is filed under (kind, key) from from_ms to to_ms, as `postings_of`.
+
+        At most `limit`: the first, or with `newest` the last, these from the last to the first.
+        """
         prefix = keys.posting_prefix(kind, _short(key))
-        rows = self._snapshot.rows(start=prefix + keys.time_part(from_ms), stop=prefix + keys.time_part(to_ms + 1))
+        rows = self._snapshot.rows(
+            start=prefix + keys.time_part(from_ms), stop=prefix + keys.time_part(to_ms + 1), reverse=newest
+        )
         found = []
         for encoded, role in itertools.islice(rows, limit):
             time_ms, ref = keys.read_posting_tail(encoded)

@@ -40,10 +40,18 @@ class Snapshot:
         return value
 
     def rows(
-        self, *, prefix: bytes | None = None, start: bytes | None = None, stop: bytes | None = None
+        self,
+        *,
+        prefix: bytes | None = None,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        reverse: bool = False,
     ) -> Iterator[Row]:
-        """Yield (key, value) in the order of keys: those with `prefix`, or from start up to before stop."""
-        return _iterate(self._raw, self._store, prefix=prefix, start=start, stop=stop)
+        """Yield (key, value) in the order of keys: those with `prefix`, or from start up to before stop.
+
+        reverse: the last first.
+        """
+        return _iterate(self._raw, self._store, prefix=prefix, start=start, stop=stop, reverse=reverse)
 
     def last_row(self, prefix: bytes, *, stop: bytes | None = None) -> Row | None:
         """Return the row with the highest key that has `prefix`, and is below `stop` if given, or None."""
@@ -95,11 +103,22 @@ class Cursor:
 
 
 def _iterate(
-    raw: Any, store: "Store", *, prefix: bytes | None, start: bytes | None, stop: bytes | None
+    raw: Any,
+    store: "Store",
+    *,
+    prefix: bytes | None,
+    start: bytes | None,
+    stop: bytes | None,
+    reverse: bool = False,
 ) -> Iterator[Row]:
     try:
         with raw.iterator(
-            prefix=prefix, start=start, stop=stop, verify_checksums=True, fill_cache=prefix is not None
+            prefix=prefix,
+            start=start,
+            stop=stop,
+            reverse=reverse,
+            verify_checksums=True,
+            fill_cache=prefix is not None,
         ) as iterator:
             yield from iterator
     except plyvel.Error as error:

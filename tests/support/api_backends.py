@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal
 
-from node.api.backends import Backends
+from node.api.backends import Backends, TraceQuestion
 from node.api.errors import NotFoundError
 from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
@@ -12,7 +12,7 @@ from node.api.schema.governance import Change, EvidenceResult, GovernList, Gover
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import TraceResult
+from node.api.schema.traces import TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.errors import RequestError
 from node.intake.results import Counts, Verdict
@@ -131,18 +131,15 @@ class FakeNode:
     async def find(self, asked: FindParams) -> FindResult:
         return FindResult(7, complete=True, found=(), names=())
 
-    async def trace(
-        self,
-        item: str,
-        *,
-        direction: str,
-        as_of_ms: int | None = None,
-        height: int | None = None,
-        known_at_ms: int | None = None,
-        depth: int | None = None,
-    ) -> TraceResult:
-        as_of = None if as_of_ms is None else str(as_of_ms)
-        return TraceResult(direction, item, as_of, height or 7, 1, "22" * 32, (), (), (), (), (), (), (), ())
+    async def trace(self, question: TraceQuestion, *, direction: str) -> TraceResult:
+        as_of = None if question.as_of_ms is None else str(question.as_of_ms)
+        item = question.asked if isinstance(question.asked, str) else None
+        height = question.height or 7
+        return TraceResult(direction, item, (), as_of, height, 1, "22" * 32, (), (), (), (), (), (), (), ())
+
+    async def trace_both(self, question: TraceQuestion) -> TraceBothResult:
+        back = await self.trace(question, direction="back")
+        return TraceBothResult("both", 7, back, await self.trace(question, direction="forward"))
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         raise NotFoundError("no such item", field="params.seeds")

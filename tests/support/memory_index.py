@@ -56,9 +56,10 @@ class MemoryIndex:
         return self._postings.get((kind, key), ())
 
     def postings_within(
-        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int
+        self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int, newest: bool = False
     ) -> Sequence[Posting]:
-        return [one for one in self.postings_of(kind, key) if from_ms <= one.time_ms <= to_ms][:limit]
+        found = [one for one in self.postings_of(kind, key) if from_ms <= one.time_ms <= to_ms]
+        return (found[::-1] if newest else found)[:limit]
 
     def find_item(self, item: str) -> ItemRow | None:
         return self._items.get(item)

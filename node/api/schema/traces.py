@@ -1,4 +1,4 @@
-"""`trace.back` and `trace.forward`. The answer is `lineage`'s own, described in docs/trace.md."""
+"""`trace.back`, `trace.forward` and `trace.both`. The answer is `lineage`'s own, described in docs/trace.md."""
 
 from typing import Annotated
 
@@ -6,19 +6,26 @@ import msgspec
 
 from node.api.schema.items import ItemText
 from node.lineage.answer import Answer
+from node.lineage.scope_question import SEEDS_MAX
+from node.lineage.trace import ITEMS_MAX
+from node.query.scopes import SeedRequest
+from node.query.service import TraceBoth
 
 TraceResult = Answer
+TraceBothResult = TraceBoth
 
 
 class TraceParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """item: where to begin, in any spelling. as_of: leave out what cannot have happened by then (RFC 3339).
+    """item: where to begin, in any spelling; or seeds, what a case names. as_of: leave out what cannot have happened by
+    then (RFC 3339). height: answer from the ledger as it was at that block; known_at: at that ledger time (RFC 3339).
 
-    height: answer from the ledger as it was at that block; known_at: at that ledger time (RFC 3339). depth: follow at
-    most so many links.
+    depth: follow at most so many links; items: answer with at most so many items.
     """
 
-    item: ItemText
+    item: ItemText | None = None
+    seeds: Annotated[tuple[SeedRequest, ...], msgspec.Meta(min_length=1, max_length=SEEDS_MAX)] | None = None
     as_of: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     height: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     known_at: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     depth: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    items: Annotated[int, msgspec.Meta(ge=1, le=ITEMS_MAX)] = ITEMS_MAX

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from consensus.types import Height
+from node.api.backends import TraceQuestion
 from node.api.errors import NotFoundError
 from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import TraceResult
+from node.api.schema.traces import TraceBothResult, TraceResult
 from node.lineage.trace import Direction
 from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.service import QueryService
@@ -47,30 +48,14 @@ class LineageQueries:
         """Return items that may be meant, the nearest first."""
         return await self._run(partial(self._service.find, asked))
 
-    async def trace(
-        self,
-        item: str,
-        *,
-        direction: str,
-        as_of_ms: int | None = None,
-        height: int | None = None,
-        known_at_ms: int | None = None,
-        depth: int | None = None,
-    ) -> TraceResult:
-        """Return the trace of an item. Raises NotFoundError, with near matches for an unknown item."""
-        known_at = None if height is None else Height(height)
+    async def trace(self, question: TraceQuestion, *, direction: str) -> TraceResult:
+        """Return a trace. Raises NotFoundError, with near matches for an unknown item."""
+        ask = partial(self._service.trace, question.asked, Direction(direction))
+        return await self._run(partial(ask, **_options(question)))
 
-        def answer() -> TraceResult:
-            return self._service.trace(
-                item,
-                Direction(direction),
-                as_of_ms=as_of_ms,
-                known_at=known_at,
-                known_at_ms=known_at_ms,
-                depth_max=depth,
-            )
-
-        return await self._run(answer)
+    async def trace_both(self, question: TraceQuestion) -> TraceBothResult:
+        """Return both traces, at one height. Raises as `trace` does."""
+        return await self._run(partial(self._service.trace_both, question.asked, **_options(question)))
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""
@@ -83,3 +68,23 @@ class LineageQueries:
             raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
         except UnknownHeightError as error:
             raise NotFoundError(error.message, field=error.field) from error
+
+
+class _Options(TypedDict):
+    """How much of the ledger a trace counts, and how far it goes."""
+
+    as_of_ms: int | None
+    known_at: Height | None
+    known_at_ms: int | None
+    depth_max: int | None
+    items_max: int
+
+
+def _options(question: TraceQuestion) -> _Options:
+    return _Options(
+        as_of_ms=question.as_of_ms,
+        known_at=None if question.height is None else Height(question.height),
+        known_at_ms=question.known_at_ms,
+        depth_max=question.depth,
+        items_max=question.items,
+    )
