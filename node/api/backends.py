@@ -10,6 +10,7 @@ from typing import Protocol
 from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.events import CaptureAnswer, EventsResult
+from node.api.schema.flags import FlagListParams, FlagListResult, FlagResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
@@ -146,6 +147,18 @@ class LineageBackend(Protocol):
         ...
 
 
+class FlagBackend(Protocol):
+    """Questions about what does not add up."""
+
+    async def flags(self, asked: FlagListParams) -> FlagListResult:
+        """Return the flags asked for, the newest first. Raises RequestError."""
+        ...
+
+    async def flag(self, flag_id: str) -> FlagResult:
+        """Return one flag. Raises NotFoundError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backends:
     """All of them."""
@@ -157,3 +170,4 @@ class Backends:
     transactions: TransactionBackend
     ledger: LedgerBackend
     lineage: LineageBackend
+    flags: FlagBackend

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from node.api import backup, block, event, evidence, govern, item, member, network, scope, trace, tx
+from node.api import backup, block, event, evidence, flag, govern, item, member, network, scope, trace, tx
 from node.api.backends import Backends
 from node.api.discover import describe_api
 from node.api.operations import NoParams, Operation, operation
@@ -54,6 +54,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         trace.trace_forward,
         trace.trace_both,
         scope.scope_compute,
+        flag.flag_list,
+        flag.flag_get,
         rpc_discover,
     )
 }

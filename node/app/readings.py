@@ -3,8 +3,9 @@
 A question about an earlier height gets the answer that it had then, at every node, whatever has been voted since.
 """
 
-from consensus.types import Epoch, Height
+from consensus.types import Height
 from node.lineage.readings import Readings
+from node.storage.following import parameters_at
 from node.storage.index import IndexStore
 
 
@@ -17,10 +18,4 @@ class ReadingsByHeight:
     def at(self, height: Height) -> Readings:
         """Return the readings after the block at `height`, which is executed."""
         with self._index.reader() as reader:
-            roster = reader.governance.roster
-            for number in range(roster.epoch, -1, -1):
-                record = reader.find_epoch(Epoch(number))
-                if record is not None and record.anchor_height <= height:
-                    roster = record.roster
-                    break
-        return Readings(clock_tolerance_ms=roster.parameters.clock_tolerance_ms)
+            return Readings(clock_tolerance_ms=parameters_at(reader, height).clock_tolerance_ms)

@@ -20,6 +20,7 @@ from node.api.dispatch import Dispatcher
 from node.api.listeners import OperationsListener, RpcLimits, RpcListener, listen_http
 from node.app.backends.backup import Backups
 from node.app.backends.capture import Captures, OnTheWay
+from node.app.backends.flags import FlagQueries
 from node.app.backends.governance import Governance
 from node.app.backends.ledger import LedgerQueries
 from node.app.backends.lineage import LineageQueries
@@ -47,6 +48,7 @@ from node.ledger.state import WriteSet
 from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
 from node.p2p.peers import PeerRecord
+from node.query.flags import FlagService
 from node.query.service import QueryService
 from node.replica.effects import ReportEvidence
 from node.storage.chain import ChainWrite
@@ -377,6 +379,7 @@ class _Life:
             transactions=transactions,
             ledger=LedgerQueries(stores.chain, stores.index, queries),
             lineage=LineageQueries(QueryService(stores.index.reader, readings.at), queries),
+            flags=FlagQueries(FlagService(stores.index.reader), queries),
         )
 
 

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "find": ("node.cli.find", "An item by what is left of its label."),
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),
         "scope": ("node.cli.scope", "What a hazard must, may and cannot have reached."),
+        "flags": ("node.cli.flags", "What does not add up, and who can settle it."),
         "diff": ("node.cli.diff", "What moved between two answers."),
         "member": ("node.cli.member", "Who belongs to the network."),
         "validators": ("node.cli.validators", "Who voted in which epoch."),

@@ -19,6 +19,7 @@ JOIN_DOMAIN: Final = b"lotvine/join/v1\0"
 ANSWER_DOMAIN: Final = b"lotvine/answr/v1"
 EVENT_DOMAIN: Final = b"lotvine/event/v1"
 CONTENT_DOMAIN: Final = b"lotvine/contn/v1"
+FLAG_DOMAIN: Final = b"lotvine/flag/v1\0"
 
 
 def sha256(*parts: bytes) -> Digest:

@@ -75,6 +75,7 @@ from node.replica.inputs import (
 )
 from node.replica.overview import Overview
 from node.replica.replica import Replica
+from node.storage.following import Followed, follow
 from node.storage.stores import Stores
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedTip, MemberId
@@ -91,6 +92,8 @@ SUBMITTED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Submissions that the replica has not taken yet, in number and in bytes; more are refused, to be tried again."""
 ANSWERS_WAITING_MAX: Final = 256
 """Answers to peers that wait to be read from the store; more requests are dropped, and asked again elsewhere."""
+FLAGS_WAIT_MS: Final = 500
+"""While blocks wait to be executed, flags take a step only so often: they may lag, and say so."""
 CHECKERS: Final = 2
 CHECK_AT_ONCE_BYTES: Final = 8 * 1024
 """A batch up to this size is checked on the loop: under light load most are, and their few signatures take less time
@@ -112,6 +115,10 @@ class Engine:
         self._execution = ExecutionQueue(stores.chain, stores.index)
         self._writer = ThreadPoolExecutor(1, "engine-write")
         self._executor = ThreadPoolExecutor(1, "engine-execute")
+        self._index = stores.index
+        self._follower = ThreadPoolExecutor(1, "engine-flags")
+        self._is_following = False
+        self._followed_ms = clock.monotonic_ms()
         self._checkers = ThreadPoolExecutor(CHECKERS, "engine-check")
         self._server = ThreadPoolExecutor(1, "engine-serve")
         self._results: deque[Input] = deque()
@@ -218,6 +225,7 @@ class Engine:
         self._results.appendleft(Started())
         self._wake.set()
         self._execute()
+        self._follow()
         try:
             while self._failure is None and not self._is_done():
                 await self._wait()
@@ -476,6 +484,29 @@ class Engine:
         self._observer.on_executed(write_set)
         if self._stopping is None:
             self._execute()
+            self._follow()
+
+    def _follow(self) -> None:
+        """Take the flags further, unless that is under way. Execution goes first, but never starves them."""
+        if self._is_following or self._failure is not None:
+            return
+        if self._is_executing and self._clock.monotonic_ms() - self._followed_ms < FLAGS_WAIT_MS:
+            return
+        self._is_following = True
+        future = asyncio.get_running_loop().run_in_executor(self._follower, follow, self._index)
+        future.add_done_callback(self._on_followed)
+
+    def _on_followed(self, done: asyncio.Future[Followed | None]) -> None:
+        """Go on. The replica is not woken: flags are nothing to it."""
+        self._is_following = False
+        self._followed_ms = self._clock.monotonic_ms()
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            self._fail(error)
+        elif done.result() is not None and self._stopping is None:
+            self._follow()
 
     def _in_thread(self, pool: ThreadPoolExecutor, work: Callable[[], T], then: Callable[[T], None]) -> None:
         """Run `work` in a thread, then `then` with its result on the loop; a failure of either ends the engine."""
@@ -509,7 +540,7 @@ class Engine:
 
     async def _finish_threads(self) -> None:
         """Wait for the work under way: a thread cannot be cancelled, and the stores are closed after this."""
-        pools = (self._writer, self._executor, self._checkers, self._server)
+        pools = (self._writer, self._executor, self._follower, self._checkers, self._server)
 
         def wait_for_all() -> None:
             for pool in pools:

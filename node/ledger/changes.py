@@ -29,6 +29,7 @@ from node.ledger.roster import (
     read_key,
     read_line,
     read_member,
+    read_parameter_fields,
     read_role,
     role_code,
 )
@@ -197,15 +198,9 @@ def _read_of_member(kind: int, member: MemberId, rest: tuple[object, ...], what:
 
 
 def _read_unbounded(value: object, what: str) -> Parameters:
-    block_bytes, block_batches, rules, tolerance, expiry, timing = read_array(value, what, length=6)
-    return Parameters(
-        block_bytes_max=read_int(block_bytes, what),
-        block_batches_max=read_int(block_batches, what),
-        rules_version=read_int(rules, what),
-        clock_tolerance_ms=read_int(tolerance, what),
-        transaction_expiry_ms=read_int(expiry, what),
-        timing=read_text(timing, what, length_max=_TIMING_LENGTH_MAX),
-    )
+    fields = read_parameter_fields(value, what)
+    timing = read_text(fields.pop("timing"), what, length_max=_TIMING_LENGTH_MAX)
+    return Parameters(timing=timing, **{name: read_int(field, what) for name, field in fields.items()})
 
 
 def read_changes(value: object, what: str) -> tuple[Change, ...]:

@@ -17,6 +17,7 @@ from node.crypto.digests import STATE_DOMAIN, sha256
 from node.crypto.keys import PUBLIC_KEY_BYTES, PublicKey
 from node.errors import ConfigError
 from node.ledger.roster import (
+    LATER_PARAMETERS,
     MEMBERS_MAX,
     VALIDATORS_MAX,
     EpochRecord,
@@ -146,10 +147,17 @@ def validate_genesis(document: GenesisDocument) -> tuple[str, ...]:
 
 
 def encode_genesis(document: GenesisDocument) -> bytes:
-    """Return the one file of a document, whose SHA-256 is the network id."""
-    return (json.dumps(msgspec.to_builtins(document), indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode(
-        "ascii"
-    )
+    """Return the one file of a document, whose SHA-256 is the network id.
+
+    Parameters that genesis files did not have at first are left out where they have their defaults: so those files
+    are still what they were.
+    """
+    written = msgspec.to_builtins(document)
+    defaults = msgspec.to_builtins(Parameters())
+    for name in LATER_PARAMETERS:
+        if written["parameters"][name] == defaults[name]:
+            del written["parameters"][name]
+    return (json.dumps(written, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode("ascii")
 
 
 def decode_genesis(encoded: bytes) -> Genesis:

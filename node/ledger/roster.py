@@ -63,6 +63,10 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     block_bytes_max, block_batches_max: what one block may newly cover. rules_version: which of our readers of
     events decides. clock_tolerance_ms: how far two honest clocks may differ. transaction_expiry_ms: how long a
     transaction may lie before its feed's clock. timing: `lan` or `wan`, the timers of consensus.
+
+    What begins with `flag_` are the tolerances of flags (docs/flags.md): how long a shipment may lie unreceived, what
+    more or less may come out of a run in thousandths, how late an event may be entered, how fast goods may travel.
+    They came later: where all are at their defaults, a genesis and a roster are written without them, as before.
     """
 
     block_bytes_max: Annotated[int, msgspec.Meta(ge=BATCH_BLOCK_MINIMUM, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
@@ -71,11 +75,23 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_tolerance_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 900_000
     transaction_expiry_ms: Annotated[int, msgspec.Meta(ge=60_000, le=31 * 86_400_000)] = 86_400_000
     timing: Annotated[str, msgspec.Meta(pattern="^(lan|wan)$")] = "lan"
+    flag_unmatched_hours: Annotated[int, msgspec.Meta(ge=1, le=87_600)] = 168
+    flag_run_gain_permille: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 5
+    flag_run_loss_permille: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 50
+    flag_back_dated_hours: Annotated[int, msgspec.Meta(ge=1, le=876_000)] = 720
+    flag_speed_kmh: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
+
+
+FIRST_PARAMETERS: Final = 6
+"""How many parameters there were at first; what came later is left out where all of it has its default."""
+LATER_PARAMETERS: Final = Parameters.__struct_fields__[FIRST_PARAMETERS:]
+_LATER_DEFAULTS: Final = tuple(getattr(Parameters(), name) for name in LATER_PARAMETERS)
 
 
 def parameter_fields(parameters: Parameters) -> Packable:
     """Return the array that stands in a roster."""
-    return (
+    later = tuple(getattr(parameters, name) for name in LATER_PARAMETERS)
+    first = (
         parameters.block_bytes_max,
         parameters.block_batches_max,
         parameters.rules_version,
@@ -83,13 +99,23 @@ def parameter_fields(parameters: Parameters) -> Packable:
         parameters.transaction_expiry_ms,
         parameters.timing,
     )
+    return first if later == _LATER_DEFAULTS else (*first, *later)
+
+
+def read_parameter_fields(value: object, what: str) -> dict[str, object]:
+    """Return `value` by the names of parameters, their types unchecked. Raises MalformedError for another shape."""
+    fields = read_array(value, what, length_max=len(Parameters.__struct_fields__))
+    if len(fields) not in (FIRST_PARAMETERS, len(Parameters.__struct_fields__)):
+        raise MalformedError(f"{what}: {len(fields)} parameters")
+    if fields[FIRST_PARAMETERS:] == _LATER_DEFAULTS:
+        raise MalformedError(f"{what}: parameters of which all have their defaults are left out")
+    return dict(zip(Parameters.__struct_fields__, fields, strict=False))
 
 
 def read_parameters(value: object, what: str) -> Parameters:
     """Return `value` as parameters. Raises MalformedError, also for a value out of its bounds."""
-    fields = read_array(value, what, length=len(Parameters.__struct_fields__))
     try:
-        return msgspec.convert(dict(zip(Parameters.__struct_fields__, fields, strict=True)), Parameters)
+        return msgspec.convert(read_parameter_fields(value, what), Parameters)
     except msgspec.ValidationError as error:
         raise MalformedError(f"{what}: {error}") from error
 

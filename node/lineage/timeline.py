@@ -97,6 +97,10 @@ class Timelines:
             self._timelines[key] = found
         return found
 
+    def of_key(self, kind: PostingKind, key: str) -> Timeline:
+        """Return the events that are filed under (kind, key), as they stand: those of one eventID, say."""
+        return self._settle(self.filed(kind, key), complete=True)
+
     def inputs_of_run(self, row: EventRow) -> Sequence[EventRow]:
         """Return the events with inputs of the run that `row` is of: itself alone without a transformationID."""
         return self._of_run(PostingKind.RUN_INPUT, row)

@@ -26,7 +26,8 @@ from node.lineage.near import CODE_LENGTH_MAX, fold_code
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 from node.lineage.row_codec import decode_row, encode_row
 from node.storage import keys
-from node.storage.errors import REINDEX_ADVICE
+from node.storage.errors import REINDEX_ADVICE, DamagedStoreError
+from node.storage.flags import FlagReader, FlagStore, first_mark, flag_mark_row, settings_of
 from node.storage.governance import GovernanceCache, governance_rows, read_epoch_row, read_evidence_row, rows_of_block
 from node.storage.names import NameReader, word_rows
 from node.storage.store import Row, Snapshot, Store, create_store, open_store
@@ -118,6 +119,7 @@ class IndexReader:
     def __init__(self, snapshot: Snapshot, store: Store, network_id: Digest, governance: GovernanceCache) -> None:
         self._snapshot = snapshot
         self._store = store
+        self.flags = FlagReader(snapshot, store)
         self._network_id = network_id
         self._governance = governance
         self._names = NameReader(snapshot)
@@ -142,6 +144,10 @@ class IndexReader:
         """Let go of the snapshot."""
         self._names.close()
         self._snapshot.close()
+
+    def damaged(self, why: str) -> DamagedStoreError:
+        """Return the error that says so, with the way out."""
+        return self._store.damaged(why)
 
     @property
     def height(self) -> Height:
@@ -377,6 +383,17 @@ class IndexReader:
         for _, value in self._snapshot.rows(prefix=keys.EVENT):
             yield self._decode_row(value)
 
+    def events_between(self, after: Height, to: Height) -> Iterator[EventRow]:
+        """Yield the events of the blocks above `after`, up to `to`, in ledger order."""
+        start, stop = (keys.event_key(EventRef(Height(height + 1), 0, 0)) for height in (after, to))
+        for _, value in self._snapshot.rows(start=start, stop=stop):
+            yield self._decode_row(value)
+
+    def every_item(self) -> Iterator[str]:
+        """Yield every item that an event named, by id."""
+        for key, _ in self._snapshot.rows(prefix=keys.ITEM):
+            yield keys.item_of_key(key)
+
 
 def _item_row(item: str) -> ItemRow:
     """Return what the id itself says: so the index keeps of an item no more than that it was named."""
@@ -402,6 +419,7 @@ class IndexStore:
 
     def __init__(self, store: Store, genesis: Genesis) -> None:
         self._store = store
+        self.flags = FlagStore(store)
         self._genesis = genesis
         self._remembered: dict[str, None] = {}
         self._governance = GovernanceCache(genesis.network_id)
@@ -442,6 +460,7 @@ class IndexStore:
             encoded = _encode_master(master)
             rows.append((keys.master_key(master.record.id, master.member), encoded))
             rows.append((keys.master_version_key(master.record.id, master.member, master.ref), encoded))
+            rows.append((keys.flag_master_key(height, master.record.id), b""))
         rows.extend(word_rows(master.record for master in write_set.masters))
         rows.extend((keys.feed_clock_key(feed), keys.u64(clock)) for feed, clock in write_set.feed_clocks)
         at = keys.u64(height)
@@ -493,8 +512,8 @@ class IndexStore:
             del remembered[next(iter(remembered))]
 
     def rows(self) -> Iterator[Row]:
-        """Yield all keys and values in order: for comparing two indexes."""
-        return self._store.rows()
+        """Yield all keys and values in order, without those of flags: for comparing two indexes."""
+        return (row for row in self._store.rows() if not row[0].startswith(keys.FLAGS))
 
     def sync(self) -> None:
         """Have everything written so far on disk."""
@@ -516,6 +535,7 @@ def create_index(folder: Path, genesis: Genesis) -> None:
         genesis.network_id,
         marks=(
             (keys.STATE_MARK, pack((0, genesis.state_digest, 0))),
+            flag_mark_row(first_mark(settings_of(genesis.roster.parameters))),
             *governance_rows(genesis_governance(genesis), genesis.epoch_record),
         ),
         schema=INDEX_SCHEMA,

@@ -39,6 +39,19 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
 | `V` what it is counted once by  | evidence: who signed two things, and both of them         |
+
+index/, follows the tables above on its own mark (`flags.py`)
+
+| key                             | value                                                     |
+| ------------------------------- | --------------------------------------------------------- |
+| `Y` `m`                         | mark: `[rules, settings, height]`                         |
+| `Y` `s` subject                 | a subject's flags: `[kind, key, due, part, flags]`        |
+| `Y` `d` due u64 subject         | nothing: to be looked at once a block is that late        |
+| `Y` `i` flag                    | subject of the flag                                       |
+| `Y` `q` height u64 id           | nothing: master data that flags have not followed yet     |
+| `Y` `l` short(list) age flag    | subject: the flags of one list, the newest first          |
+
+A subject stands as short(kind `:` key); age is 2^64 − 1 − time, so that the newest comes first.
 """
 
 import hashlib
@@ -79,6 +92,13 @@ WORD: Final = b"Q"
 TRANSACTION: Final = b"T"
 POSTING: Final = b"U"
 EVIDENCE: Final = b"V"
+FLAGS: Final = b"Y"
+FLAG_MARK: Final = FLAGS + b"m"
+FLAG_SUBJECT: Final = FLAGS + b"s"
+FLAG_DUE: Final = FLAGS + b"d"
+FLAG_ID: Final = FLAGS + b"i"
+FLAG_MASTER: Final = FLAGS + b"q"
+FLAG_LIST: Final = FLAGS + b"l"
 
 SCHEMA_MARK: Final = MARK + b"schema"
 NETWORK_MARK: Final = MARK + b"network"
@@ -266,6 +286,26 @@ def epoch_key(epoch: Epoch) -> bytes:
 def evidence_key(key: bytes) -> bytes:
     """Return where evidence stands. key: see `EvidenceRow`."""
     return EVIDENCE + key
+
+
+def flag_due_key(due_ms: int, subject: bytes) -> bytes:
+    """Return where it is noted when a subject's flags are due. due_ms: ledger time, not negative."""
+    return FLAG_DUE + _U64.pack(due_ms) + subject
+
+
+def flag_master_key(height: Height, id: str) -> bytes:  # noqa: A002 - the field's word
+    """Return where it is noted that a block has master data of `id`, for flags to follow."""
+    return FLAG_MASTER + _U64.pack(height) + id.encode()
+
+
+def flag_list_prefix(name: str) -> bytes:
+    """Return the beginning of the keys of the flags in a list."""
+    return FLAG_LIST + short(name)
+
+
+def flag_age(since_ms: int, flag_id: bytes) -> bytes:
+    """Return the place of a flag in each of its lists: the newest first, then by id."""
+    return _U64.pack((1 << 64) - 1 - (since_ms + TIME_OFFSET_MS)) + flag_id
 
 
 def posting_prefix(kind: PostingKind, shortened: bytes) -> bytes:

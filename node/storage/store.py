@@ -136,7 +136,7 @@ def _last_row(raw: Any, store: "Store", prefix: bytes, stop: bytes | None) -> Ro
 
 
 class Store:
-    """One LevelDB, opened. Reads may come from any thread, writes from one."""
+    """One LevelDB, opened. Reads and writes may come from any thread; no key is written by two."""
 
     def __init__(self, raw: Any, folder: Path, advice: str) -> None:
         self._raw = raw
@@ -165,10 +165,15 @@ class Store:
         """Return the row with the highest key that has `prefix`, or None."""
         return _last_row(self._raw, self, prefix, None)
 
-    def write(self, rows: Iterable[Row], *, sync: bool = True) -> None:
-        """Write all rows or none. sync: on disk when this returns. Raises WriteFailedError: the process must end."""
+    def write(self, rows: Iterable[Row], *, deleted: Iterable[bytes] = (), sync: bool = True) -> None:
+        """Remove the keys `deleted`, then write all rows; all of it or none. sync: on disk when this returns.
+
+        Raises WriteFailedError: the process must end.
+        """
         try:
             with self._raw.write_batch(transaction=True, sync=sync) as batch:
+                for key in deleted:
+                    batch.delete(key)
                 put = batch.put
                 for key, value in rows:
                     put(key, value)

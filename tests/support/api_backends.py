@@ -8,6 +8,7 @@ from node.api.errors import NotFoundError
 from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.events import CaptureAnswer, EventsResult
+from node.api.schema.flags import FlagListParams, FlagListResult, FlagResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
@@ -144,6 +145,12 @@ class FakeNode:
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         raise NotFoundError("no such item", field="params.seeds")
 
+    async def flags(self, asked: FlagListParams) -> FlagListResult:
+        return FlagListResult(7, 7, 1, (), None, {})
+
+    async def flag(self, flag_id: str) -> FlagResult:
+        raise NotFoundError("no such flag", field="params.id")
+
     def backends(self) -> Backends:
         return Backends(
             network=self,
@@ -153,4 +160,5 @@ class FakeNode:
             transactions=self,
             ledger=self,
             lineage=self,
+            flags=self,
         )

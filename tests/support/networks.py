@@ -2,11 +2,13 @@
 
 import hashlib
 
+import msgspec
+
 from consensus.types import Digest
 from node.crypto.keys import SigningKey
 from node.ledger.batch import Batch, seal_batch
 from node.ledger.genesis import GENESIS_FORMAT, Genesis, GenesisDocument, GenesisMember, decode_genesis, encode_genesis
-from node.ledger.roster import Role
+from node.ledger.roster import Parameters, Role
 from node.ledger.transaction import Kind, SignedTransaction, Transaction, sign_transaction
 from node.wire.ids import FeedId, FeedNumber, MemberId, Seq
 
@@ -42,9 +44,14 @@ def build_document(*, validators: int = 4, members: int = 0, observers: int = 0)
     )
 
 
-def build_genesis(*, validators: int = 4, members: int = 0, observers: int = 0) -> Genesis:
-    """The genesis of `build_document`."""
-    return decode_genesis(encode_genesis(build_document(validators=validators, members=members, observers=observers)))
+def build_genesis(
+    *, validators: int = 4, members: int = 0, observers: int = 0, parameters: Parameters | None = None
+) -> Genesis:
+    """The genesis of `build_document`. parameters: None for the defaults."""
+    document = build_document(validators=validators, members=members, observers=observers)
+    if parameters is not None:
+        document = msgspec.structs.replace(document, parameters=parameters)
+    return decode_genesis(encode_genesis(document))
 
 
 def build_transaction(

@@ -85,6 +85,11 @@ class SetParameters(_Change, frozen=True, tag="set_parameters"):
     clock_tolerance_ms: int | None = None
     transaction_expiry_ms: int | None = None
     timing: str | None = None
+    flag_unmatched_hours: int | None = None
+    flag_run_gain_permille: int | None = None
+    flag_run_loss_permille: int | None = None
+    flag_back_dated_hours: int | None = None
+    flag_speed_kmh: int | None = None
 
 
 Change = AddMember | RemoveMember | SetRole | RotateKey | ChangeMember | SetActorKeys | NewFeed | SetParameters

@@ -1,9 +1,11 @@
 """The driver with a scripted replica and recording stores: what is on disk before what is said."""
 
 import asyncio
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,6 +26,7 @@ from node.ledger.batch import Batch
 from node.ledger.evidence import pair_batches
 from node.ledger.roster import EpochRecord
 from node.ledger.transaction import Kind
+from node.lineage.flags import FLAG_RULES, FlagSettings
 from node.p2p.inbox import Arrival, FrameReceived, PeerDown, PeerUp
 from node.replica import inputs
 from node.replica.effects import (
@@ -54,6 +57,7 @@ from node.replica.effects import (
 )
 from node.storage.chain import ChainWrite
 from node.storage.errors import WriteFailedError
+from node.storage.flags import FlagMark
 from node.storage.stores import Stores
 from node.storage.vote_records import START_POSITION, LogPosition, Record
 from node.wire.ids import FeedTip, MemberId
@@ -233,6 +237,16 @@ class RecordingObserver:
         self.alarms.append(why)
 
 
+class FollowedIndex:
+    """An empty index whose flags have followed: the driver finds nothing to do."""
+
+    height = Height(0)
+
+    def reader(self) -> contextlib.AbstractContextManager[object]:
+        flags = SimpleNamespace(find_mark=lambda: FlagMark(FLAG_RULES, FlagSettings(), Height(0)))
+        return contextlib.nullcontext(SimpleNamespace(height=Height(0), flags=flags))
+
+
 class Bench:
     """An engine over fakes. script: what the replica answers to each input."""
 
@@ -244,7 +258,7 @@ class Bench:
         self.transport = RecordingTransport(self.journal)
         self.observer = RecordingObserver()
         self.clock = FixedClock()
-        index = type("Index", (), {"height": Height(0)})()
+        index = FollowedIndex()
         stores = type("Stores", (), {"chain": self.chain, "vote_log": self.vote_log, "index": index})()
         self.engine = Engine(
             cast(Any, self.replica), cast(Stores, stores), GENESIS, clock=self.clock, observer=cast(Any, self.observer)

@@ -67,6 +67,12 @@ def test_codes_are_folded_to_letters_and_digits() -> None:
     assert fold_code("lot-12/ä.b") == "LOT12ÄB"
 
 
+def test_the_newest_flag_stands_first() -> None:
+    """So the first page of a list is what is new."""
+    ages = [keys.flag_age(since_ms, bytes([number])) for since_ms in (10**13, 5, 0, -7) for number in range(2)]
+    assert sorted(ages) == ages
+
+
 def test_no_two_tables_share_a_letter() -> None:
     """Each table is a range of its own."""
     chain = [keys.MARK, keys.BATCH, keys.BLOCK, keys.BLOCK_AT, keys.FINAL, keys.CERTIFICATE, keys.FINAL_TIP]
@@ -85,6 +91,8 @@ def test_no_two_tables_share_a_letter() -> None:
         keys.PRODUCT,
         keys.TRANSACTION,
         keys.POSTING,
+        keys.EVIDENCE,
+        keys.FLAGS,
     ]
     for tables in (chain, index):
         assert len(set(tables)) == len(tables)

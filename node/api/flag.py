@@ -1,0 +1,17 @@
+"""`flag.list`, `flag.get`."""
+
+from node.api.backends import Backends
+from node.api.operations import operation
+from node.api.schema.flags import FlagListParams, FlagListResult, FlagParams, FlagResult
+
+
+@operation("flag.list")
+async def flag_list(backends: Backends, params: FlagListParams) -> FlagListResult:
+    """What does not add up, the newest first: by item, party, member, code, group, severity and time."""
+    return await backends.flags.flags(params)
+
+
+@operation("flag.get")
+async def flag_get(backends: Backends, params: FlagParams) -> FlagResult:
+    """One flag, by its id."""
+    return await backends.flags.flag(params.id)

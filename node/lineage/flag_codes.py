@@ -1,0 +1,111 @@
+"""The codes of flags: group, severity, what each means to a quality manager, who settles it and how it closes.
+
+A code keeps its meaning for good; docs/flags.md holds the table for people, and a test holds it against this one.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from node.lineage.findings import REMEDIES, Severity
+
+
+class Group(StrEnum):
+    """What part of the record a flag is about (LINEAGE §3)."""
+
+    IDENTITY = "identity"
+    QUANTITY = "quantity"
+    SERIAL = "serial"
+    CUSTODY = "custody"
+    TIME = "time"
+    PROCESS = "process"
+    QUALITY = "quality"
+    CORRECTION = "correction"
+
+
+class FlagCode(NamedTuple):
+    """means: in a sentence, to a quality manager. settles: who can settle it. closes: what closes it, besides a
+    counter-statement. tolerance: the network parameter that it is measured by, or None."""
+
+    group: Group
+    severity: Severity
+    means: str
+    settles: str
+    closes: str
+    tolerance: str | None = None
+
+
+_HOLDER: Final = "who held the goods"
+_BOTH: Final = "sender and receiver"
+_ENTERED: Final = "the member that entered it"
+
+
+def _of_finding(code: str, group: Group, means: str, settles: str, tolerance: str | None = None) -> FlagCode:
+    """Return the flag of a finding of the portion ledger: its severity and remedy are those of the finding."""
+    remedy = REMEDIES[code]
+    return FlagCode(group, remedy.severity, means, settles, remedy.closes, tolerance)
+
+
+CODES: Final[dict[str, FlagCode]] = {
+    "amounts_differ": _of_finding(
+        "amounts_differ", Group.CUSTODY, "More was received than the shipment says was sent.", _BOTH
+    ),
+    "contents_differ": FlagCode(
+        Group.SERIAL, Severity.WARN, "A unit was seen with other contents than were packed into it.", _HOLDER,
+        "the packing or unpacking that is missing",
+    ),
+    "counted_below_book": _of_finding(
+        "counted_below_book", Group.QUANTITY, "A count found less than the record says is there.", _HOLDER
+    ),
+    "counter_statement": FlagCode(
+        Group.CORRECTION, Severity.WARN, "Another member declares an event void: two statements stand.",
+        "both members", "the withdrawal of either statement: the member's own declaration of the event",
+    ),
+    "event_id_reused": FlagCode(
+        Group.IDENTITY, Severity.WARN, "Events that say different things bear one eventID: each counts.", _ENTERED,
+        "an error declaration of all but one",
+    ),
+    "made_twice": _of_finding(
+        "made_twice", Group.SERIAL, "A piece was made that already exists elsewhere.", "both makers"
+    ),
+    "moved_without_record": _of_finding(
+        "moved_without_record", Group.CUSTODY, "Goods are where no record brought them.", "old and new holder"
+    ),
+    "no_source": _of_finding(
+        "no_source", Group.QUANTITY, "Goods appear, and nobody recorded where they came from.", _HOLDER
+    ),
+    "overdrawn": _of_finding(
+        "overdrawn", Group.QUANTITY, "More was taken from a holding than the record put there.", _HOLDER
+    ),
+    "receipt_without_shipment": _of_finding(
+        "receipt_without_shipment", Group.CUSTODY, "Goods were received that no recorded shipment sent.", _BOTH
+    ),
+    "run_gain": _of_finding(
+        "run_gain", Group.QUANTITY, "More came out of a run than went in.", "who ran it", "flag_run_gain_permille"
+    ),
+    "shipment_unmatched": FlagCode(
+        Group.CUSTODY, Severity.WARN, "Goods were shipped and, long after, nobody has received them.", _BOTH,
+        "the receipt, or a declaration that voids the shipment", "flag_unmatched_hours",
+    ),
+    "time_in_future": FlagCode(
+        Group.TIME, Severity.WARN, "An event says that it happened after the block that holds it.", _ENTERED,
+        "an error declaration, and the event with its true time", "clock_tolerance_ms",
+    ),
+    "told_twice": FlagCode(
+        Group.IDENTITY, Severity.NOTE, "One member reported the same event more than once.", _ENTERED,
+        "an error declaration of all but one",
+    ),
+    "unit_mismatch": _of_finding(
+        "unit_mismatch", Group.QUANTITY, "Amounts of goods are stated in units that do not convert.", _HOLDER
+    ),
+    "unpacked_without_packing": FlagCode(
+        Group.SERIAL, Severity.WARN, "Something was taken out of a unit that nobody recorded to be put in.", _HOLDER,
+        "the packing",
+    ),
+    "used_before_receipt": _of_finding(
+        "used_before_receipt", Group.CUSTODY, "Goods came in only after they were used there.", _HOLDER
+    ),
+    "void_without_original": FlagCode(
+        Group.CORRECTION, Severity.WARN, "A declaration voids an event that its member never reported in this form.",
+        _ENTERED, "a declaration that repeats the original exactly",
+    ),
+}  # fmt: skip

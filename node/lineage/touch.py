@@ -1,0 +1,159 @@
+"""Which subjects' flags an event may have changed: a superset, so that whoever evaluates these leaves none stale.
+
+The flags of an item rest on its own events, on those of the units around it while it was in them, on the runs that it
+is the first output of and the units that these took, on who holds the places named, and on the facts of its product.
+A named run (transformationID) is a subject of its own, and so is an eventID.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from node.epcis.identifiers import site_of
+from node.epcis.model import EventType
+from node.lineage.containment import Stay
+from node.lineage.custody import UNIT_FACT
+from node.lineage.facts import Facts
+from node.lineage.indexing import roles_in
+from node.lineage.items import ItemKind, read_item
+from node.lineage.records import ROLE_INPUT, EventRow, PostingKind
+
+OF_PLACES: Final = ("possessing_party", "owning_party", "latitude", "longitude")
+"""Attributes of a place that flags rest on."""
+ITEMS_OF_PRODUCT_MAX: Final = 1 << 62
+_Window = tuple[int, int]
+"""From when until when, as events say in milliseconds, both ends included."""
+_UNITS: Final = (ItemKind.UNIT, ItemKind.ASSET)
+
+
+class SubjectKind(IntEnum):
+    """What flags can be of. Numbers stand on disk."""
+
+    ITEM = 1
+    RUN = 2
+    EVENT_ID = 3
+
+
+class Subject(NamedTuple):
+    """What flags are of: an item by its canonical id, a run by its transformationID, an eventID."""
+
+    kind: SubjectKind
+    key: str
+
+
+class Touched:
+    """Gathers subjects, in the order of their naming. facts: of the height whose flags are wanted; before: of the
+    height that flags hold at, between which and the former the events were entered."""
+
+    def __init__(self, before: Facts, facts: Facts) -> None:
+        self._before = before
+        self._facts = facts
+        self._found: dict[Subject, None] = {}
+        self._units: dict[str, list[_Window]] = {}
+
+    def subjects(self) -> Sequence[Subject]:
+        """Return all that may have changed."""
+        pending = [(unit, windows) for unit, windows in self._units.items()]
+        self._units = {}
+        seen: set[tuple[str, _Window]] = set()
+        while pending:
+            unit, windows = pending.pop()
+            fresh = [window for window in dict.fromkeys(windows) if (unit, window) not in seen]
+            if fresh:
+                seen.update([(unit, window) for window in fresh])
+                self._add_takers(unit)
+                pending += self._add_contents(unit, fresh)
+        return list(self._found)
+
+    def add_events(self, rows: Iterable[EventRow]) -> None:
+        """Add what events that were entered may have changed."""
+        for row in rows:
+            event = row.event
+            for item in roles_in(event):
+                self._found[Subject(SubjectKind.ITEM, item)] = None
+                if read_item(item).kind in _UNITS:
+                    time = self._facts.timelines.row_at(row.ref).event.time
+                    self._units.setdefault(item, []).append((time.lo_ms, time.hi_ms))
+            if event.transformation_id is not None:
+                self._found[Subject(SubjectKind.RUN, event.transformation_id)] = None
+            elif event.type is EventType.TRANSFORMATION and event.outputs:
+                self._found[Subject(SubjectKind.ITEM, event.outputs[0].item)] = None
+            if event.event_id is not None:
+                self._found[Subject(SubjectKind.EVENT_ID, event.event_id)] = None
+
+    def _add_contents(self, unit: str, windows: Sequence[_Window]) -> list[tuple[str, list[_Window]]]:
+        """Add what was in a unit in these windows, and what is told of otherwise now; return the units among it."""
+        inner: list[tuple[str, list[_Window]]] = []
+        moved = self._changed(_stays_of(self._before, unit), _stays_of(self._facts, unit))
+        windows = [*windows, *moved]
+        old = self._before.containment.contents_of(unit).stays
+        new = self._facts.containment.contents_of(unit).stays
+        for child in dict.fromkeys((*old, *new)):
+            stays, others = old.get(child, ()), new.get(child, ())
+            touched = self._changed(stays, others)
+            for stay in others:
+                for lo_ms, hi_ms in windows:
+                    if stay.lo_ms <= hi_ms and stay.hi_ms >= lo_ms:
+                        touched.append((max(lo_ms, stay.lo_ms), min(hi_ms, stay.hi_ms)))
+            if touched:
+                self._found[Subject(SubjectKind.ITEM, child)] = None
+                if read_item(child).kind in _UNITS:
+                    inner.append((child, touched))
+        return inner
+
+    @staticmethod
+    def _changed(before: Sequence[Stay], after: Sequence[Stay]) -> list[_Window]:
+        """Return when the stays are that one has and the other has not."""
+        told = {_told(stay): stay for stay in before}
+        others = {_told(stay): stay for stay in after}
+        changed = [stay for key, stay in told.items() if key not in others]
+        changed += [stay for key, stay in others.items() if key not in told]
+        return [(stay.lo_ms, stay.hi_ms) for stay in changed]
+
+    def _add_takers(self, unit: str) -> None:
+        """Add the runs that took the unit, or one around it: they take what was in it."""
+        around, seen = [unit], {unit}
+        while around:
+            name = around.pop()
+            for row, role in self._facts.timelines.of_item(name).entries:
+                if role & ROLE_INPUT and row.event.transformation_id is not None:
+                    self._found[Subject(SubjectKind.RUN, row.event.transformation_id)] = None
+                elif role & ROLE_INPUT and row.event.outputs:
+                    self._found[Subject(SubjectKind.ITEM, row.event.outputs[0].item)] = None
+            for facts in (self._before, self._facts):
+                outer = [stay.parent for stay in _stays_of(facts, name) if stay.parent not in seen]
+                seen.update(outer)
+                around += outer
+
+    def add_masters(self, masters: Iterable[str]) -> None:
+        """Add what master data of these products, places and parties, that were entered, may have changed."""
+        before = self._before
+        for subject in masters:
+            if _stated(before, subject, (UNIT_FACT,)) != _stated(self._facts, subject, (UNIT_FACT,)):
+                for found in self._facts.reader.items_of_product(subject, limit=ITEMS_OF_PRODUCT_MAX):
+                    self._add_item(found.item)
+                self._add_item(subject)
+            if _stated(before, subject, OF_PLACES) != _stated(self._facts, subject, OF_PLACES):
+                timelines = self._facts.timelines
+                filed = timelines.filed(PostingKind.HOLDER, site_of(subject))
+                self.add_events([timelines.row_at(posting.ref) for posting in filed])
+
+    def _add_item(self, item: str) -> None:
+        """Add an item whose amounts may read otherwise now, with the runs that it is in."""
+        for row, _role in self._facts.timelines.of_item(item).entries:
+            self.add_events((row,))
+
+
+def _stays_of(facts: Facts, unit: str) -> list[Stay]:
+    return facts.containment.stays_of(unit, facts.timelines.of_item(unit))
+
+
+def _told(stay: Stay) -> tuple[object, ...]:
+    """Return what of a stay the flags of its contents rest on."""
+    ends = (stay.since, stay.last, stay.until)
+    refs = tuple([None if row is None else (row.ref, row.event.time) for row in ends])
+    return stay.parent, refs, stay.lo_ms, stay.hi_ms, stay.amount, stay.uom, stay.inferred
+
+
+def _stated(facts: Facts, subject: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    return sorted(pair for record in facts.masters.of(subject) for pair in record.attributes if pair[0] in names)

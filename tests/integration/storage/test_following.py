@@ -1,0 +1,233 @@
+"""Flags follow execution: the same for a height however blocks are taken, in whatever order events came, and anew."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consensus.types import Height
+from node.ledger.roster import Parameters
+from node.storage import following, keys
+from node.storage.following import follow
+from node.storage.store import Row
+from tests.support.events import lot, serial, unit
+from tests.support.flag_ledger import (
+    FlagLedger,
+    called,
+    make,
+    pack,
+    place_of,
+    random_events,
+    receive,
+    run,
+    ship,
+    void,
+)
+
+FLOUR, BREAD = lot("952110000001", "F1"), lot("952110000002", "B1")
+PALLET, BOX = unit(21), serial("952110000003", "S1")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[FlagLedger]:
+    one = FlagLedger(tmp_path / "index")
+    yield one
+    one.close()
+
+
+def test_flags_stand_at_the_height_that_they_have_followed_to(ledger: FlagLedger) -> None:
+    """Until a step is taken, an answer says that they are behind."""
+    assert ledger.enter(receive(FLOUR, 30, 9)) == 1
+    with ledger.index.reader() as reader:
+        assert (reader.height, reader.flags.height) == (1, 0)
+    assert ledger.follow() == 1
+    with ledger.index.reader() as reader:
+        assert reader.flags.height == 1
+    assert ledger.codes(FLOUR) == {"receipt_without_shipment"}
+    assert follow(ledger.index) is None
+
+
+def test_late_event_closes_a_flag(ledger: FlagLedger) -> None:
+    """A shipment that is entered after its receipt: what it touches is evaluated anew, and no row is left."""
+    ledger.enter(make(FLOUR, 30, 7))
+    ledger.enter(receive(FLOUR, 30, 9))
+    ledger.follow()
+    assert ledger.codes(FLOUR) == {"receipt_without_shipment", "moved_without_record"}
+    ledger.enter(ship(FLOUR, 30, 8))
+    ledger.follow()
+    assert ledger.flags() == []
+    assert [key for key, _ in ledger.rows()] == [keys.FLAG_MARK]
+
+
+def test_shipment_becomes_overdue_by_block_time_and_closes_when_it_is_received(tmp_path: Path) -> None:
+    """No event is needed for it, only a block that is late enough."""
+    ledger = FlagLedger(tmp_path / "index", parameters=Parameters(flag_unmatched_hours=72))
+    ledger.enter(make(FLOUR, 30, 7), ship(FLOUR, 30, 8))
+    ledger.wait(71)
+    ledger.follow()
+    assert ledger.codes() == set()
+    ledger.wait(2)
+    ledger.follow()
+    assert ledger.codes(FLOUR) == {"shipment_unmatched"}
+    ledger.enter(receive(FLOUR, 30, 90))
+    ledger.follow()
+    assert ledger.codes() == set()
+    ledger.close()
+
+
+def test_event_of_a_unit_touches_what_was_in_it(ledger: FlagLedger) -> None:
+    """A pallet that is seen elsewhere takes its boxes there, though the event does not name them."""
+    ledger.enter(make(BOX, 1, 7), pack(PALLET, BOX, 1, 8))
+    ledger.follow()
+    assert ledger.codes(BOX) == set()
+    ledger.enter(pack(PALLET, serial("952110000003", "S2"), 1, 12, at=3))
+    ledger.follow()
+    assert ledger.codes(BOX) == {"moved_without_record"}
+
+
+def test_master_data_touch_what_was_at_the_place(ledger: FlagLedger) -> None:
+    """Whose place it is says whom to ask; saying it again changes nothing."""
+    ledger.enter(receive(FLOUR, 30, 9))
+    ledger.follow()
+    assert [flag.parties[0][:12] for _, flag in ledger.flags()] == ["the party at"]
+    ledger.enter(vocabulary=(place_of(2, 7),))
+    ledger.follow()
+    assert [flag.parties for _, flag in ledger.flags()] == [("urn:example:firm:7",)]
+    ledger.enter(vocabulary=(place_of(2, 7),))
+    step = follow(ledger.index)
+    assert step is not None
+    assert step.subjects == 0
+
+
+def test_run_is_flagged_once_for_all_its_goods(ledger: FlagLedger) -> None:
+    """With a name it is a subject of its own; without one its flags are those of its first output."""
+    ledger.enter(make(FLOUR, 100, 7), run({FLOUR: 50}, {BREAD: 60}, 9), run({FLOUR: 50}, {BREAD: 70}, 10, name="R"))
+    ledger.follow()
+    gains = [(name, flag.amount, flag.items) for name, flag in ledger.flags() if flag.code == "run_gain"]
+    assert sorted((name, str(amount)) for name, amount, _ in gains) == [(BREAD, "10"), ("urn:example:run:R", "20")]
+    assert all(set(items) == {BREAD, FLOUR} for _, _, items in gains)
+
+
+def test_event_id_of_two_different_events_is_flagged_until_one_is_void(ledger: FlagLedger) -> None:
+    """Both count; the declaration of either closes it."""
+    first = called(make(FLOUR, 30, 7), "1")
+    ledger.enter(first, called(make(FLOUR, 31, 7), "1"))
+    ledger.follow()
+    assert ledger.codes("urn:uuid:1") == {"event_id_reused"}
+    ledger.enter(void(first))
+    ledger.follow()
+    assert ledger.codes("urn:uuid:1") == set()
+
+
+def test_counter_statement_of_another_member_sets_a_flag_aside(ledger: FlagLedger) -> None:
+    """Nothing is undone, and the two statements are a flag of their own."""
+    received = called(receive(FLOUR, 30, 9), "1")
+    ledger.enter(received)
+    ledger.enter(void(received), member="firm-1")
+    ledger.follow()
+    assert {(flag.code, flag.is_countered) for _, flag in ledger.flags() if flag.code != "counter_statement"} == {
+        ("receipt_without_shipment", True)
+    }
+    assert ledger.codes() == set()
+
+
+def grown(folder: Path, seed: int, *, step: int | None, shuffle: int | None = None) -> FlagLedger:
+    """A ledger of random events; step: events of one step, None for following only at the end."""
+    ledger = FlagLedger(folder, parameters=Parameters(flag_unmatched_hours=5))
+    chance = random.Random(seed)
+    told = random_events(chance, 60)
+    if shuffle is not None:
+        random.Random(shuffle).shuffle(told)
+    while told:
+        count = min(len(told), chance.randrange(1, 5))
+        for event, member in told[:count]:
+            ledger.enter(event, member=member, later_ms=900_000)
+        told = told[count:]
+        if chance.random() < 0.3:
+            ledger.enter(vocabulary=(place_of(chance.randrange(1, 4), chance.randrange(2)),))
+        if step is not None:
+            ledger.follow(events_max=step)
+    ledger.wait(10)
+    ledger.follow(events_max=step or 4_000)
+    return ledger
+
+
+def content(ledger: FlagLedger) -> list[tuple[object, ...]]:
+    """What is the same however events arrived: all but places on the ledger."""
+    return sorted(
+        (name, flag.id, flag.code, flag.items, flag.parties, str(flag.amount), str(flag.uom), flag.is_countered)
+        for name, flag in ledger.flags()
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_grouping_of_blocks_changes_no_byte(tmp_path: Path, seed: int) -> None:
+    """Block by block, many at once, and all anew: the same rows."""
+    stored: list[list[Row]] = []
+    for number, step in enumerate((1, 7, None)):
+        ledger = grown(tmp_path / str(number), seed, step=step)
+        stored.append(ledger.rows())
+        ledger.close()
+    assert stored[0] == stored[1] == stored[2]
+    assert len(stored[0]) > 30
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_anew_equals_what_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """After another version of the rules every subject is evaluated: so none was left stale on the way."""
+    ledger = grown(tmp_path / "index", seed, step=3)
+    before = ledger.rows()
+    monkeypatch.setattr(following, "FLAG_RULES", 10**6)
+    ledger.wait(1)
+    step = follow(ledger.index)
+    assert step is not None and step.height == ledger.index.height  # noqa: PT018 - one thing: it took all at once
+    after = ledger.rows()
+    assert [row for row in after if row[0] != keys.FLAG_MARK] == [row for row in before if row[0] != keys.FLAG_MARK]
+    ledger.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_arrival_order_changes_no_flag(tmp_path: Path, seed: int) -> None:
+    """The same events in another order, by the same members: the same flags, but for their places on the ledger."""
+    found = []
+    for number, shuffle in enumerate((None, 1, 2)):
+        ledger = FlagLedger(tmp_path / str(number))
+        told = random_events(random.Random(seed), 60)
+        if shuffle is not None:
+            random.Random(shuffle).shuffle(told)
+        for event, member in told:
+            ledger.enter(event, member=member)
+        ledger.follow(events_max=9)
+        found.append(content(ledger))
+        ledger.close()
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) > 10
+
+
+def test_interrupted_step_is_taken_again(ledger: FlagLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step is one atomic write: what crashes before it leaves the flags at the height before."""
+    ledger.enter(receive(FLOUR, 30, 9))
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger.index.flags, "write", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            follow(ledger.index)
+    with ledger.index.reader() as reader:
+        assert reader.flags.height == 0
+    ledger.follow()
+    assert ledger.codes(FLOUR) == {"receipt_without_shipment"}
+
+
+def _crash(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_step_takes_whole_blocks_until_it_is_full(ledger: FlagLedger) -> None:
+    """At least one, so that it goes on; blocks without events cost nothing."""
+    for number in range(4):
+        ledger.enter(*[receive(FLOUR, 30 + number * 10 + more, 9) for more in range(3)])
+    heights = [0]
+    while (step := follow(ledger.index, events_max=6)) is not None:
+        heights.append(step.height)
+    assert heights == [0, 2, 4]
+    assert ledger.index.height == Height(4)
