@@ -181,6 +181,8 @@ class Sealing:
             self._is_regaining = self._is_waiting = True
             # Safety: at once, or the step in which the loss was found might still seal behind the end that is stale.
             own.lose()
+        # Safety: held before all else too, and let go only with the chain here.
+        own.is_held = own.is_held or self._is_waiting or self._is_loading
         if not is_chain_here:
             return
         if self._is_waiting and rejoining.is_open:
@@ -230,6 +232,9 @@ class Sealing:
         branches = self._branches()
         if own.is_lost:
             logged = self._logged
+            if self._rejoining.is_feed_lost:
+                # Safety: what this node recorded last may not be the end. `_is_settled` says where that is.
+                return
             if logged is not None and branches.is_connected(logged.digest) and branches.limit_seq == logged.seq:
                 own.continue_after(seq=logged.seq, digest=logged.digest)
         elif branches.is_forked or branches.limit_seq >= own.next_seq:

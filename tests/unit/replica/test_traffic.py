@@ -3,8 +3,10 @@
 import dataclasses
 from collections.abc import Iterable
 
-from consensus.messages import Status
-from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, View
+from consensus.messages import Status, Subject, Vote, VoteKind
+from consensus.scheme import vote_signing_bytes
+from consensus.timing import Timing
+from consensus.types import ZERO_DIGEST, Digest, Epoch, Height, ValidatorIndex, View
 from node.feed.records import CheckedCopy, CopyVerdict, record_of
 from node.ledger.batch import SEAL_DELAY_MS, Batch
 from node.replica import inputs
@@ -32,9 +34,11 @@ from node.replica.traffic import (
     REPEAT_GAP,
     REPEAT_WINDOW,
 )
-from node.wire.ids import FeedTip
-from node.wire.messages import BatchData, BatchRequest, Have, StatusReport
+from node.wire.ids import FeedTip, MemberId
+from node.wire.messages import BatchData, BatchRequest, BlockData, ChainRequest, Have, StatusReport
+from tests.support.fake_keys import fake_signature
 from tests.support.feeds import build_tip
+from tests.support.final_chain import FinalChain
 from tests.support.networks import build_batch, build_genesis, build_key, build_transaction
 from tests.support.replica_rig import NONCE, ReplicaRig, of_type, sent
 
@@ -369,3 +373,31 @@ def test_a_status_tells_everything_and_is_read_like_a_have_vector() -> None:
     status = Status(Epoch(0), View(1), View(0), Height(0), View(0))
     rig.hear("firm-2", StatusReport(status, Height(0), (tip,), NONCE, rig.wall_ms))
     assert requested(rig.wait(CHASE_DELAY_MS)) == [tip]
+
+
+def test_a_loss_found_while_the_chain_is_caught_up_with_stops_our_feed_until_others_have_told_its_end() -> None:
+    """A forgotten batch that comes by itself does not set it going: what was recorded last may be below the end."""
+    batches = chain_of("firm-0", 3)
+    rig = ReplicaRig(
+        genesis=GENESIS,
+        recovered=Recovered(held=(record_of(batches[0]),), own_logged=batches[0].tip),
+        listens=True,
+    )
+    rig.wait(Timing().skip_ms)
+    assert rig.replica.overview().waiting_for is None
+    chain = FinalChain(GENESIS)
+    for _ in range(10):
+        chain.extend()
+    other = rig.others[0]
+    rig.hear(other, chain.finalization(10))
+    assert sent(ChainRequest, rig.hear(other, BlockData(chain.blocks[-1])))
+    forgotten = Subject(VoteKind.NULLIFY, Epoch(0), View(40), View(0), ZERO_DIGEST)
+    own = GENESIS.roster.validators.index(MemberId("firm-0"))
+    vote = Vote(forgotten, ValidatorIndex(own), fake_signature(own, vote_signing_bytes(GENESIS.network_id, forgotten)))
+    effects = rig.answer(other, vote=vote)
+    assert any("the vote log is older" in alarm.why for alarm in of_type(Alarm, effects))
+    assert next_batch(rig) is None
+    rig.tell(other, batches[2].tip)
+    assert requested(rig.wait(CHASE_DELAY_MS)) == [batches[2].tip]
+    rig.give(other, batches[2])
+    assert next_batch(rig) is None
