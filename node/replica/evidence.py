@@ -23,7 +23,10 @@ SECOND_HAND_MS: Final = 10_000
 """So long after hearing of a misdeed it is brought onto the ledger here, too: it is most likely there by then."""
 
 MISDEEDS_PER_MEMBER_MAX: Final = 32
-"""More of one member's are not needed: a faulty node could make ever more of them."""
+"""More new ones of one member in an epoch are not needed: a faulty node could make ever more of them.
+
+In the next epoch they count anew: by then its node may have another key, or those who decide have let it stay.
+"""
 
 
 class EvidencePool:
@@ -34,13 +37,19 @@ class EvidencePool:
         self._network_id = network_id
         self._verifiers = verifiers
         self._records: dict[Epoch, EpochRecord] = {}
-        self._known: dict[MemberId, dict[bytes, None]] = {}
+        self._known: dict[MemberId, dict[bytes, Epoch]] = {}
         self._waiting: deque[tuple[int, ReportEvidence]] = deque()
 
     def enter(self, record: EpochRecord) -> None:
-        """Begin an epoch. Evidence of the one before is still taken."""
+        """Begin an epoch. Evidence of the one before is still taken; what was found before that is forgotten."""
         self._records = {epoch: known for epoch, known in self._records.items() if epoch + 1 == record.epoch}
         self._records[record.epoch] = record
+        for member, known in tuple(self._known.items()):
+            recent = {key: epoch for key, epoch in known.items() if epoch + 1 == record.epoch}
+            if recent:
+                self._known[member] = recent
+            else:
+                del self._known[member]
 
     def find_votes(self, member: MemberId, first: Vote, second: Vote) -> None:
         """Take two votes that the core has found, and verified."""
@@ -100,10 +109,10 @@ class EvidencePool:
         )
 
     def _is_news(self, member: MemberId, key: bytes) -> bool:
-        known = self._known.setdefault(member, {})
-        if key in known or len(known) >= MISDEEDS_PER_MEMBER_MAX:
+        known, present = self._known.setdefault(member, {}), max(self._records)
+        if key in known or sum(epoch == present for epoch in known.values()) >= MISDEEDS_PER_MEMBER_MAX:
             return False
-        known[key] = None
+        known[key] = present
         return True
 
     def deadline_ms(self) -> int | None:

@@ -148,11 +148,18 @@ def test_evidence_counts_in_its_epoch_and_the_next() -> None:
 
 
 def test_a_node_that_misbehaves_without_end_fills_no_memory() -> None:
-    """A few misdeeds of each member are enough for those who decide."""
+    """A few misdeeds of each member in an epoch are enough for those who decide; in the next they count anew."""
     rig = Rig()
-    for view in range(1, MISDEEDS_PER_MEMBER_MAX + 10):
-        rig.pool.find_votes(CULPRIT, *build_pair(view))
-    assert len(of_type(ReportEvidence, rig.taken())) == MISDEEDS_PER_MEMBER_MAX
+    for number in range(4):
+        rig.pool.enter(dataclasses.replace(GENESIS.epoch_record, epoch=Epoch(number)))
+        for _ in range(2):
+            for view in range(1, MISDEEDS_PER_MEMBER_MAX + 10):
+                rig.pool.find_votes(CULPRIT, *build_pair(view, epoch=number))
+        assert len(of_type(ReportEvidence, rig.taken())) == MISDEEDS_PER_MEMBER_MAX
+        for view in range(1, MISDEEDS_PER_MEMBER_MAX + 1 if number else 0):
+            rig.pool.find_votes(CULPRIT, *build_pair(view, epoch=number - 1))
+        assert rig.taken() == [], "what the epoch before has found is no news"
+        assert sum(map(len, rig.pool._known.values())) <= 2 * MISDEEDS_PER_MEMBER_MAX
 
 
 def test_a_replica_takes_evidence_within_a_budget() -> None:
