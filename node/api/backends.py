@@ -51,8 +51,8 @@ class GovernanceBackend(Protocol):
         """Return what is open and what waits, and what the newest epochs changed."""
         ...
 
-    def validators(self, *, from_epoch: int | None, count: int) -> ValidatorsResult:
-        """Return who voted in which epoch."""
+    def validators(self, *, from_epoch: int | None, count: int, proof: bool = False) -> ValidatorsResult:
+        """Return who voted in which epoch. proof: with what proves it."""
         ...
 
     def evidence(self, member: str | None) -> EvidenceResult:

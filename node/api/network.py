@@ -15,4 +15,4 @@ def network_status(backends: Backends, params: NoParams) -> StatusResult:  # noq
 @operation("network.validators")
 def network_validators(backends: Backends, params: ValidatorsParams) -> ValidatorsResult:
     """Who voted in which epoch, and from which block on: what checking a certificate of any height needs."""
-    return backends.governance.validators(from_epoch=params.from_epoch, count=params.count)
+    return backends.governance.validators(from_epoch=params.from_epoch, count=params.count, proof=params.proof)

@@ -13,13 +13,14 @@ from node.cli.options import call_node, home_option, json_option
 @click.command("validators")
 @click.option("--from-epoch", type=click.IntRange(0), help="The first epoch to tell of.  [default: the newest ones]")
 @click.option("--count", type=click.IntRange(1, 100), default=10, show_default=True, help="How many epochs.")
+@click.option("--proof", is_flag=True, help="With --json: also what proves it to who knows the genesis file alone.")
 @home_option
 @json_option
-def command(from_epoch: int | None, count: int, home: Path, *, as_json: bool) -> None:
+def command(from_epoch: int | None, count: int, home: Path, *, proof: bool, as_json: bool) -> None:
     """Who voted in which epoch, and from which block on."""
 
     async def ask(client: RpcClient) -> bytes:
-        return await client.call_raw("network.validators", {"from_epoch": from_epoch, "count": count})
+        return await client.call_raw("network.validators", {"from_epoch": from_epoch, "count": count, "proof": proof})
 
     answer = call_node(home, ask)
     if as_json:

@@ -90,7 +90,7 @@ class FakeNode:
     def proposals(self, *, epochs: int) -> GovernList:
         return self.listed
 
-    def validators(self, *, from_epoch: int | None, count: int) -> ValidatorsResult:
+    def validators(self, *, from_epoch: int | None, count: int, proof: bool = False) -> ValidatorsResult:
         return self.history
 
     def evidence(self, member: str | None) -> EvidenceResult:

@@ -174,10 +174,24 @@ class GovernList(msgspec.Struct, frozen=True):
 
 
 class ValidatorsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """from_epoch: the first to tell of; None for the newest `count`."""
+    """from_epoch: the first to tell of; None for the newest `count`. proof: with what proves each set."""
 
     from_epoch: Annotated[int, msgspec.Meta(ge=0)] | None = None
     count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    proof: bool = False
+
+
+class SetProof(msgspec.Struct, frozen=True):
+    """What proves an epoch's validators to whoever knows those of the epoch before: docs/protocol.md, light client.
+
+    Each as hex. roster: the whole one, whose digest the header names. header: of the anchor, the last block of the
+    epoch before; certificate: what finalizes it, `[subject, [[signer, signature]…]]`. Both None in epoch 0, which the
+    genesis file proves.
+    """
+
+    roster: str
+    header: str | None
+    certificate: str | None
 
 
 class Validator(msgspec.Struct, frozen=True):
@@ -192,7 +206,7 @@ class ValidatorSet(msgspec.Struct, frozen=True):
     """Who voted in an epoch: all that is needed to check its certificates.
 
     anchor_height, anchor_digest: of the block that it starts from, at 0 genesis. roster_digest: what that block named
-    as the next epoch's. parameters: those of the epoch.
+    as the next epoch's. parameters: those of the epoch. proof: None unless asked for.
     """
 
     epoch: int
@@ -202,10 +216,11 @@ class ValidatorSet(msgspec.Struct, frozen=True):
     quorum: int
     validators: tuple[Validator, ...]
     parameters: dict[str, int | str]
+    proof: SetProof | None = None
 
 
 class ValidatorsResult(msgspec.Struct, frozen=True):
-    """Epochs in order; newest: the number of the present one."""
+    """Epochs in order, perhaps fewer than asked for; newest: the number of the present one."""
 
     newest: int
     epochs: tuple[ValidatorSet, ...]

@@ -27,10 +27,13 @@ from node.ledger.verdicts import TransactionCode
 from node.storage.chain import ChainStore
 from node.storage.index import IndexReader, IndexStore
 from node.storage.originals import read_original
-from node.wire.codec import MalformedError
+from node.wire.codec import MalformedError, pack
 from node.wire.ids import MemberId
+from node.wire.messages import certificate_fields
 
 EVIDENCE_ANSWERED_MAX: Final = 1_000
+PROOF_BYTES_MAX: Final = 4 * 1024 * 1024
+"""So many bytes of rosters stand in one answer, or one roster."""
 
 _State = Literal["open", "approved", "closed", "unknown"]
 
@@ -113,14 +116,37 @@ class Governance:
                 evidence=len(reader.evidence(count=EVIDENCE_ANSWERED_MAX)),
             )
 
-    def validators(self, *, from_epoch: int | None, count: int) -> schema.ValidatorsResult:
-        """Return who voted in which epoch."""
+    def validators(self, *, from_epoch: int | None, count: int, proof: bool = False) -> schema.ValidatorsResult:
+        """Return who voted in which epoch. proof: with what proves it, of as many epochs as one answer may hold."""
         with self._index.reader() as reader:
             newest = reader.governance.roster.epoch
             first = max(0, newest - count + 1) if from_epoch is None else from_epoch
             records = [reader.find_epoch(Epoch(number)) for number in range(first, min(first + count, newest + 1))]
-        sets = tuple(_describe_set(record, self._network_id) for record in records if record is not None)
-        return schema.ValidatorsResult(newest=newest, epochs=sets)
+        sets: list[schema.ValidatorSet] = []
+        room = PROOF_BYTES_MAX
+        for record in records:
+            if record is None:
+                continue
+            described = _describe_set(record, self._network_id)
+            if proof:
+                proven = self._prove(record)
+                room -= len(proven.roster) // 2
+                if room < 0 and sets:
+                    break
+                described = msgspec.structs.replace(described, proof=proven)
+            sets.append(described)
+        return schema.ValidatorsResult(newest=newest, epochs=tuple(sets))
+
+    def _prove(self, record: EpochRecord) -> schema.SetProof:
+        """Return what proves the set of an epoch that is kept here. Raises DamagedStoreError."""
+        roster = record.roster.encode().hex()
+        if record.epoch == self._chain.genesis.epoch:
+            return schema.SetProof(roster, None, None)
+        end = self._chain.find_epoch_end(Epoch(record.epoch - 1))
+        block = self._chain.find_final_block(record.anchor_height)
+        if end is None or block is None:
+            raise self._chain.damaged(f"block {record.anchor_height}, which begins epoch {record.epoch}, is missing")
+        return schema.SetProof(roster, block.header.encode().hex(), pack(certificate_fields(end[1])).hex())
 
     def evidence(self, member: str | None) -> schema.EvidenceResult:
         """Return the misdeeds that stand on the ledger."""

@@ -13,6 +13,7 @@ from consensus.types import Digest, Epoch
 from node.api.errors import NotFoundError
 from node.api.schema import governance as schema
 from node.api.schema.transactions import Wait
+from node.app.backends import governance as backend
 from node.app.backends.governance import Governance
 from node.app.backends.transactions import Pending, Transactions
 from node.app.joining import build_join_request
@@ -22,6 +23,7 @@ from node.ledger.changes import sign_rotation
 from node.ledger.evidence import pair_batches
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceState
+from node.ledger.roster import decode_roster
 from node.ledger.transaction import Kind, SignedTransaction
 from node.storage.chain import ChainStore, create_chain, open_chain
 from node.storage.execution import execute_block
@@ -258,9 +260,29 @@ def test_the_history_of_validators_is_what_certificates_are_checked_by(ledger: L
     assert second.roster_digest == record.roster.digest(ledger.genesis.network_id).hex()
     assert (second.quorum, second.parameters["clock_tolerance_ms"]) == (3, 1000)
     assert [one.index for one in second.validators] == [0, 1, 2, 3]
+    assert (first.proof, second.proof) == (None, None), "it is large, and not asked for"
     only = ledger.node_of("firm-0").validators(from_epoch=1, count=1)
     assert [one.epoch for one in only.epochs] == [1]
     assert ledger.node_of("firm-0").validators(from_epoch=9, count=1).epochs == ()
+
+
+def test_proofs_of_validators_fill_an_answer_and_no_more(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A roster may be megabytes: as many as fit are told, one at least; who asks goes on from the next epoch."""
+    ledger.carry(schema.SetParameters(clock_tolerance_ms=1000))
+    ledger.carry(schema.SetParameters(clock_tolerance_ms=2000))
+    node = ledger.node_of("firm-0")
+    whole = node.validators(from_epoch=0, count=10, proof=True)
+    proofs = [one.proof for one in whole.epochs if one.proof is not None]
+    assert [proof.header is None for proof in proofs] == [True, False, False]
+    digests = [one.roster_digest for one in whole.epochs]
+    assert [
+        decode_roster(bytes.fromhex(proof.roster)).digest(ledger.genesis.network_id).hex() for proof in proofs
+    ] == digests
+    monkeypatch.setattr(backend, "PROOF_BYTES_MAX", len(proofs[0].roster) // 2 + 10)
+    assert [one.epoch for one in node.validators(from_epoch=0, count=10, proof=True).epochs] == [0]
+    assert [one.epoch for one in node.validators(from_epoch=0, count=10).epochs] == [0, 1, 2]
+    monkeypatch.setattr(backend, "PROOF_BYTES_MAX", 1)
+    assert [one.epoch for one in node.validators(from_epoch=1, count=10, proof=True).epochs] == [1]
 
 
 @pytest.mark.parametrize(

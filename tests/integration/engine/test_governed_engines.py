@@ -1,17 +1,22 @@
 """Engines over real stores whose network changes: epochs begin, restarts go on in them, and lost data come back."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import msgpack
+import msgspec
 import pytest
 
 from consensus.types import Digest, Epoch
+from node.app.backends.governance import Governance
+from node.app.backends.transactions import Pending, Transactions
 from node.engine.start import Opened
 from node.ledger.changes import Change, ChangeMember, sign_rotation
 from node.ledger.genesis import encode_genesis
-from node.ledger.governance import Request, encode_reference
+from node.ledger.governance import GovernanceState, Request, encode_reference
+from node.ledger.roster import decode_roster
 from node.ledger.transaction import Kind
 from node.storage.index import create_index
 from node.storage.stores import renew_chain
@@ -103,6 +108,40 @@ def read_ends(one: Opened) -> list[EpochEnd]:
     return ends
 
 
+def ask_ends(one: Opened, firms: Firms) -> list[EpochEnd]:
+    """What the API of a node answers, two epochs at a time, as JSON."""
+    network_id = firms.genesis.network_id
+
+    def governance() -> GovernanceState:
+        with one.stores.index.reader() as reader:
+            return reader.governance
+
+    transactions = Transactions(
+        one.engine,
+        one.stores.index,
+        network_id,
+        NAMES[2],
+        governance=governance,
+        pending=Pending(),
+        clock=CLOCK,
+        final_wait_ms=1_000,
+    )
+    node = Governance(transactions, one.stores.chain, one.stores.index, network_id, NAMES[2], clock=CLOCK)
+    ends: list[EpochEnd] = []
+    following = 0
+    while following <= 3:
+        answer = json.loads(msgspec.json.encode(node.validators(from_epoch=following, count=2, proof=True)))
+        for epoch in answer["epochs"]:
+            proof = epoch["proof"]
+            if epoch["epoch"] == 0:
+                assert (proof["header"], proof["certificate"]) == (None, None)
+                assert decode_roster(bytes.fromhex(proof["roster"])) == firms.genesis.roster
+            else:
+                ends.append(EpochEnd(*(bytes.fromhex(proof[part]) for part in ("header", "certificate", "roster"))))
+        following += len(answer["epochs"])
+    return ends
+
+
 def test_a_verifier_goes_from_genesis_to_the_validators_of_today(tmp_path: Path) -> None:
     """With the genesis file alone, by what any node keeps; a certificate of too few, or of others, convinces nobody."""
     firms = Firms(tmp_path, 4)
@@ -116,6 +155,7 @@ def test_a_verifier_goes_from_genesis_to_the_validators_of_today(tmp_path: Path)
             await enact(opened, firms, rotation)
             await enact(opened, firms, rename("Two"))
             ends = read_ends(opened[NAMES[1]])
+            assert ask_ends(opened[NAMES[2]], firms) == ends, "a node's API gives the same"
         today = follow_all(genesis, ends)
         keys = [build_key(member).public_key for member in NAMES[:3]]
         assert (today.epoch, today.keys) == (3, tuple(sorted([*keys, next_key.public_key])))
