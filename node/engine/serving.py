@@ -52,7 +52,8 @@ def load_batches(chain: ChainStore, tips: tuple[FeedTip, ...], network_id: Diges
 def read_range(chain: ChainStore, first: Height, last: Height) -> ChainData:
     """Return the final blocks from `first` on: up to the highest one that fits and has a certificate of its own.
 
-    Never across the end of an epoch: who asks does not know the next validators before it has that block.
+    Without one where none of those that fit has: then a certificate above proves them, as a final block's parents are
+    final. Never across the end of an epoch: who asks does not know the next validators before it has that block.
     """
     blocks: list[Block] = []
     certified, certificate = 0, None
@@ -72,4 +73,4 @@ def read_range(chain: ChainStore, first: Height, last: Height) -> ChainData:
         if block.header.flags & FLAG_EPOCH_END:
             # Who reads it knows no validators beyond, before it has executed this one.
             break
-    return ChainData(first, tuple(blocks[:certified]), certificate)
+    return ChainData(first, tuple(blocks[:certified] if certified else blocks), certificate)

@@ -104,6 +104,14 @@ class Bodies:
                 self._pursue_parent(node, is_urgent=is_urgent)
         return settled
 
+    def pursue(self, digest: Digest) -> list[Node]:
+        """Complete a block that is known to be final; fetch it by its name if it is not here."""
+        if self._tree.find(digest) is None:
+            if digest not in self._blocks:
+                self._want_block(digest, ())
+            return []
+        return self.advance(digest, is_urgent=False)
+
     def give_up(self, digest: Digest) -> None:
         """Pursue a block no longer, unless the core wants it; a complete one stays, the core may build on it."""
         if not self._tree.is_complete(digest):

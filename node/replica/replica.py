@@ -428,7 +428,7 @@ class Replica:
             self._fetcher.ask_now(digest)
             return
         if self._final_certificate is not None and digest == self._final_certificate.subject.digest:
-            self._aim(block.header.height)
+            self._aim(block.header.height, self._final_certificate)
         self._on_settled(self._bodies.take_block(block, digest))
 
     def _on_chain(self, member: MemberId, data: ChainData) -> None:
@@ -544,18 +544,18 @@ class Replica:
             self._final_certificate = certificate
             node = self._tree.find(certificate.subject.digest)
             if node is not None:
-                self._aim(node.height)
+                self._aim(node.height, certificate)
 
-    def _aim(self, height: Height) -> None:
+    def _aim(self, height: Height, certificate: Certificate) -> None:
         if height > self._tree.final_height + SYNC_GAP:
-            self._sync.aim(height)
+            self._sync.aim(height, certificate)
             self._bodies.syncing_to = height
 
     def _catch_up(self) -> None:
         """Take the next steps of chain sync."""
         sync, moment = self._sync, self._moment
         for digest in sync.next_to_pursue():
-            self._on_settled(self._bodies.advance(digest, is_urgent=False))
+            self._on_settled(self._bodies.pursue(digest))
         completed = sync.completed()
         if completed is not None:
             digest, certificate = completed

@@ -192,8 +192,8 @@ class Disk:
             if self.finals[height - 1][0].block.header.flags & FLAG_EPOCH_END:
                 last = height
                 break
-        while last >= first and self.finals[last - 1][1] is None:
-            last -= 1
+        certified = [height for height in range(first, last + 1) if self.finals[height - 1][1] is not None]
+        last = certified[-1] if certified else last
         if last < first:
             return ChainData(Height(first), (), None)
         blocks = tuple(final.block for final, _ in self.finals[first - 1 : last])

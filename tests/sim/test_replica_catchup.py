@@ -7,8 +7,10 @@ import pytest
 from consensus.messages import FLAG_EPOCH_END, Certificate, VoteKind
 from node.ledger.changes import AddMember, SetParameters, sign_rotation
 from node.ledger.roster import Parameters, Role
+from node.replica import chain_sync, serving
 from node.wire.ids import FeedNumber, MemberId
 from node.wire.messages import BatchData, BlockData, ChainData, Message
+from tests.sim import disk
 from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
 from tests.sim.node import SimNode
 from tests.sim.world import World
@@ -163,6 +165,32 @@ def test_a_chain_certified_by_keys_that_are_no_validators_any_more_is_refused() 
     newcomer.start()
     reach(world, [newcomer], 1, within_ms=60_000)
     world.settle(within_ms=60_000)
+
+
+def test_a_newcomer_crosses_more_blocks_than_an_answer_holds_under_one_certificate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """T-33: no finalize vote arrived for long, then one certificate made all of it final, and none holds less."""
+    for module in (chain_sync, disk, serving):
+        monkeypatch.setattr(module, "CHAIN_BLOCKS_MAX", 5)
+    world = build_world(observers=1)
+    newcomer = world.node(4)
+    newcomer.crash()
+    world.message_filter = lambda _source, _target, message: (
+        getattr(getattr(message, "subject", None), "kind", None) != VoteKind.FINALIZE
+    )
+    for number in range(40):
+        world.node(number % 4).submit(1)
+        world.run(200)
+    world.message_filter = None
+    world.settle(within_ms=20_000)
+    certified = [certificate is not None for _, certificate in world.node(0).disk.finals]
+    bare = "".join("x" if is_certified else "." for is_certified in certified).split("x")
+    assert max(map(len, bare)) > 15, certified
+    world.node(0).crash()
+    newcomer.start()
+    world.settle(within_ms=30_000)
+    assert newcomer.faults == []
 
 
 def test_the_last_block_of_an_epoch_is_proposed_again_until_it_is_final() -> None:

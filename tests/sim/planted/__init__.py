@@ -29,6 +29,7 @@ RULES: Final = {
     "enter": "Liveness: who nullified a view still leaves it through its notarization.",
     "tail": "Liveness: an unfinished block wakes an idle view.",
     "status": "Liveness: a status is answered with the certificates and own votes that its sender lacks.",
+    "catch-up": "Liveness: whoever is behind reaches what is final, however many blocks one certificate stands for.",
     "restart": "Liveness: own votes count again after a restart, and the view is the highest of all records.",
     "no-op": "Liveness: a node that lost its disk seals a batch at once, and counts among the f until that is final.",
     "named branch": "Liveness: what a proposal or a certificate names is fetched, whatever unasked bounds say.",
