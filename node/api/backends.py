@@ -15,7 +15,7 @@ from node.api.schema.governance import Change, EvidenceResult, GovernList, Gover
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.query.scopes import SeedRequest
 
@@ -140,6 +140,10 @@ class LineageBackend(Protocol):
 
     async def trace_both(self, question: TraceQuestion) -> TraceBothResult:
         """Return both traces, at one height. Raises as `trace` does."""
+        ...
+
+    async def closure(self, item: str, *, direction: str, limit: int) -> ClosureResult:
+        """Return all that an item can come from (`back`) or go into. Raises NotFoundError with near matches."""
         ...
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:

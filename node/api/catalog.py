@@ -53,6 +53,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         trace.trace_back,
         trace.trace_forward,
         trace.trace_both,
+        trace.trace_closure,
         scope.scope_compute,
         flag.flag_list,
         flag.flag_get,

@@ -1,8 +1,8 @@
-"""`trace.back`, `trace.forward`, `trace.both`."""
+"""`trace.back`, `trace.forward`, `trace.both`, `trace.closure`."""
 
 from node.api.backends import Backends, TraceQuestion
 from node.api.operations import operation
-from node.api.schema.traces import TraceBothResult, TraceParams, TraceResult
+from node.api.schema.traces import ClosureParams, ClosureResult, TraceBothResult, TraceParams, TraceResult
 from node.errors import RequestError
 from node.query.scopes import read_time
 
@@ -38,3 +38,9 @@ def _question(params: TraceParams) -> TraceQuestion:
         depth=params.depth,
         items=params.items,
     )
+
+
+@operation("trace.closure")
+async def trace_closure(backends: Backends, params: ClosureParams) -> ClosureResult:
+    """All items that an item can come from or have gone into, whatever the times: ids and amounts, fast."""
+    return await backends.lineage.closure(params.item, direction=params.direction, limit=params.limit)

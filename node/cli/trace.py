@@ -1,4 +1,4 @@
-"""`lotvine trace back|forward|both`."""
+"""`lotvine trace back|forward|both|closure`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from node.api.client import RpcClient
-from node.api.schema.traces import TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
 from node.cli.options import call_node, home_option, json_option, read_seeds
-from node.query.text import render_trace
+from node.query.text import render_closure, render_trace
 
 
 @click.group("trace")
@@ -68,6 +68,29 @@ def forward(items: tuple[str, ...], home: Path, *, as_json: bool, **given: objec
 def both(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
     """Write where ITEM came from and where it went, both at one height."""
     _trace("trace.both", _params(items, given), home, as_json=as_json)
+
+
+@command.command("closure")
+@click.argument("item")
+@click.option("--forward", is_flag=True, help="What ITEM can have gone into, not what it can come from.")
+@click.option("--limit", type=int, help="Answer with at most so many items.")
+@home_option
+@json_option
+def closure(item: str, home: Path, *, forward: bool, limit: int | None, as_json: bool) -> None:
+    """Write ids and amounts of all that can be linked to ITEM, whatever the times: fast."""
+    params: dict[str, object] = {"item": item, "direction": "forward" if forward else "back"}
+    if limit is not None:
+        params["limit"] = limit
+
+    async def ask(client: RpcClient) -> bytes:
+        return await client.call_raw("trace.closure", params)
+
+    answer = call_node(home, ask)
+    if as_json:
+        click.echo(answer.decode())
+        return
+    for line in render_closure(msgspec.json.decode(answer, type=ClosureResult)):
+        click.echo(line)
 
 
 def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from consensus.types import Digest, Height
+from node.lineage.closure import Closure
 from node.lineage.names import NameTable
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 
@@ -47,6 +48,10 @@ class LineageReader(Protocol):
 
     def named(self, table: NameTable, name: str, *, limit: int) -> Sequence[str]:
         """Return the ids that stand under a name, in their order, at most `limit`."""
+        ...
+
+    def closure_of(self, item: str, *, is_back: bool, items_max: int) -> Closure:
+        """Return all that the item can come from, or go into, whatever the times. items_max: at most so many items."""
         ...
 
     def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:

@@ -12,6 +12,7 @@ import msgspec
 
 from consensus.types import Height
 from node.lineage.answer import Answer
+from node.lineage.closure import LinkedItem
 from node.lineage.custody import Masters
 from node.lineage.facts import open_facts
 from node.lineage.items import read_item
@@ -29,6 +30,20 @@ from node.query.starts import find_item, read_trace
 
 ITEM_EVENTS_MAX: Final = 1_000
 """Events of one item in `item.get`; how many there are is said beside them."""
+
+
+class ClosureAnswer(msgspec.Struct, frozen=True):
+    """What an item can come from or have gone into, whatever the times. complete: false if there are more items.
+
+    items: in the order of their finding, the item itself first.
+    """
+
+    item: str
+    direction: str
+    height: int
+    complete: bool
+    items: tuple[LinkedItem, ...]
+
 
 ReadingsAt = Callable[[Height], Readings]
 OpenReader = Callable[[], AbstractContextManager[LineageReader]]
@@ -118,6 +133,17 @@ class QueryService:
             return TraceBoth(
                 "both", int(at), trace(reader, back, facts.readings), trace(reader, forward, facts.readings)
             )
+
+    def closure(self, text: str, direction: Direction, *, items_max: int = ITEMS_MAX) -> ClosureAnswer:
+        """Return ids and amounts of all that the item can come from, or go into, whatever the times.
+
+        text: the item in any spelling. Raises IdentifierError and UnknownItemError as `trace` does.
+        """
+        with self._open_reader() as reader:
+            item = find_item(reader, text, "params.item")
+            found = reader.closure_of(item, is_back=direction is Direction.BACK, items_max=items_max)
+            items = tuple(found.items)
+            return ClosureAnswer(item, direction.value, reader.height, complete=not found.is_cut, items=items)
 
     def scope(self, request: ScopeRequest) -> ScopeAnswer:
         """Return what a hazard must, may and cannot have reached.

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from node.epcis.times import read_instant
 from node.lineage.answer import Answer, AnswerEdge, AnswerEvent, AnswerHolder, AnswerItem
+from node.query.service import ClosureAnswer
 
 UNITS: Final = {
     "KGM": "kg",
@@ -43,6 +44,14 @@ class _Step(NamedTuple):
 
     item: str
     edge: AnswerEdge
+
+
+def render_closure(closure: ClosureAnswer) -> Iterator[str]:
+    """Yield the lines of a closure: an item each, with what was made of it."""
+    for one in closure.items:
+        amount = "" if one.quantity is None else f"  {one.quantity} {UNITS.get(one.uom or 'EA', one.uom)}"
+        yield f"{one.id}{'  around goods' if one.is_carrier else amount}"
+    yield f"{len(closure.items)} items at height {closure.height}{'' if closure.complete else ', and more'}"
 
 
 def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]:

@@ -15,12 +15,15 @@ from typing import Final, Self
 from consensus.errors import invariant
 from consensus.types import Digest, Epoch, Height
 from node.epcis.model import MasterKind, MasterRecord
+from node.errors import StorageError
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceState, genesis_governance
 from node.ledger.roster import EpochRecord
 from node.ledger.state import EvidenceRow, TransactionRow, WriteSet
 from node.ledger.verdicts import EventCode, TransactionCode
+from node.lineage.closure import Closure, LinkedItem, close_backward, close_forward
 from node.lineage.items import read_item
+from node.lineage.links import Links
 from node.lineage.names import NameTable
 from node.lineage.near import CODE_LENGTH_MAX, fold_code
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
@@ -34,12 +37,11 @@ from node.storage.store import Row, Snapshot, Store, create_store, open_store
 from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
 from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
 
-INDEX_SCHEMA: Final = 3
+INDEX_SCHEMA: Final = 4
 """Raised with every change of what the index keeps: an older one is built anew."""
 FULL_CHECK_BYTES: Final = 256 * 1024 * 1024
 """An index up to this size is read whole at every start."""
 _SHORTS_CACHED: Final = 1 << 16
-_ITEMS_REMEMBERED: Final = 1 << 16
 
 _AFTER_EVIDENCE: Final = b"W"
 
@@ -116,23 +118,25 @@ class IndexReader:
     A context manager; close it soon. It may be used by one thread at a time.
     """
 
-    def __init__(self, snapshot: Snapshot, store: Store, network_id: Digest, governance: GovernanceCache) -> None:
+    def __init__(
+        self, snapshot: Snapshot, store: Store, network_id: Digest, governance: GovernanceCache, links: Links
+    ) -> None:
         self._snapshot = snapshot
+        self._links = links
         self._store = store
         self.flags = FlagReader(snapshot, store)
         self._network_id = network_id
         self._governance = governance
         self._names = NameReader(snapshot)
         try:
-            height, digest, changed = read_array(
-                unpack(snapshot.get(keys.STATE_MARK) or b"", what="state"), "state", length=3
+            self._height, self._state_digest, self._governance_height = _read_state(
+                snapshot.get(keys.STATE_MARK), store
             )
-            self._height = Height(read_int(height, "state.height"))
-            self._state_digest = read_digest(digest, "state.digest")
-            self._governance_height = Height(read_int(changed, "state.governance_height"))
-        except MalformedError as error:
+        except StorageError:
             snapshot.close()
-            raise store.damaged(error) from error
+            raise
+        # Of the links, which go on without it, a reader takes what there was at its height.
+        self._edge_count = links.edge_count(self._height)
 
     def __enter__(self) -> Self:
         return self
@@ -338,6 +342,14 @@ class IndexReader:
         """Return the ids that stand under a name, in their order, at most `limit`."""
         return self._names.named(table, name, limit=limit)
 
+    def closure_of(self, item: str, *, is_back: bool, items_max: int) -> Closure:
+        """Return what the item can come from, or go into: see `lineage/closure`. An item that is not known is alone."""
+        vertex = self._links.find(item)
+        if not vertex or self.find_item(item) is None:
+            return Closure([LinkedItem(item, None, None, is_carrier=False)], is_cut=False)
+        walk = close_backward if is_back else close_forward
+        return walk(self._links, vertex, edge_count=self._edge_count, items_max=items_max)
+
     def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
         """Return lots and serials of a product (canonical GTIN Digital Link), by id."""
         found: list[str] = []
@@ -401,6 +413,31 @@ def _item_row(item: str) -> ItemRow:
     return ItemRow(item, facts.product, facts.code)
 
 
+def _read_state(mark: bytes | None, store: Store) -> tuple[Height, Digest, Height]:
+    """Return height, running digest and the height that governance last changed at. Raises DamagedStoreError."""
+    try:
+        height, digest, changed = read_array(unpack(mark or b"", what="state"), "state", length=3)
+        return (
+            Height(read_int(height, "state.height")),
+            read_digest(digest, "state.digest"),
+            Height(read_int(changed, "state.governance_height")),
+        )
+    except MalformedError as error:
+        raise store.damaged(error) from error
+
+
+def _load_links(store: Store, height: Height) -> Links:
+    """Return the links of all blocks up to the height of the state."""
+    links = Links()
+    try:
+        for key, value in store.rows(prefix=keys.LINKS):
+            links.load(keys.height_of(key), value)
+    except MalformedError as error:
+        raise store.damaged(error) from error
+    links.pass_by(height)
+    return links
+
+
 def _add_item(rows: list[Row], item: str) -> None:
     """Add the rows of an item: a function of its id, so writing them again changes nothing."""
     facts = read_item(item)
@@ -421,8 +458,8 @@ class IndexStore:
         self._store = store
         self.flags = FlagStore(store)
         self._genesis = genesis
-        self._remembered: dict[str, None] = {}
         self._governance = GovernanceCache(genesis.network_id)
+        self._links = _load_links(store, _read_state(store.get(keys.STATE_MARK), store)[0])
         with self.reader() as reader:
             self._height = reader.height
             self._state_digest = reader.state_digest
@@ -440,7 +477,7 @@ class IndexStore:
 
     def reader(self) -> IndexReader:
         """Return the index as it is now. Close it."""
-        return IndexReader(self._store.snapshot(), self._store, self._genesis.network_id, self._governance)
+        return IndexReader(self._store.snapshot(), self._store, self._genesis.network_id, self._governance, self._links)
 
     def write(self, write_set: WriteSet, covered: Iterable[FeedTip], *, sync: bool = True) -> None:
         """Write all that one block changes, or nothing. covered: the batches that the block newly covers.
@@ -455,7 +492,7 @@ class IndexStore:
             for row in write_set.transactions
             if row.code is not TransactionCode.DUPLICATE
         ]
-        new_items = self._add_events(rows, write_set)
+        self._add_events(rows, write_set)
         for master in write_set.masters:
             encoded = _encode_master(master)
             rows.append((keys.master_key(master.record.id, master.member), encoded))
@@ -481,35 +518,29 @@ class IndexStore:
         if write_set.is_governance_changed:
             self._governance.put(height, write_set.governance)
         self._height, self._state_digest, self._governance_height = height, write_set.state_digest, changed
-        self._remember(new_items)
 
-    def _add_events(self, rows: list[Row], write_set: WriteSet) -> list[str]:
-        """Add the rows of all events and of the items that they name; return the items not written lately."""
+    def _add_events(self, rows: list[Row], write_set: WriteSet) -> None:
+        """Add the rows of all events and of the items that they are the first to name."""
         add = rows.append
         for row in write_set.events:
             add((keys.event_key(row.ref), encode_row(row)))
         for member, event_digest in write_set.event_digests:
             add((keys.event_digest_key(member, event_digest), b""))
-        prefix, short, roles, remembered = keys.posting_prefix, _short, _ROLES, self._remembered
-        new = dict[str, None]()
+        prefix, short, roles = keys.posting_prefix, _short, _ROLES
         for filing in write_set.filings:
             # All postings of one event end alike.
             ending = keys.posting_tail(filing.time_ms, filing.ref)
             for item, role in filing.roles.items():
                 add((prefix(PostingKind.ITEM, short(item)) + ending, roles[role]))
-                if item not in remembered and item not in new:
-                    new[item] = None
-                    _add_item(rows, item)
             for kind, key, role in filing.others:
                 add((prefix(kind, short(key)) + ending, roles[role]))
-        return list(new)
-
-    def _remember(self, items: Iterable[str]) -> None:
-        remembered = self._remembered
-        for item in items:
-            remembered[item] = None
-        while len(remembered) > _ITEMS_REMEMBERED:
-            del remembered[next(iter(remembered))]
+        if write_set.events:
+            added, new = self._links.add(write_set.height, write_set.events, write_set.filings)
+            add((keys.links_key(write_set.height), added))
+            for item in new:
+                _add_item(rows, item)
+        else:
+            self._links.pass_by(write_set.height)
 
     def rows(self) -> Iterator[Row]:
         """Yield all keys and values in order, without those of flags: for comparing two indexes."""

@@ -39,6 +39,7 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
 | `V` what it is counted once by  | evidence: who signed two things, and both of them         |
+| `W` height u64                  | what the block adds to the arrays of `lineage/links`      |
 
 index/, follows the tables above on its own mark (`flags.py`)
 
@@ -99,6 +100,7 @@ FLAG_DUE: Final = FLAGS + b"d"
 FLAG_ID: Final = FLAGS + b"i"
 FLAG_MASTER: Final = FLAGS + b"q"
 FLAG_LIST: Final = FLAGS + b"l"
+LINKS: Final = b"W"
 
 SCHEMA_MARK: Final = MARK + b"schema"
 NETWORK_MARK: Final = MARK + b"network"
@@ -306,6 +308,11 @@ def flag_list_prefix(name: str) -> bytes:
 def flag_age(since_ms: int, flag_id: bytes) -> bytes:
     """Return the place of a flag in each of its lists: the newest first, then by id."""
     return _U64.pack((1 << 64) - 1 - (since_ms + TIME_OFFSET_MS)) + flag_id
+
+
+def links_key(height: Height) -> bytes:
+    """Return where it stands what a block adds to the links."""
+    return LINKS + _U64.pack(height)
 
 
 def posting_prefix(kind: PostingKind, shortened: bytes) -> bytes:

@@ -13,7 +13,7 @@ from node.api.schema.governance import Change, EvidenceResult, GovernList, Gover
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.errors import RequestError
 from node.intake.results import Counts, Verdict
@@ -141,6 +141,9 @@ class FakeNode:
     async def trace_both(self, question: TraceQuestion) -> TraceBothResult:
         back = await self.trace(question, direction="back")
         return TraceBothResult("both", 7, back, await self.trace(question, direction="forward"))
+
+    async def closure(self, item: str, *, direction: str, limit: int) -> ClosureResult:
+        return ClosureResult(item, direction, 7, complete=True, items=())
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         raise NotFoundError("no such item", field="params.seeds")

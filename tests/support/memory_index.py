@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from consensus.types import Digest, Height
 from node.epcis.model import MasterRecord
+from node.lineage.closure import Closure, close_backward, close_forward
 from node.lineage.indexing import file_event
 from node.lineage.items import read_item
+from node.lineage.links import Links
 from node.lineage.names import NameTable, words_of_master
 from node.lineage.near import CODE_LENGTH_MAX, fold_code
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
@@ -82,6 +84,13 @@ class MemoryIndex:
                 yield item.item, item.item
             elif folded:
                 yield (folded if table is NameTable.CODE else folded[::-1]), item.item
+
+    def closure_of(self, item: str, *, is_back: bool, items_max: int) -> Closure:
+        links = Links()
+        rows = [self._rows[ref] for ref in sorted(self._rows)]
+        links.add(self._height, rows, [file_event(row) for row in rows])
+        walk = close_backward if is_back else close_forward
+        return walk(links, links.find(item), edge_count=links.edge_count(self._height), items_max=items_max)
 
     def items_of_product(self, product: str, *, limit: int) -> Sequence[ItemRow]:
         found = (row for row in self._items.values() if row.product == product and row.item != product)

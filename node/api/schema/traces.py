@@ -1,6 +1,6 @@
-"""`trace.back`, `trace.forward` and `trace.both`. The answer is `lineage`'s own, described in docs/trace.md."""
+"""`trace.back`, `trace.forward`, `trace.both`, `trace.closure`. Answers are `lineage`'s own, see docs/trace.md."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -9,10 +9,11 @@ from node.lineage.answer import Answer
 from node.lineage.scope_question import SEEDS_MAX
 from node.lineage.trace import ITEMS_MAX
 from node.query.scopes import SeedRequest
-from node.query.service import TraceBoth
+from node.query.service import ClosureAnswer, TraceBoth
 
 TraceResult = Answer
 TraceBothResult = TraceBoth
+ClosureResult = ClosureAnswer
 
 
 class TraceParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,3 +30,11 @@ class TraceParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     known_at: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     depth: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     items: Annotated[int, msgspec.Meta(ge=1, le=ITEMS_MAX)] = ITEMS_MAX
+
+
+class ClosureParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """item: where to begin, in any spelling. direction: back or forward. limit: at most so many items."""
+
+    item: ItemText
+    direction: Literal["back", "forward"]
+    limit: Annotated[int, msgspec.Meta(ge=1, le=ITEMS_MAX)] = ITEMS_MAX

@@ -11,7 +11,7 @@ from node.api.backends import TraceQuestion
 from node.api.errors import NotFoundError
 from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
 from node.lineage.trace import Direction
 from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.service import QueryService
@@ -56,6 +56,10 @@ class LineageQueries:
     async def trace_both(self, question: TraceQuestion) -> TraceBothResult:
         """Return both traces, at one height. Raises as `trace` does."""
         return await self._run(partial(self._service.trace_both, question.asked, **_options(question)))
+
+    async def closure(self, item: str, *, direction: str, limit: int) -> ClosureResult:
+        """Return all that an item can come from or go into. Raises NotFoundError as `trace` does."""
+        return await self._run(partial(self._service.closure, item, Direction(direction), items_max=limit))
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""

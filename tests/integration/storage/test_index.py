@@ -259,6 +259,30 @@ def test_a_reader_holds_at_its_height(ledger: Ledger) -> None:
             assert late.find_item(lot("B")) is not None
 
 
+def test_closures_hold_at_the_readers_height_and_after_a_restart(folder: Path) -> None:
+    """The links are arrays in memory beside the snapshot, built again from the rows of the blocks."""
+
+    def closed(index: IndexStore, code: str) -> list[str]:
+        with index.reader() as reader:
+            return [one.id for one in reader.closure_of(lot(code), is_back=True, items_max=9).items]
+
+    index = open_index(folder, GENESIS)
+    ledger = Ledger(index)
+    ledger.execute(object_event("A"), transformation_event(["A"], ["B"]))
+    with index.reader() as early:
+        ledger.execute(transformation_event(["C"], ["B"]))
+        ledger.execute()
+        for code, expected in (("B", [lot("B"), lot("A")]), ("C", [lot("C")])):
+            closure = early.closure_of(lot(code), is_back=True, items_max=9)
+            assert [one.id for one in closure.items] == expected
+    before = closed(index, "B")
+    assert before == [lot("B"), lot("C"), lot("A")]
+    index.close()
+    index = open_index(folder, GENESIS)
+    assert closed(index, "B") == before
+    index.close()
+
+
 def test_blocks_are_executed_in_order(ledger: Ledger) -> None:
     """A height left out or repeated is our own bug."""
     writes = ledger.execute(object_event("A"))
@@ -313,6 +337,17 @@ def test_an_index_without_its_marks_is_to_be_built_anew(folder: Path, key: bytes
     raw.delete(key)
     raw.close()
     with pytest.raises(DamagedStoreError, match="lotvine reindex"):
+        open_index(folder, GENESIS)
+
+
+def test_links_that_cannot_be_read_are_damage(ledger: Ledger, folder: Path) -> None:
+    """They are read at the start, so the start says so."""
+    ledger.execute(object_event("A"))
+    ledger.index.close()
+    raw = plyvel.DB(str(folder))
+    raw.put(keys.links_key(Height(1)), b"\x91\x01")
+    raw.close()
+    with pytest.raises(DamagedStoreError, match=r"links.*lotvine reindex"):
         open_index(folder, GENESIS)
 
 

@@ -40,7 +40,14 @@ def test_help_lists_every_command_without_loading_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("nonsense",), ("status",), ("capture", "x", "--home", "x", "--no-such"), ("trace", "sideways", "x")]
+    "arguments",
+    [
+        ("nonsense",),
+        ("status",),
+        ("capture", "x", "--home", "x", "--no-such"),
+        ("trace", "sideways", "x"),
+        ("trace", "closure", "x", "--limit", "many"),
+    ],
 )
 def test_misuse_is_exit_code_2(arguments: tuple[str, ...]) -> None:
     """On standard error; nothing on standard output."""

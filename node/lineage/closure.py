@@ -1,0 +1,159 @@
+"""All items that an item can come from, or go into, by runs, packings and lot codes: ids and amounts, in one walk.
+
+It reads no event. Nothing is left out for its time, place or amount, so a closure bounds what a trace of goods named
+by lot, serial or unit finds; goods named by product alone are not followed, nor is what an error declaration undid
+taken back. A unit passes on what it carries where it is used, and all that was in it where it is itself what goes on.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import reduce
+from typing import Final, NamedTuple
+
+import msgspec
+
+from node.lineage.links import ORIGIN, PACKING, Links
+from node.lineage.units import EXACT
+
+ITEMS_MAX: Final = 250_000
+_RUNS_AN_ITEM_MAX: Final = 4
+"""Runs are counted too: of a closure with more runs than this for each of `items_max`, the rest is left out."""
+
+
+class LinkedItem(msgspec.Struct, frozen=True, gc=False):
+    """An item of a closure. quantity, uom: what its makings state in all, null where one does not.
+
+    is_carrier: reached only as the unit around goods.
+    """
+
+    id: str
+    quantity: str | None
+    uom: str | None
+    is_carrier: bool
+
+
+class Closure(NamedTuple):
+    """Items in the order of their finding, the one asked about first. is_cut: there are more than were asked for."""
+
+    items: list[LinkedItem]
+    is_cut: bool
+
+
+def close_backward(links: Links, vertex: int, *, edge_count: int, items_max: int = ITEMS_MAX) -> Closure:
+    """Return what the item with this number can come from. edge_count: of the reader's height."""
+    first_in, next_in, sources = links.first_in, links.next_in, links.sources
+    order, seen = [vertex], {ORIGIN, vertex}
+    vertices_max = items_max * (1 + _RUNS_AN_ITEM_MAX)
+    add, note = order.append, seen.add
+    for vertex in order:
+        edge = first_in[vertex]
+        while edge >= edge_count:
+            edge = next_in[edge]
+        while edge:
+            source = sources[edge]
+            if source not in seen:
+                note(source)
+                add(source)
+            edge = next_in[edge]
+        if len(order) > vertices_max:
+            break
+    return _rows_of(links, order, (), edge_count=edge_count, items_max=items_max)
+
+
+def close_forward(links: Links, vertex: int, *, edge_count: int, items_max: int = ITEMS_MAX) -> Closure:
+    """Return what the item with this number can have gone into, and the units around it. edge_count: as above."""
+    first_out, next_out, targets, notes = links.first_out, links.next_out, links.targets, links.notes
+    is_parent = links.is_parent
+    goods, carriers = {vertex: None}, dict[int, None]()
+    pending, carried = [vertex], list[int]()
+    vertices_max = items_max * (1 + _RUNS_AN_ITEM_MAX)
+    while pending or carried:
+        while pending:
+            vertex = pending.pop()
+            edge = first_out[vertex]
+            while edge >= edge_count:
+                edge = next_out[edge]
+            while edge:
+                target = targets[edge]
+                if notes[edge] & PACKING:
+                    if target not in carriers:
+                        carriers[target] = None
+                        carried.append(target)
+                elif target not in goods:
+                    goods[target] = None
+                    pending.append(target)
+                edge = next_out[edge]
+            if is_parent[vertex]:
+                _unpack(links, vertex, goods, pending, edge_count=edge_count)
+        if carried:
+            _carry(links, carried, carriers, goods, pending, edge_count=edge_count)
+        if len(goods) + len(carriers) > vertices_max:
+            break
+    units = [unit for unit in carriers if unit not in goods]
+    return _rows_of(links, list(goods), units, edge_count=edge_count, items_max=items_max)
+
+
+def _unpack(links: Links, unit: int, goods: dict[int, None], pending: list[int], *, edge_count: int) -> None:
+    """A unit that itself goes on passes to all that was ever in it."""
+    edge = links.first_in[unit]
+    while edge:
+        source = links.sources[edge]
+        if edge < edge_count and links.notes[edge] & PACKING and source not in goods:
+            goods[source] = None
+            pending.append(source)
+        edge = links.next_in[edge]
+
+
+def _carry(
+    links: Links,
+    carried: list[int],
+    carriers: dict[int, None],
+    goods: dict[int, None],
+    pending: list[int],
+    *,
+    edge_count: int,
+) -> None:
+    """Follow units around goods to the runs that used them and to the units around them."""
+    while carried:
+        edge = links.first_out[carried.pop()]
+        while edge:
+            target = links.targets[edge]
+            if edge < edge_count:
+                if links.notes[edge] & PACKING:
+                    if target not in carriers:
+                        carriers[target] = None
+                        carried.append(target)
+                elif target not in goods:
+                    goods[target] = None
+                    pending.append(target)
+            edge = links.next_out[edge]
+
+
+def _rows_of(links: Links, goods: list[int], units: Sequence[int], *, edge_count: int, items_max: int) -> Closure:
+    is_run, first_in, next_in = links.is_run, links.first_in, links.next_in
+    sources, notes, name_of, amount_of = links.sources, links.notes, links.name_of, links.amount_of
+    items: list[LinkedItem] = []
+    add = items.append
+    found = [vertex for vertex in goods if not is_run[vertex]]
+    for vertex in found[:items_max]:
+        stated: list[str] = []
+        edge = first_in[vertex]
+        while edge:
+            if edge < edge_count and is_run[sources[edge]]:
+                stated.append(amount_of(notes[edge]))
+            edge = next_in[edge]
+        if len(stated) == 1:
+            quantity, _, uom = stated[0].partition(" ")
+            add(LinkedItem(name_of(vertex), quantity or None, uom or None, False))  # noqa: FBT003 - in bulk
+        else:
+            add(LinkedItem(name_of(vertex), *_sum_of(stated), False))  # noqa: FBT003 - in bulk
+    items += [LinkedItem(name_of(unit), None, None, True) for unit in units[: items_max - len(items)]]  # noqa: FBT003
+    return Closure(items, is_cut=len(items) < len(found) + len(units))
+
+
+def _sum_of(stated: Sequence[str]) -> tuple[str | None, str | None]:
+    """Return the sum of what several makings state; nothing if one does not, or in another unit."""
+    pairs = [one.partition(" ")[::2] for one in stated]
+    if not pairs or any(not amount or uom != pairs[0][1] for amount, uom in pairs):
+        return None, None
+    return str(reduce(EXACT.add, [Decimal(amount) for amount, _ in pairs])), pairs[0][1] or None
