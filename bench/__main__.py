@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from bench.core import CoreFigures, measure_latency, measure_load
+from bench.flags import measure_flags
 from bench.index import measure_index
 from bench.network import (
     NODES,
@@ -139,7 +140,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=100_000, help="events of the index and trace figures")
     parser.add_argument("--submissions", type=int, default=12_000, help="submissions of the throughput figure")
     parser.add_argument("--transactions", type=int, default=400, help="transactions of 100 events")
-    parser.add_argument("--only", choices=["core", "network", "index"], help="measure this part alone")
+    parser.add_argument("--only", choices=["core", "network", "index", "flags"], help="measure this part alone")
     options = parser.parse_args()
     figures: dict[str, object] = {"python": sys.version.split()[0], "machine": platform.machine()}
     one, two = verifications_per_second(threads=1), verifications_per_second(threads=2)
@@ -152,6 +153,12 @@ def main() -> int:
         figures["core"] = _measure_core(sync_p50)
     if options.only in (None, "network"):
         figures["network"] = asyncio.run(_measure_network(options.submissions, options.transactions))
+    if options.only in (None, "flags"):
+        flags = measure_flags(events=options.events)
+        figures["flags"] = msgspec.to_builtins(flags)
+        _line(f"flags, a step behind each block, one core, {flags.events} events", f"{flags.behind_each_block:.0f} /s")
+        _line(f"flags, catching up: {flags.flags} of them", f"{flags.catching_up:.0f} /s")
+        _line(f"flags, hardly a lot adds up: {flags.unsound_flags} of them", f"{flags.unsound:.0f} /s")
     if options.only in (None, "index"):
         index = measure_index(events=options.events)
         figures["index"] = msgspec.to_builtins(index)

@@ -57,7 +57,8 @@ class IndexFigures:
     traces: tuple[TraceFigure, ...]
 
 
-def _network() -> tuple[Genesis, SigningKey]:
+def build_network() -> tuple[Genesis, SigningKey]:
+    """Return a network of one firm."""
     key = SigningKey(hashlib.sha256(b"bench").digest())
     member = GenesisMember(
         id="plant", name="Plant", role=Role.VALIDATOR, node_key=key.public_key.hex(), address="127.0.0.1:4000"
@@ -68,7 +69,8 @@ def _network() -> tuple[Genesis, SigningKey]:
     return decode_genesis(encode_genesis(document)), key
 
 
-def _batches(genesis: Genesis, key: SigningKey, events: Sequence[dict[str, object]]) -> list[Batch]:
+def build_batches(genesis: Genesis, key: SigningKey, events: Sequence[dict[str, object]]) -> list[Batch]:
+    """Seal events into batches of 1,000."""
     feed = FeedId(MemberId("plant"), FeedNumber(0))
     payloads = [
         capture_payload(events[place : place + EVENTS_A_TRANSACTION])
@@ -94,7 +96,8 @@ def _batches(genesis: Genesis, key: SigningKey, events: Sequence[dict[str, objec
     return batches
 
 
-def _block(genesis: Genesis, parent: Digest, height: int, batches: Sequence[Batch]) -> Block:
+def build_block(genesis: Genesis, parent: Digest, height: int, batches: Sequence[Batch]) -> Block:
+    """Return the next block over these batches."""
     payload = encode_cut((batches[-1].tip,))
     return Block(
         Header(
@@ -115,7 +118,7 @@ def _fill(chain: ChainStore, index: IndexStore, genesis: Genesis, batches: list[
     seconds = 0.0
     for place in range(0, len(batches), BATCHES_A_BLOCK):
         covered = batches[place : place + BATCHES_A_BLOCK]
-        block = _block(genesis, parent, place // BATCHES_A_BLOCK + 1, covered)
+        block = build_block(genesis, parent, place // BATCHES_A_BLOCK + 1, covered)
         parent = block.header.digest()
         subject = Subject(VoteKind.FINALIZE, Epoch(0), block.header.view, View(0), parent)
         write = ChainWrite(
@@ -156,8 +159,8 @@ def measure_index(*, events: int = 100_000) -> IndexFigures:
     large = (1_700, 17_000)
     chains = list(build_chains(events=events, large_lots=large))
     rows = [event for chain in chains for event in chain.events]
-    genesis, key = _network()
-    batches = _batches(genesis, key, rows)
+    genesis, key = build_network()
+    batches = build_batches(genesis, key, rows)
     with tempfile.TemporaryDirectory(prefix="lotvine-bench-") as folder:
         root = Path(folder)
         create_chain(root / "chain", genesis)

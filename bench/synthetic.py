@@ -159,3 +159,86 @@ def document(events: list[dict[str, object]] | tuple[dict[str, object], ...]) ->
             "epcisBody": {"eventList": list(events)},
         }
     ).encode()
+
+
+def build_sound(*, events: int, odd_in: int = 50, seed: int = 1) -> Iterator[dict[str, object]]:
+    """Yield events whose amounts add up: harvest, ship, receive, a run, ship, receive, sale; 80 rows at a time.
+
+    odd_in: in every so many-th row one receipt is left out.
+    """
+    chance = random.Random(f"{seed}/sound")
+    given = number = 0
+    waiting: list[tuple[int, int, dict[str, object]]] = []
+    while given < events:
+        farm, plant, shop = 1 + number % 20, 21 + number % 20, 41 + number % 9
+        second = 120 * number
+        raws = [lot(number % 20, 3 * number + place, 0) for place in range(2)]
+        made = lot(20 + number % 20, 3 * number + 2, 0)
+        rows = []
+        for raw in raws:
+            rows.append(_made(raw, 1000, second, farm))
+            rows += _moved(raw, 1000, second + 600, farm, plant, f"{number}-{raw[-3:]}")
+        rows.append(_ran(raws, made, second + 3600, plant))
+        rows += _moved(made, 1970, second + 5400, plant, shop, f"{number}")
+        rows.append(_sold(made, 1970, second + 9000, shop))
+        if number % odd_in == odd_in - 1:
+            del rows[chance.choice((2, 5, 8))]
+        waiting += [(int(str(row.pop("second"))), given + place, row) for place, row in enumerate(rows)]
+        given += len(rows)
+        number += 1
+        waiting.sort()
+        # What begins before the next row does is entered first, as it would be in life.
+        while waiting and waiting[0][0] < 120 * number:
+            yield waiting.pop(0)[2]
+    yield from (row for _, _, row in waiting)
+
+
+def _goods(item: str, amount: int) -> list[dict[str, object]]:
+    return [{"epcClass": item, "quantity": amount, "uom": "KGM"}]
+
+
+def _sound(kind: str, second: int, **fields: object) -> dict[str, object]:
+    """Return an event with the second that it is sorted by."""
+    return {**_event(kind, second, **fields), "second": second}
+
+
+def _made(item: str, amount: int, second: int, where: int) -> dict[str, object]:
+    return _sound(
+        "ObjectEvent", second, action="ADD", bizStep="commissioning", disposition="active",
+        readPoint={"id": site(where)}, bizLocation={"id": site(where)}, quantityList=_goods(item, amount),
+    )  # fmt: skip
+
+
+def _moved(item: str, amount: int, second: int, where: int, to: int, despatch: str) -> list[dict[str, object]]:
+    """Return a shipment and its receipt an hour later."""
+    ends: dict[str, object] = {
+        "sourceList": [{"type": "location", "source": site(where)}],
+        "destinationList": [{"type": "location", "destination": site(to)}],
+        "bizTransactionList": [{"type": "desadv", "bizTransaction": f"urn:example:da:{despatch}"}],
+        "quantityList": _goods(item, amount),
+    }
+    return [
+        _sound(
+            "ObjectEvent", second, action="OBSERVE", bizStep="shipping", disposition="in_transit",
+            readPoint={"id": site(where)}, **ends,
+        ),
+        _sound(
+            "ObjectEvent", second + 1_800, action="OBSERVE", bizStep="receiving", disposition="in_progress",
+            readPoint={"id": site(to)}, bizLocation={"id": site(to)}, **ends,
+        ),
+    ]  # fmt: skip
+
+
+def _ran(raws: list[str], made: str, second: int, where: int) -> dict[str, object]:
+    return _sound(
+        "TransformationEvent", second, bizStep="commissioning", disposition="active",
+        readPoint={"id": site(where)}, bizLocation={"id": site(where)},
+        inputQuantityList=[one for raw in raws for one in _goods(raw, 1000)], outputQuantityList=_goods(made, 1970),
+    )  # fmt: skip
+
+
+def _sold(item: str, amount: int, second: int, where: int) -> dict[str, object]:
+    return _sound(
+        "ObjectEvent", second, action="DELETE", bizStep="retail_selling", disposition="retail_sold",
+        readPoint={"id": site(where)}, bizLocation={"id": site(where)}, quantityList=_goods(item, amount),
+    )  # fmt: skip

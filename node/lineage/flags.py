@@ -18,6 +18,7 @@ from node.lineage.facts import Facts
 from node.lineage.indexing import roles_in
 from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
+from node.lineage.plain import is_balanced, read_plain
 from node.lineage.portions import ZERO, LotLedger, PortionKind
 from node.lineage.records import ROLE_OUTPUT, EventRef, EventRow, PostingKind
 from node.lineage.runs import build_run
@@ -137,18 +138,17 @@ def flags_of_item(item: str, facts: Facts, settings: FlagSettings, *, now_ms: in
     if not timeline.entries and not timeline.notes:
         return NOTHING
     found = FlagList(item, _countered(timeline))
-    ledger = build_ledger(item, facts, timeline)
-    for finding in ledger.findings:
-        found.add(
-            finding.code,
-            (finding.row, finding.other),
-            (finding.ask, finding.also),
-            amount=finding.amount,
-            uom=finding.uom,
-        )
-    _add_notes(found, timeline, facts)
+    plain = read_plain(item, timeline, facts)
+    due_ms = None if plain is None or plain.shipped is None else plain.shipped.ledger_time_ms + settings.unmatched_ms
+    if due_ms is not None and due_ms > now_ms:
+        found.wait_until(due_ms)
+    elif plain is None or due_ms is not None:
+        ledger = build_ledger(item, facts, timeline)
+        for one in ledger.findings:
+            found.add(one.code, (one.row, one.other), (one.ask, one.also), amount=one.amount, uom=one.uom)
+        _add_notes(found, timeline, facts)
+        _add_unmatched(found, ledger, settings, now_ms)
     _add_runs(found, timeline, facts, settings)
-    _add_unmatched(found, ledger, settings, now_ms)
     return found.evaluated()
 
 
@@ -194,7 +194,9 @@ def _add_notes(found: FlagList, timeline: Timeline, facts: Facts) -> None:
 def _add_runs(found: FlagList, timeline: Timeline, facts: Facts, settings: FlagSettings) -> None:
     """Add what the runs do not balance by. A run's flags are those of the first item that it puts out."""
     for row, role in timeline.entries:
-        if role & ROLE_OUTPUT and row.event.transformation_id is None and row.event.outputs[0].item == found.subject:
+        if not role & ROLE_OUTPUT or row.event.transformation_id is not None:
+            continue
+        if row.event.outputs[0].item == found.subject and not is_balanced(row, facts):
             add_run(found, row, facts, settings)
 
 

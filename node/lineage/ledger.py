@@ -22,7 +22,7 @@ from node.lineage.stock import UNCOUNTED, Pool, may_be
 from node.lineage.timeline import Timeline
 
 _ONE: Final = Decimal(1)
-_COUNTING_STEPS: Final = frozenset({"cycle_counting", "stock_taking"})
+COUNTING_STEPS: Final = frozenset({"cycle_counting", "stock_taking"})
 
 
 def build_ledger(item: str, facts: Facts, timeline: Timeline | None = None) -> LotLedger:
@@ -142,7 +142,7 @@ class _Builder:
         if amount > most:
             # More is here than the record brought: the rest came as goods that are seen elsewhere do.
             self._matching.find(row, holder, amount - most, uom)
-        elif row.event.step in _COUNTING_STEPS:
+        elif row.event.step in COUNTING_STEPS:
             self._count(row, holder, amount, uom, pools)
 
     def _count(self, row: EventRow, holder: Holder, amount: Decimal, uom: str | None, pools: Sequence[Pool]) -> None:

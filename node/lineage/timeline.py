@@ -133,11 +133,13 @@ class Timelines:
     def row_at(self, ref: EventRef) -> EventRow:
         """Return the event at a place of the ledger, its time widened if it is later than its block's."""
         row = self._rows.get(ref)
-        if row is None:
-            row = self._reader.get_event(ref)
-            if row.event.time.lo_ms > row.ledger_time_ms + self._tolerance_ms:
-                row = structs.replace(row, event=structs.replace(row.event, time=ANY_TIME))
-            self._rows[ref] = row
+        return self.remember(self._reader.get_event(ref)) if row is None else row
+
+    def remember(self, row: EventRow) -> EventRow:
+        """Take up an event that was read elsewhere, so that it is not read again; return it as `row_at` does."""
+        if row.event.time.lo_ms > row.ledger_time_ms + self._tolerance_ms:
+            row = structs.replace(row, event=structs.replace(row.event, time=ANY_TIME))
+        self._rows[row.ref] = row
         return row
 
     def filed(self, kind: PostingKind, key: str) -> Sequence[Posting]:
@@ -162,10 +164,7 @@ class Timelines:
         for posting in postings:
             row = rows.get(posting.ref)
             if row is None:
-                row = read(posting.ref)
-                if row.event.time.lo_ms > row.ledger_time_ms + self._tolerance_ms:
-                    row = structs.replace(row, event=structs.replace(row.event, time=ANY_TIME))
-                rows[posting.ref] = row
+                row = self.remember(read(posting.ref))
             entries.append(Entry(row, posting.role))
             event = row.event
             lo_ms = event.time.lo_ms

@@ -67,13 +67,13 @@ class Touched:
 
     def add_events(self, rows: Iterable[EventRow]) -> None:
         """Add what events that were entered may have changed."""
-        for row in rows:
+        for read in rows:
+            row = self._facts.timelines.remember(read)
             event = row.event
             for item in roles_in(event):
                 self._found[Subject(SubjectKind.ITEM, item)] = None
                 if read_item(item).kind in _UNITS:
-                    time = self._facts.timelines.row_at(row.ref).event.time
-                    self._units.setdefault(item, []).append((time.lo_ms, time.hi_ms))
+                    self._units.setdefault(item, []).append((event.time.lo_ms, event.time.hi_ms))
             if event.transformation_id is not None:
                 self._found[Subject(SubjectKind.RUN, event.transformation_id)] = None
             elif event.type is EventType.TRANSFORMATION and event.outputs:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.synthetic import build_sound
 from consensus.types import Height
 from node.ledger.roster import Parameters
 from node.storage import following, keys
@@ -231,3 +232,36 @@ def test_step_takes_whole_blocks_until_it_is_full(ledger: FlagLedger) -> None:
         heights.append(step.height)
     assert heights == [0, 2, 4]
     assert ledger.index.height == Height(4)
+
+
+def test_plain_histories_are_told_as_their_ledgers_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What spares the building of a ledger changes no flag, on sound chains with a gap here and there."""
+    stored = []
+    for number, is_spared in enumerate((True, False)):
+        with monkeypatch.context() as patch:
+            if not is_spared:
+                patch.setattr("node.lineage.flags.read_plain", lambda *_: None)
+                patch.setattr("node.lineage.flags.is_balanced", lambda *_: False)
+            ledger = FlagLedger(tmp_path / str(number), parameters=Parameters(flag_unmatched_hours=1))
+            events = list(build_sound(events=400, odd_in=3))
+            for place in range(0, len(events), 7):
+                ledger.enter(*events[place : place + 7], member=f"firm-{place % 3 % 2}", later_ms=60_000)
+                ledger.follow()
+            stored.append((ledger.rows(), ledger.codes()))
+            ledger.close()
+    assert stored[0] == stored[1]
+    assert "moved_without_record" in stored[0][1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_plain_histories_among_random_ones_are_told_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """The same on events with much that does not add up."""
+    spared = grown(tmp_path / "0", seed + 50, step=None)
+    monkeypatch.setattr("node.lineage.flags.read_plain", lambda *_: None)
+    monkeypatch.setattr("node.lineage.flags.is_balanced", lambda *_: False)
+    built = grown(tmp_path / "1", seed + 50, step=None)
+    assert spared.rows() == built.rows()
+    spared.close()
+    built.close()

@@ -1,0 +1,177 @@
+"""Whether a lot's history is plain: so simple that its ledger can have no findings, told without building it.
+
+Most lots of a sound record are made, shipped, received and used up, one thing after another. For these every order of
+credits and draws that may be true is the one of their times, nothing is read in our way, and nothing lacks: so the
+portion ledger has no findings. `read_plain` may leave out a lot that is sound; it takes none whose ledger has a finding
+(held by a property test).
+"""
+
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from node.lineage.custody import Holder
+from node.lineage.facts import Facts, Side
+from node.lineage.items import read_item
+from node.lineage.ledger import COUNTING_STEPS
+from node.lineage.portions import ZERO
+from node.lineage.readings import Movement
+from node.lineage.records import (
+    ROLE_ENDED,
+    ROLE_INPUT,
+    ROLE_INSTANCES,
+    ROLE_MADE,
+    ROLE_OUTPUT,
+    ROLE_SEEN,
+    EventRow,
+)
+from node.lineage.stock import despatch_documents
+from node.lineage.timeline import Timeline
+
+_ENTRIES_MAX: Final = 64
+_SIDES: Final = {
+    ROLE_MADE: Side.GOODS,
+    ROLE_OUTPUT: Side.OUTPUTS,
+    ROLE_INPUT: Side.INPUTS,
+    ROLE_ENDED: Side.GOODS,
+    ROLE_SEEN: Side.GOODS,
+}
+
+
+class Plain(NamedTuple):
+    """A plain history. shipped: the one shipment that nobody has received all of, or None."""
+
+    shipped: EventRow | None
+
+
+class _Way(NamedTuple):
+    """The one shipment that is open."""
+
+    row: EventRow
+    sender: Holder
+    receiver: Holder | None
+    documents: frozenset[str]
+    amount: Decimal
+
+
+def read_plain(item: str, timeline: Timeline, facts: Facts) -> Plain | None:
+    """Return a history whose ledger certainly has no findings, or None where that is yet to be reckoned."""
+    entries = timeline.entries
+    if timeline.notes or len(entries) > _ENTRIES_MAX or read_item(item).single:
+        return None
+    first = entries[0].row.member
+    tolerance_ms = facts.readings.clock_tolerance_ms
+    gap_ms = 0 if all(row.member == first for row, _role in entries) else 4 * tolerance_ms
+    walk = _Walk(item, facts)
+    last_ms: int | None = None
+    for row, role in entries:
+        time = row.event.time
+        if time.lo_ms != time.hi_ms or role not in _SIDES or (last_ms is not None and time.lo_ms <= last_ms + gap_ms):
+            if role == ROLE_INSTANCES:
+                continue
+            return None
+        last_ms = time.lo_ms
+        if not walk.take(row, role):
+            return None
+    return Plain(None if walk.way is None else walk.way.row)
+
+
+class _Walk:
+    """Stock by holder, and the one shipment that may be open."""
+
+    def __init__(self, item: str, facts: Facts) -> None:
+        self._item = item
+        self._facts = facts
+        self._stock: dict[str, Decimal] = {}
+        self._uom: str | None = None
+        self._steps: dict[Movement, str | None] = {}
+        self._received_ms: int | None = None
+        self._has_any = False
+        self.way: _Way | None = None
+
+    def take(self, row: EventRow, role: int) -> bool:
+        """Go through one event; return False where it is not plain."""
+        facts = self._facts
+        amount, uom = facts.base_amount(self._item, row, _SIDES[role])
+        movement, holder = facts.custody.read(row)
+        if amount is None or amount == 0 or not holder.key:
+            return False
+        if self._has_any and uom != self._uom:
+            return False
+        key = holder.key
+        if role == ROLE_MADE:
+            if self._has_any:
+                return False  # It may only commission what a run put out.
+            movement = Movement.PRESENCE
+            self._stock[key] = amount
+        elif role == ROLE_OUTPUT:
+            self._stock[key] = self._stock.get(key, ZERO) + amount
+        elif role in (ROLE_INPUT, ROLE_ENDED) or movement is Movement.END:
+            if movement is Movement.OUTBOUND or movement is Movement.INBOUND:
+                return False
+            if not self._draw(key, amount):
+                return False
+        elif movement is Movement.OUTBOUND:
+            return self._send(row, holder, amount)
+        elif movement is Movement.INBOUND:
+            return self._receive(row, holder, amount)
+        elif self._stock.get(key, ZERO) < amount or row.event.step in COUNTING_STEPS:
+            return False
+        self._has_any, self._uom = True, uom
+        return True
+
+    def _draw(self, key: str, amount: Decimal) -> bool:
+        left = self._stock.get(key, ZERO) - amount
+        self._stock[key] = left
+        return left >= 0
+
+    def _is_other_step(self, movement: Movement, row: EventRow) -> bool:
+        """Return whether another step of this kind was met: the two may tell of one hand-over."""
+        return self._steps.setdefault(movement, row.event.step) != row.event.step
+
+    def _send(self, row: EventRow, holder: Holder, amount: Decimal) -> bool:
+        time_ms = row.event.time.lo_ms
+        open_ms = 2 * self._facts.readings.clock_tolerance_ms
+        # It is open to receipts from a little earlier on: one shortly before could be of either shipment.
+        is_near = self._received_ms is not None and time_ms - open_ms <= self._received_ms
+        if self.way is not None or is_near or self._is_other_step(Movement.OUTBOUND, row):
+            return False
+        receiver = self._facts.custody.receiver_of(row.event)
+        self.way = _Way(row, holder, receiver, despatch_documents(row.event), amount)
+        return self._draw(holder.key, amount)
+
+    def _receive(self, row: EventRow, holder: Holder, amount: Decimal) -> bool:
+        way = self.way
+        if way is None or amount > way.amount or way.sender.key == holder.key:
+            return False
+        if self._is_other_step(Movement.INBOUND, row) or not self._fits(way, row, holder):
+            return False
+        self._received_ms = row.event.time.lo_ms
+        self._stock[holder.key] = self._stock.get(holder.key, ZERO) + amount
+        self.way = None if amount == way.amount else way._replace(amount=way.amount - amount)
+        return True
+
+    def _fits(self, way: _Way, row: EventRow, holder: Holder) -> bool:
+        documents = despatch_documents(row.event)
+        if documents and way.documents:
+            return bool(documents & way.documents)
+        sender = self._facts.custody.sender_of(row.event)
+        if documents or way.receiver is None or way.receiver.site is None or way.receiver.site != holder.site:
+            return False
+        return sender is None or sender.key == way.sender.key
+
+
+def is_balanced(row: EventRow, facts: Facts) -> bool:
+    """Return whether a run of one event certainly has no gain: all of one unit that is known, and no unit opened."""
+    event = row.event
+    total, uom = ZERO, None
+    for number, (side, goods) in enumerate(((Side.INPUTS, event.inputs), (Side.OUTPUTS, event.outputs))):
+        for item in dict.fromkeys(one.item for one in goods):
+            found = read_item(item)
+            if found.single:
+                return False
+            amount, measure = facts.base_amount(item, row, side)
+            if amount is None or measure is None or (uom is not None and measure != uom):
+                return False
+            uom = measure
+            total += -amount if number else amount
+    return total >= 0
