@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import plyvel
@@ -14,7 +15,9 @@ from node.ledger.batch import Batch
 from node.ledger.governance import genesis_governance
 from node.ledger.state import WriteSet
 from node.ledger.verdicts import EventCode, TransactionCode
+from node.lineage.names import NameTable
 from node.lineage.records import EventRef, PostingKind
+from node.query.find import FindRequest, find
 from node.query.near import suggest
 from node.storage import keys
 from node.storage.errors import DamagedStoreError, MissingStoreError, UnknownSchemaError
@@ -124,6 +127,28 @@ def test_events_are_found_by_the_site_that_they_name(ledger: Ledger) -> None:
     with ledger.index.reader() as reader:
         postings = reader.postings_of(PostingKind.HOLDER, "https://id.gs1.org/414/9521102000008")
         assert [posting.ref for posting in postings] == [write.events[0].ref]
+
+
+def test_postings_of_a_window_are_read_from_either_end(reader: IndexReader) -> None:
+    """Without those before and after it; a bound of all time is no bound."""
+    first, second = reader.postings_of(PostingKind.ITEM, lot("FLOUR-1"))
+    read = partial(reader.postings_within, PostingKind.ITEM, lot("FLOUR-1"))
+    ever = {"from_ms": -(1 << 70), "to_ms": 1 << 70}
+    assert read(**ever, limit=9) == [first, second]
+    assert read(**ever, limit=1, newest=True) == [second]
+    assert read(from_ms=first.time_ms, to_ms=first.time_ms, limit=9) == [first]
+    assert read(from_ms=first.time_ms + 1, to_ms=second.time_ms - 1, limit=9) == []
+    assert reader.postings_within(PostingKind.ITEM, "urn:nothing", **ever, limit=9) == []
+
+
+def test_master_data_are_found_by_the_words_of_their_names(reader: IndexReader) -> None:
+    """And items by what the product is called."""
+    assert reader.named(NameTable.WORD, "FLOUR", limit=9) == (PRODUCT,)
+    assert reader.next_name(NameTable.WORD, "G") == "RYE"
+    assert reader.next_name(NameTable.WORD, "S") is None
+    found = find(reader, FindRequest(text="rye fluor")).found
+    assert {one.code for one in found} == {"FLOUR-1", "SALT-7", "DOUGH-4"}
+    assert found[0].product_name == "Rye flour"
 
 
 def test_height_at_a_time_is_that_of_the_newest_block_not_later(ledger: Ledger) -> None:
