@@ -15,7 +15,7 @@ from node.api.schema.governance import Change, EvidenceResult, GovernList, Gover
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.query.scopes import SeedRequest
 
@@ -144,6 +144,18 @@ class LineageBackend(Protocol):
 
     async def closure(self, item: str, *, direction: str, limit: int) -> ClosureResult:
         """Return all that an item can come from (`back`) or go into. Raises NotFoundError with near matches."""
+        ...
+
+    async def picture(
+        self,
+        question: TraceQuestion,
+        *,
+        ways: tuple[str, ...],
+        format: PictureFormat,  # noqa: A002 - the field's word
+        limit: int,
+        narrow: bool,
+    ) -> PictureResult:
+        """Return a picture of one trace or two. ways: of `back`, `forward`. Raises as `trace` does."""
         ...
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:

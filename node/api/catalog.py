@@ -54,6 +54,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         trace.trace_forward,
         trace.trace_both,
         trace.trace_closure,
+        trace.trace_picture,
         scope.scope_compute,
         flag.flag_list,
         flag.flag_get,

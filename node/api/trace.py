@@ -1,8 +1,16 @@
-"""`trace.back`, `trace.forward`, `trace.both`, `trace.closure`."""
+"""`trace.back`, `trace.forward`, `trace.both`, `trace.closure`, `trace.picture`."""
 
 from node.api.backends import Backends, TraceQuestion
 from node.api.operations import operation
-from node.api.schema.traces import ClosureParams, ClosureResult, TraceBothResult, TraceParams, TraceResult
+from node.api.schema.traces import (
+    ClosureParams,
+    ClosureResult,
+    PictureParams,
+    PictureResult,
+    TraceBothResult,
+    TraceParams,
+    TraceResult,
+)
 from node.errors import RequestError
 from node.query.scopes import read_time
 
@@ -23,6 +31,16 @@ async def trace_forward(backends: Backends, params: TraceParams) -> TraceResult:
 async def trace_both(backends: Backends, params: TraceParams) -> TraceBothResult:
     """Where items came from and where they went, both at one height."""
     return await backends.lineage.trace_both(_question(params))
+
+
+@operation("trace.picture")
+async def trace_picture(backends: Backends, params: PictureParams) -> PictureResult:
+    """A trace as a picture, laid out by the node: SVG, or text for Graphviz or Mermaid."""
+    ways: tuple[str, ...] = ("back", "forward") if params.direction == "both" else (params.direction,)
+    question = _question(params)
+    return await backends.lineage.picture(
+        question, ways=ways, format=params.format, limit=params.limit, narrow=params.narrow
+    )
 
 
 def _question(params: TraceParams) -> TraceQuestion:

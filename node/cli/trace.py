@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from node.api.client import RpcClient
-from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, PictureResult, TraceBothResult, TraceResult
 from node.cli.options import call_node, home_option, json_option, read_seeds
 from node.query.text import render_closure, render_trace
 
@@ -41,6 +41,9 @@ def _asked(command_of: T) -> T:
             click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339)."),
             click.option("--depth", type=int, help="Follow at most so many links."),
             click.option("--items", "items_max", type=int, help="Answer with at most so many items."),
+            click.option("--format", type=click.Choice(["svg", "dot", "mermaid"]), help="Write a picture instead."),
+            click.option("--limit", type=int, help="Of a picture: draw up to so many items one by one."),
+            click.option("--narrow", is_flag=True, help="Of a picture as SVG: as wide as a telephone."),
             home_option,
             json_option,
         )
@@ -53,21 +56,21 @@ def _asked(command_of: T) -> T:
 @_asked
 def back(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
     """Write where ITEM came from: all that went into it."""
-    _trace("trace.back", _params(items, given), home, as_json=as_json)
+    _trace("back", _params(items, given), given, home, as_json=as_json)
 
 
 @command.command("forward")
 @_asked
 def forward(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
     """Write where ITEM went: all that it went into, and who was last seen with it."""
-    _trace("trace.forward", _params(items, given), home, as_json=as_json)
+    _trace("forward", _params(items, given), given, home, as_json=as_json)
 
 
 @command.command("both")
 @_asked
 def both(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
     """Write where ITEM came from and where it went, both at one height."""
-    _trace("trace.both", _params(items, given), home, as_json=as_json)
+    _trace("both", _params(items, given), given, home, as_json=as_json)
 
 
 @command.command("closure")
@@ -105,19 +108,31 @@ def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, objec
     return params | {"seeds": read_seeds(items, given)}
 
 
-def _trace(method: str, params: dict[str, object], home: Path, *, as_json: bool) -> None:
+def _trace(way: str, params: dict[str, object], given: dict[str, object], home: Path, *, as_json: bool) -> None:
+    """Ask, and write the answer. Raises click.UsageError for options of a picture without --format."""
+    is_picture = given["format"] is not None
+    if not is_picture and (given["limit"] is not None or given["narrow"]):
+        raise click.UsageError("--limit and --narrow go with --format")
+    if is_picture:
+        params |= {"direction": way, "format": given["format"], "narrow": given["narrow"]}
+        params |= {} if given["limit"] is None else {"limit": given["limit"]}
+
     async def ask(client: RpcClient) -> bytes:
-        return await client.call_raw(method, params)
+        return await client.call_raw("trace.picture" if is_picture else f"trace.{way}", params)
 
     answer = call_node(home, ask)
     if as_json:
         click.echo(answer.decode())
-        return
-    if method == "trace.both":
-        found = msgspec.json.decode(answer, type=TraceBothResult)
-        answers = [found.back, found.forward]
+    elif is_picture:
+        click.echo(msgspec.json.decode(answer, type=PictureResult).text, nl=False)
     else:
-        answers = [msgspec.json.decode(answer, type=TraceResult)]
-    for one in answers:
-        for line in render_trace(one):
-            click.echo(line)
+        for one in _answers_in(answer, way):
+            for line in render_trace(one):
+                click.echo(line)
+
+
+def _answers_in(answer: bytes, way: str) -> tuple[TraceResult, ...]:
+    if way != "both":
+        return (msgspec.json.decode(answer, type=TraceResult),)
+    both = msgspec.json.decode(answer, type=TraceBothResult)
+    return both.back, both.forward

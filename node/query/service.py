@@ -6,7 +6,7 @@ Blocking: a caller on an event loop runs these in a thread. Nothing here waits f
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import msgspec
 
@@ -75,6 +75,16 @@ class ItemAnswer(msgspec.Struct, frozen=True):
     events: tuple[ItemEvent, ...]
 
 
+class TraceOptions(TypedDict, total=False):
+    """How much of the ledger a trace counts, and how far it goes: see `QueryService.traces`."""
+
+    as_of_ms: int | None
+    known_at: Height | None
+    known_at_ms: int | None
+    depth_max: int | None
+    items_max: int
+
+
 class TraceBoth(msgspec.Struct, frozen=True):
     """Where something came from and where it went, both at one height. direction: both."""
 
@@ -91,48 +101,44 @@ class QueryService:
         self._open_reader = open_reader
         self._readings_at = readings_at or _by_default
 
-    def trace(
+    def traces(
         self,
         asked: str | Sequence[SeedRequest],
-        direction: Direction,
+        directions: Sequence[Direction],
         *,
         as_of_ms: int | None = None,
         known_at: Height | None = None,
         known_at_ms: int | None = None,
         depth_max: int | None = None,
         items_max: int = ITEMS_MAX,
-    ) -> Answer:
-        """Return where something came from or went. asked: an item in any spelling, or what a case names.
+    ) -> tuple[Answer, ...]:
+        """Return where something came from or went, or both, on one snapshot.
 
-        known_at, known_at_ms: answer from what was on the ledger at that height, or by that ledger time.
-        Raises IdentifierError for what names no item, UnknownItemError for an item that no event names, RequestError
-        for seeds that cannot be read, and UnknownHeightError for a height that is not executed yet.
+        asked: an item in any spelling, or what a case names. known_at, known_at_ms: answer from what was on the ledger
+        at that height, or by that ledger time. Raises IdentifierError for what names no item, UnknownItemError for an
+        item that no event names, RequestError for seeds that cannot be read, and UnknownHeightError for a height that
+        is not executed yet.
         """
         with self._open_reader() as reader:
             at = _height_of(reader, known_at, known_at_ms)
             facts = open_facts(reader, self._readings_at(at), as_of_ms=as_of_ms, known_at=at)
-            question = read_trace(facts, asked, direction, as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max)
-            return trace(reader, question, facts.readings)
-
-    def trace_both(
-        self,
-        asked: str | Sequence[SeedRequest],
-        *,
-        as_of_ms: int | None = None,
-        known_at: Height | None = None,
-        known_at_ms: int | None = None,
-        depth_max: int | None = None,
-        items_max: int = ITEMS_MAX,
-    ) -> TraceBoth:
-        """Return both traces, on one snapshot. Raises as `trace` does."""
-        with self._open_reader() as reader:
-            at = _height_of(reader, known_at, known_at_ms)
-            facts = open_facts(reader, self._readings_at(at), as_of_ms=as_of_ms, known_at=at)
-            back = read_trace(facts, asked, Direction.BACK, as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max)
-            forward = replace(back, direction=Direction.FORWARD)
-            return TraceBoth(
-                "both", int(at), trace(reader, back, facts.readings), trace(reader, forward, facts.readings)
+            question = read_trace(
+                facts, asked, directions[0], as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max
             )
+            return tuple(
+                [trace(reader, replace(question, direction=direction), facts.readings) for direction in directions]
+            )
+
+    def trace(
+        self, asked: str | Sequence[SeedRequest], direction: Direction, **options: Unpack[TraceOptions]
+    ) -> Answer:
+        """Return where something came from or went: one of `traces`."""
+        return self.traces(asked, (direction,), **options)[0]
+
+    def trace_both(self, asked: str | Sequence[SeedRequest], **options: Unpack[TraceOptions]) -> TraceBoth:
+        """Return both ways of `traces`."""
+        back, forward = self.traces(asked, (Direction.BACK, Direction.FORWARD), **options)
+        return TraceBoth("both", back.height, back, forward)
 
     def closure(self, text: str, direction: Direction, *, items_max: int = ITEMS_MAX) -> ClosureAnswer:
         """Return ids and amounts of all that the item can come from, or go into, whatever the times.

@@ -13,7 +13,7 @@ from node.api.schema.governance import Change, EvidenceResult, GovernList, Gover
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.errors import RequestError
 from node.intake.results import Counts, Verdict
@@ -144,6 +144,17 @@ class FakeNode:
 
     async def closure(self, item: str, *, direction: str, limit: int) -> ClosureResult:
         return ClosureResult(item, direction, 7, complete=True, items=())
+
+    async def picture(
+        self,
+        question: TraceQuestion,
+        *,
+        ways: tuple[str, ...],
+        format: PictureFormat,  # noqa: A002 - the field's word
+        limit: int,
+        narrow: bool,
+    ) -> PictureResult:
+        return PictureResult(format, "", 7, 0, 0, grouped=False, digests=ways)
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         raise NotFoundError("no such item", field="params.seeds")

@@ -8,12 +8,14 @@ from node.api.schema.items import ItemText
 from node.lineage.answer import Answer
 from node.lineage.scope_question import SEEDS_MAX
 from node.lineage.trace import ITEMS_MAX
+from node.query.picture import LIMIT, LIMIT_MAX
 from node.query.scopes import SeedRequest
 from node.query.service import ClosureAnswer, TraceBoth
 
 TraceResult = Answer
 TraceBothResult = TraceBoth
 ClosureResult = ClosureAnswer
+PictureFormat = Literal["svg", "dot", "mermaid"]
 
 
 class TraceParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,3 +40,30 @@ class ClosureParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     item: ItemText
     direction: Literal["back", "forward"]
     limit: Annotated[int, msgspec.Meta(ge=1, le=ITEMS_MAX)] = ITEMS_MAX
+
+
+class PictureParams(TraceParams, frozen=True, forbid_unknown_fields=True):
+    """As of a trace; direction: back, forward or both. format: svg, dot (Graphviz) or mermaid.
+
+    limit: up to so many items are drawn one by one. narrow: an SVG as wide as a telephone.
+    """
+
+    direction: Literal["back", "forward", "both"] = "both"
+    format: PictureFormat = "svg"
+    limit: Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)] = LIMIT
+    narrow: bool = False
+
+
+class PictureResult(msgspec.Struct, frozen=True):
+    """text: the picture. items: of the answers; boxes: how many were drawn; grouped: a box may stand for several.
+
+    digests: of the traces that were drawn, in hex.
+    """
+
+    format: PictureFormat
+    text: str
+    height: int
+    items: int
+    boxes: int
+    grouped: bool
+    digests: tuple[str, ...]

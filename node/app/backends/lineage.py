@@ -4,19 +4,24 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import TypedDict, TypeVar
+from typing import Final, TypeVar
 
 from consensus.types import Height
 from node.api.backends import TraceQuestion
 from node.api.errors import NotFoundError
 from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
-from node.api.schema.traces import ClosureResult, TraceBothResult, TraceResult
+from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
 from node.lineage.trace import Direction
+from node.query.drawing import write_dot, write_mermaid
 from node.query.errors import UnknownHeightError, UnknownItemError
-from node.query.service import QueryService
+from node.query.picture import draw
+from node.query.service import QueryService, TraceOptions
+from node.query.svg import write_svg
 
 T = TypeVar("T")
+
+_WRITERS: Final = {"dot": write_dot, "mermaid": write_mermaid}
 
 
 class LineageQueries:
@@ -61,6 +66,33 @@ class LineageQueries:
         """Return all that an item can come from or go into. Raises NotFoundError as `trace` does."""
         return await self._run(partial(self._service.closure, item, Direction(direction), items_max=limit))
 
+    async def picture(
+        self,
+        question: TraceQuestion,
+        *,
+        ways: tuple[str, ...],
+        format: PictureFormat,  # noqa: A002 - the field's word
+        limit: int,
+        narrow: bool,
+    ) -> PictureResult:
+        """Return a picture of one trace or two. Raises as `trace` does."""
+
+        def answer() -> PictureResult:
+            both = self._service.traces(question.asked, [Direction(way) for way in ways], **_options(question))
+            picture = draw(both, limit=limit)
+            text = write_svg(picture, narrow=narrow) if format == "svg" else _WRITERS[format](picture)
+            return PictureResult(
+                format=format,
+                text=text,
+                height=both[0].height,
+                items=picture.items,
+                boxes=len(picture.boxes),
+                grouped=picture.grouped,
+                digests=tuple([one.digest for one in both]),
+            )
+
+        return await self._run(answer)
+
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""
         return await self._run(partial(self._service.scope, asked))
@@ -74,18 +106,8 @@ class LineageQueries:
             raise NotFoundError(error.message, field=error.field) from error
 
 
-class _Options(TypedDict):
-    """How much of the ledger a trace counts, and how far it goes."""
-
-    as_of_ms: int | None
-    known_at: Height | None
-    known_at_ms: int | None
-    depth_max: int | None
-    items_max: int
-
-
-def _options(question: TraceQuestion) -> _Options:
-    return _Options(
+def _options(question: TraceQuestion) -> TraceOptions:
+    return TraceOptions(
         as_of_ms=question.as_of_ms,
         known_at=None if question.height is None else Height(question.height),
         known_at_ms=question.known_at_ms,

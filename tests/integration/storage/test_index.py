@@ -133,12 +133,12 @@ def test_postings_of_a_window_are_read_from_either_end(reader: IndexReader) -> N
     """Without those before and after it; a bound of all time is no bound."""
     first, second = reader.postings_of(PostingKind.ITEM, lot("FLOUR-1"))
     read = partial(reader.postings_within, PostingKind.ITEM, lot("FLOUR-1"))
-    ever = {"from_ms": -(1 << 70), "to_ms": 1 << 70}
-    assert read(**ever, limit=9) == [first, second]
-    assert read(**ever, limit=1, newest=True) == [second]
+    ever = partial(read, from_ms=-(1 << 70), to_ms=1 << 70)
+    assert ever(limit=9) == [first, second]
+    assert ever(limit=1, newest=True) == [second]
     assert read(from_ms=first.time_ms, to_ms=first.time_ms, limit=9) == [first]
     assert read(from_ms=first.time_ms + 1, to_ms=second.time_ms - 1, limit=9) == []
-    assert reader.postings_within(PostingKind.ITEM, "urn:nothing", **ever, limit=9) == []
+    assert reader.postings_within(PostingKind.ITEM, "urn:nothing", from_ms=0, to_ms=1, limit=9) == []
 
 
 def test_master_data_are_found_by_the_words_of_their_names(reader: IndexReader) -> None:
