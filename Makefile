@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup fmt lint type layers unit check test test-e2e sim model chaos sandbox bench lock clean
+.PHONY: help setup fmt lint type layers unit check test test-e2e sim model chaos sandbox bench bench-precision lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -48,7 +48,7 @@ test-e2e: setup ## networks of real processes
 	$(BIN)/python -m pytest -m e2e
 
 SEEDS ?= 50
-FIRST_SEED ?= 1
+sim: FIRST_SEED ?= 1
 sim: setup ## simulated networks under every fault: make sim SEEDS=300 FIRST_SEED=1; SEEDS=1 shows one
 	$(BIN)/python -m tests.sim --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
@@ -70,6 +70,11 @@ sandbox: setup ## four firms on this machine, a story and a trace
 
 bench: setup ## speed and memory, side by side with what one would pick instead
 	$(BIN)/python -m bench
+
+WORLDS ?= 1000
+bench-precision: FIRST_SEED ?= 10000
+bench-precision: setup ## how small scopes are, and that none is too small: make bench-precision WORLDS=1000 FIRST_SEED=10000
+	$(BIN)/python -m bench.precision --worlds $(WORLDS) --first-seed $(FIRST_SEED) $(PRECISION)
 
 lock: ## pin the exact versions of the development environment again
 	$(BIN)/python -m pip install --quiet uv

@@ -79,6 +79,9 @@ class Bounds:
         self._find_clean()
         for run in self._spread.mixed:
             self._mix(run)
+        self.doubtful = [number for number in spread.seeds if self._graph.vertices[number].kind in UNSOURCED]
+        """Goods with the seed's own code whose source nobody recorded: seed material, and perhaps the same goods as
+        others that the record has elsewhere. The least of a sum counts them for nothing."""
         self.clean_reach = self._reach_of_clean()
         self.fact_reach = self._reach_of_facts()
 
@@ -218,20 +221,42 @@ class Bounds:
     # Bounds of a set.
 
     def content(self, numbers: Sequence[int], uom: str | None) -> Bound:
-        """Return the content of goods in a unit of measure. numbers: no one upstream of another."""
+        """Return the content of goods in a unit of measure; seed material in two of them, one after the other, is
+        counted once."""
         network = self._network(uom, affected=False)
         sinks = self._sinks(numbers, uom)
         most = network.flow(self._tainted_sources(uom, unknown=True, affected=False), sinks)
         known = network.flow(self._tainted_sources(uom, unknown=False, affected=False), sinks)
-        amount, is_known = self._amount(numbers, uom)
+        last = self.last_of(numbers)
+        amount, is_known = self._amount(last, uom)
         least = 0
         if is_known and amount > 0:
-            full = [(2 * number + 1, self._capacity(self._graph.vertices[number].portion, uom)) for number in numbers]
-            least = max(0, amount - network.flow(self._clean_sources(), full))
+            clean = self._clean_sources()
+            if len(numbers) > 1:
+                clean += [(2 * number, self._infinite) for number in self.doubtful]
+            least = max(0, amount - network.flow(clean, self._sinks(last, uom)))
         if least > most:
             # More came out than all that can have gone in: amounts that contradict each other bound nothing.
             least, most = 0, self._infinite if not is_known else sum(room for _place, room in sinks)
         return Bound(self._decimal(least) or Decimal(0), self._decimal(most), self._decimal(known))
+
+    def last_of(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Return those that may not have become part of another one of them.
+
+        A least amount may count each of these once. Goods that were reworked into their own code, or that were never
+        received where their lot is, would be counted twice.
+        """
+        if len(numbers) < 2:
+            return numbers
+        upstream: set[int] = set()
+        pending = list(numbers)
+        while pending:
+            for number in self._graph.into[pending.pop()]:
+                edge = self._graph.edges[number]
+                if edge.link is not Link.CUT and edge.source not in upstream:
+                    upstream.add(edge.source)
+                    pending.append(edge.source)
+        return [number for number in numbers if number not in upstream]
 
     def affected(self, numbers: Sequence[int], uom: str | None) -> Decimal | None:
         """Return the most of these goods that may hold any seed material, in their own unit; None without bound."""

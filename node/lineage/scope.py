@@ -122,7 +122,7 @@ class Scope:
         if self.is_exact or is_sum:
             bound = self.bounds.content([one.number for one in vertices], uom)
         else:
-            bound = _sum_of([self._intervals(uom, affected=False).bound(one, uom) for one in vertices])
+            bound = self._sum_of(vertices, self._intervals(uom, affected=False), uom)
         if not self.spread.rule.by_amount:
             # Amounts exclude nothing of what spreads or grows: at most all of it.
             high = self._whole(vertices) if uom == own else bound.hi
@@ -136,6 +136,9 @@ class Scope:
         own = vertices[0].portion.uom if vertices else None
         least = content.lo if uom == own else _ZERO
         whole = [one for one in vertices if self._is_pure(one.number) or self.bounds.is_mixed(one.number)]
+        if len(whole) > 1:
+            last = set(self.bounds.last_of([one.number for one in whole]))
+            whole = [] if self.bounds.doubtful else [one for one in whole if one.number in last]
         least = max(least, sum((one.portion.lo for one in whole), _ZERO))
         if not self.spread.rule.by_amount:
             return least, self._whole(vertices)
@@ -143,6 +146,20 @@ class Scope:
             return least, self.bounds.affected([one.number for one in vertices], own)
         intervals = self._intervals(own, affected=True)
         return least, _total([intervals.most(one.number) for one in vertices])
+
+    def _sum_of(self, vertices: Sequence[Vertex], intervals: Intervals, uom: str | None) -> Bound:
+        """Return bounds of a set from those of its members: sound, and wider than its own."""
+        bounds = {one.number: intervals.bound(one, uom) for one in vertices}
+        last = self.bounds.last_of(list(bounds))
+        if len(bounds) > 1 and self.bounds.doubtful:
+            least = max((bound.lo for bound in bounds.values()), default=_ZERO)
+        else:
+            least = sum((bounds[number].lo for number in last), _ZERO)
+        return Bound(
+            least,
+            _total([bound.hi for bound in bounds.values()]),
+            _total([bound.known_hi for bound in bounds.values()]),
+        )
 
     def _intervals(self, uom: str | None, *, affected: bool) -> Intervals:
         found = self._interval_cache.get((uom, affected))
@@ -505,15 +522,6 @@ def _holder_of(vertex: Vertex) -> Holder:
 def _total(amounts: Sequence[Decimal | None]) -> Decimal | None:
     known = [amount for amount in amounts if amount is not None]
     return sum(known, _ZERO) if len(known) == len(amounts) else None
-
-
-def _sum_of(bounds: Sequence[Bound]) -> Bound:
-    """Return bounds of a set from those of its members: sound, and wider than its own."""
-    return Bound(
-        sum((bound.lo for bound in bounds), _ZERO),
-        _total([bound.hi for bound in bounds]),
-        _total([bound.known_hi for bound in bounds]),
-    )
 
 
 def _amount(low: Decimal, high: Decimal | None, uom: str | None) -> Amount:

@@ -21,7 +21,7 @@ from node.lineage.readings import VERIFIED, Movement
 from node.lineage.records import ROLE_INSTANCES, EventRow, Posting, PostingKind
 from node.lineage.runs import Run
 from node.lineage.scope_question import RunRule, ScopeQuestion
-from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex
+from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, states_since
 from node.lineage.timeline import FOREVER_MS
 from node.lineage.whereabouts import names_of
 
@@ -57,6 +57,7 @@ class Spread:
         self._contacts: set[tuple[int, object]] = set()
         self._ruled: set[object] = set()
         self._shared: set[int] = set()
+        self._piled: dict[tuple[str, str, str, str | None], int] = {}
         self._classes: set[str] = set()
         self._moved: set[tuple[str, str]] = set()
         self._hubs: dict[str, Vertex] = {}
@@ -139,6 +140,8 @@ class Spread:
         if kind not in (PortionKind.POOL, PortionKind.WAY):
             self._enter_lot(vertex)
         self._enter_names(vertex)
+        if kind is PortionKind.POOL and not self.rule.by_amount:
+            self._spread_in_pile(vertex)
         if self.question.colocation and vertex.portion.unit and kind is PortionKind.POOL:
             self._spread_in_unit(vertex)
         if kind is PortionKind.POOL or (kind is PortionKind.IN_TRANSIT and vertex.portion.receiver is not None):
@@ -367,8 +370,11 @@ class Spread:
             for portion in loaded.ledger.of_kind(PortionKind.MADE):
                 if portion.row.event.event_digest == digest:
                     yield self.graph.vertices[loaded.vertex(portion)]
+        is_made = bool(loaded.ledger.of_kind(PortionKind.MADE, PortionKind.OUTPUT))
         for vertex in loaded.unsourced:
-            if vertex.kind is PortionKind.UNKNOWN and vertex.portion.row.event.event_digest == digest:
+            # A move is only our reading. Where no making of the lot is recorded, all of it came from somewhere unknown.
+            is_read = vertex.kind is PortionKind.MOVED and is_made
+            if not is_read and vertex.portion.row.event.event_digest == digest:
                 yield vertex
 
     def _rows_at(self, names: frozenset[str]) -> list[EventRow]:
@@ -398,7 +404,9 @@ class Spread:
         since_ms = row.event.time.lo_ms
         equipment = _equipment_of(row)
         rows = self._rows_at(names_of(holder))
-        clean_ms = self._next_cleaning(rows, row.event.time.hi_ms, equipment)
+        # A vessel holds what was put in until its run is over: a cleaning before that ends nothing.
+        over_ms = row.event.time.hi_ms if vertex.run is None else vertex.run.hi_ms
+        clean_ms = self._next_cleaning(rows, over_ms, equipment)
         for other in rows:
             event = other.event
             if event.type is not EventType.TRANSFORMATION or event.time.hi_ms < since_ms:
@@ -411,7 +419,7 @@ class Spread:
                 continue
             end_ms = clean_ms
             if end_ms is None:
-                end_ms = FOREVER_MS if named else row.event.time.hi_ms + readings.contact_window_ms
+                end_ms = FOREVER_MS if named else over_ms + readings.contact_window_ms
             is_after = event.time.lo_ms > end_ms
             run = self.graph.load_run(other)
             self._apply_rules(run)
@@ -430,6 +438,18 @@ class Spread:
                     # One way to get there says it all, for amounts do not count: the surest.
                     self._touched[target] = link
                     self.graph.add_edge(vertex.number, target, None, None, link, "clean_break")
+
+    def _spread_in_pile(self, vertex: Vertex) -> None:
+        """What grows or is passed on reaches all of the lot in one place, in whatever unit it is counted."""
+        portion = vertex.portion
+        since_ms, pile = portion.row.event.time.lo_ms, (vertex.item, portion.holder.key, portion.unit, portion.uom)
+        if portion.number < 0 or since_ms >= self._piled.get(pile, FOREVER_MS):
+            return
+        self._piled[pile] = since_ms
+        for (holder, unit, uom), chain in self.graph.items[vertex.item].chains.items():
+            if (holder, unit) == (portion.holder.key, portion.unit) and uom != portion.uom:
+                state = next(iter(states_since(chain, since_ms)))
+                self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
 
     def _spread_in_unit(self, vertex: Vertex) -> None:
         """If the case names co-location: what shared a unit with goods in scope may hold some."""

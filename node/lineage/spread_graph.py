@@ -224,7 +224,7 @@ class SpreadGraph:
             targets = [
                 state
                 for chain in loaded.chains.values()
-                for state in _from(chain, since_ms)
+                for state in states_since(chain, since_ms)
                 if any(_may_come_to(one.portion, state.portion) for one in sent)
             ]
             if not targets:
@@ -236,7 +236,7 @@ class SpreadGraph:
                 self.add_edge(hub.number, state.number, None, None, Link.OPEN)
 
 
-def _from(chain: Sequence[Vertex], since_ms: int) -> Iterable[Vertex]:
+def states_since(chain: Sequence[Vertex], since_ms: int) -> Iterable[Vertex]:
     """Return the states of a chain that may have been after a time: those that began later, and the last before."""
     last = 0
     for place, state in enumerate(chain):

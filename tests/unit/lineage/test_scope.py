@@ -490,3 +490,56 @@ def test_amounts_that_contradict_each_other_bound_nothing() -> None:
     story.run({A: None}, {C: 5}, at(1, "08:00"))
     asked = Asked(story, of_event(A, story.rows[0].event))
     assert asked.content(asked.find(C, "output")) == ("0", "5")
+
+
+def test_what_spreads_reaches_all_of_a_lot_in_one_place_also_what_nobody_counted() -> None:
+    """10 bad and an unknown amount of good under one code, in one place: amounts tell them apart, contact does not."""
+    story = Chronicle()
+    bad = story.make({A: 10}, at(1, "06:00"))
+    good = story.make({A: None}, at(1, "08:00"))
+    for hazard in (Hazard.ORIGIN, Hazard.MICROBE):
+        asked = Asked(story, of_event(A, bad), hazard=hazard)
+        held = [one for one in asked.scope.reached if one.kind.value == "held"]
+        assert len(held) == (1 if hazard is Hazard.ORIGIN else 2)
+        assert asked.status(asked.find(A, "made", good)).startswith("excluded")
+
+
+def test_cleaning_before_a_run_is_over_ends_no_contact() -> None:
+    """A vessel is filled with bad goods, cleaned by the book, emptied, and filled again."""
+    story = Chronicle()
+    for item in (A, B):
+        story.make({item: 10}, at(1, "01:00"))
+    for run, inputs, outputs, hour in (
+        ("r1", {A: 10}, {}, "07:00"),
+        ("r1", {}, {C: 10}, "09:00"),
+        ("r2", {B: 10}, {D: 10}, "10:00"),
+    ):
+        story.add(
+            build_event(
+                EventType.TRANSFORMATION, at(1, hour), inputs=inputs, outputs=outputs, run=run,
+                read_point=line_of(1), location=place(1),
+            )
+        )  # fmt: skip
+    clean(story, "08:00", 1)
+    assert D in items(Asked(story, Seed(item=A), hazard=Hazard.ALLERGEN))
+
+
+def test_least_of_a_sum_counts_no_goods_twice() -> None:
+    """40 were sent and never received, and 30 of the lot are used where they went: at least 100 in all, not 130."""
+    story = Chronicle()
+    story.make({A: 100}, at(1, "06:00"))
+    story.ship({A: 40}, at(1, "08:00"), to=2)
+    story.run({A: 30}, {C: 30}, at(1, "12:00"), at=2)
+    answer = Asked(story, Seed(item=A)).scope.answer()
+    total = next(one for one in answer.lots if one.name == A)
+    assert Decimal(total.content[0].min) <= 100
+
+
+def test_goods_whose_making_nobody_recorded_may_be_made_of_what_their_sender_had() -> None:
+    """B is received, sent on and seen again: by times it can be read as fed by itself, and it came from site 1."""
+    story = Chronicle()
+    story.make({A: 10}, at(1, "06:00"))
+    story.name_place(1, owner=1)
+    story.receive({B: 10}, Interval(at(1, "00:00"), at(1, "23:59")), at=2, source=1)
+    story.ship({B: 10}, at(1, "20:00"), at=2, to=3)
+    assert B in items(Asked(story, Seed(item=A)))

@@ -1,0 +1,64 @@
+"""Rules that exclude too much, planted into the engine: the benchmark must find each, else its 0 misses mean little."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+from unittest.mock import patch
+
+from msgspec import structs
+
+from node.epcis.model import Event
+from node.lineage.hazards import RULES, Hazard
+from node.lineage.readings import Readings
+from node.lineage.spread import OPEN, Spread
+
+_is_cleaning = Readings.is_cleaning
+_reach = Spread._reach
+
+
+def amounts_exclude_microbes() -> AbstractContextManager[Any]:
+    """What is used up by the book, or by amount cannot have come, is excluded for what grows."""
+    return patch.dict(RULES, {Hazard.MICROBE: replace(RULES[Hazard.MICROBE], by_amount=True)})
+
+
+def equipment_passes_nothing_on() -> AbstractContextManager[Any]:
+    """A dirty line leaves nothing in what runs on it."""
+    return patch.dict(RULES, {Hazard.MICROBE: replace(RULES[Hazard.MICROBE], by_contact=False)})
+
+
+def unverified_cleaning_counts() -> AbstractContextManager[Any]:
+    """A cleaning that nobody checked ends contact."""
+
+    def is_cleaning(self: Readings, event: Event) -> bool:
+        return _is_cleaning(self, structs.replace(event, disposition="conformant"))
+
+    return patch.object(Readings, "is_cleaning", is_cleaning)
+
+
+def unknown_is_clean() -> AbstractContextManager[Any]:
+    """What only an unknown links is left out."""
+
+    def reach(self: Spread, number: int, level: int, edge: int) -> None:
+        if level != OPEN:
+            _reach(self, number, level, edge)
+
+    return patch.object(Spread, "_reach", reach)
+
+
+def clocks_never_err() -> AbstractContextManager[Any]:
+    """Times of two members are told apart to the millisecond."""
+    return patch("node.lineage.scope.Readings", partial(Readings, clock_tolerance_ms=0))
+
+
+PLANTED: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
+    rule.__name__: rule
+    for rule in (
+        amounts_exclude_microbes,
+        equipment_passes_nothing_on,
+        unverified_cleaning_counts,
+        unknown_is_clean,
+        clocks_never_err,
+    )
+}

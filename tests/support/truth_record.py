@@ -1,0 +1,322 @@
+"""What a careless world has recorded of what happened, within what any record could bear.
+
+It drops events, amounts, times, documents, lines and lot codes, reports twice, and lets clocks err. What a record must
+hold is in docs/lineage.md. A record may be told in less `Detail` than it has: so that one sees what each recorded fact
+is worth.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from msgspec import structs
+
+from consensus.types import Digest
+from node.epcis.model import Action, Event, EventType, Interval, MasterRecord
+from tests.support.chronicle import Chronicle
+from tests.support.events import DAY_MS, DAY_ONE_MS, build_event, build_row, party, place
+from tests.support.memory_index import build_master
+from tests.support.truth_play import KG, MINUTE_MS, Amounts, Cleaning, Doing, Fact, Play, SeedBy
+
+TOLERANCE_MS: Final = 15 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How much of a record is told. Without times every event may be of any time of the story; amounts: with the
+    documents that tell shipments apart; lines: with cleanings; rules: what plants declare of their vessels."""
+
+    times: bool = True
+    amounts: bool = True
+    lines: bool = True
+    rules: bool = True
+
+
+WHOLE: Final = Detail()
+
+
+@dataclass(slots=True)
+class Report:
+    """How a fact was written down. shown_ms: by the reporter's clock. is_dated: only its day was noted."""
+
+    fact: Fact
+    shown_ms: int
+    is_dated: bool = False
+    is_uncounted: bool = False
+    is_uncoded: bool = False
+    has_bill: bool = True
+    is_doubled: bool = False
+    has_line: bool = True
+
+
+class Scribe:
+    """Writes the record of a play, and spoils what a record may lack."""
+
+    def __init__(self, play: Play, chance: random.Random) -> None:
+        self._chance = chance
+        self._facts = play.facts
+        self._smears = play.smears
+        self._seed_fact = None if play.seed_by is SeedBy.LOT else play.seed_fact
+        self._is_rich = play.is_rich
+        parties = (*play.farms, *play.plants, *play.shops)
+        # Any two clocks differ by less than the tolerance.
+        self._clocks_ms = {one: chance.randint(-7, 7) * MINUTE_MS for one in parties}
+        self._kept = dict.fromkeys(range(len(play.facts)))
+
+    def write(self) -> tuple[list[Report], int]:
+        """Return the reports in the order of events, and how many facts have none."""
+        chance = self._chance
+        for number in chance.sample(range(len(self._facts)), k=len(self._facts)):
+            if chance.random() < 0.2 and self._may_drop(number):
+                del self._kept[number]
+        reports = [self._report(number) for number in sorted(self._kept)]
+        return reports, len(self._facts) - len(reports)
+
+    def _report(self, number: int) -> Report:
+        chance, fact = self._chance, self._facts[number]
+        return Report(
+            fact,
+            self.shown_ms(fact.party, fact.when_ms),
+            is_dated=chance.random() < 0.12,
+            is_uncounted=chance.random() < 0.1,
+            is_uncoded=fact.doing in (Doing.SHIP, Doing.RECEIVE)
+            and chance.random() < 0.05
+            and number != self._seed_fact,
+            has_bill=chance.random() < 0.6,
+            is_doubled=fact.doing in (Doing.SHIP, Doing.RECEIVE) and chance.random() < 0.08,
+            has_line=self._is_rich and fact.line is not None and chance.random() < 0.85,
+        )
+
+    def shown_ms(self, reporter: int, when_ms: int) -> int:
+        """Return a time by the reporter's clock."""
+        return when_ms + self._clocks_ms[reporter]
+
+    # What a record must hold: see docs/lineage.md.
+
+    def _others(self, number: int) -> Iterator[Fact]:
+        return (self._facts[one] for one in self._kept if one != number)
+
+    def _is_stocked(self, number: int, holder: int, code: str) -> bool:
+        """Whether the record has other stock of the lot there than what this fact brings."""
+        return any(
+            fact.party == holder
+            and ((fact.doing in (Doing.MAKE, Doing.RECEIVE) and names(fact.goods, code)) or names(fact.outputs, code))
+            for fact in self._others(number)
+        )
+
+    def _may_drop(self, number: int) -> bool:
+        fact = self._facts[number]
+        if number == self._seed_fact:
+            return False  # The bad goods are named by their event.
+        codes = [code for code, _ in fact.goods]
+        match fact.doing:
+            case Doing.MAKE:
+                return not self._is_stocked(number, fact.party, codes[0]) and self._is_sent(
+                    number, fact.party, codes[0]
+                )
+            case Doing.FILL | Doing.DRAW:
+                # A recorded run is taken to list all its inputs.
+                return False
+            case Doing.RUN:
+                if number in self._smears:
+                    # What nobody recorded to have run on a line, no record can say the line is dirty of.
+                    return False
+                made = [code for code, _ in fact.outputs]
+                return (
+                    all(self._is_sent(number, fact.party, code) for code in made)
+                    and not any(self._is_stocked(number, fact.party, code) for code in made)
+                    and all(self._is_reported(number, fact.party, code) for code in codes)
+                )
+            case Doing.SHIP | Doing.RECEIVE:
+                rest = [one for one in self._others(number) if one.hand_over == fact.hand_over]
+                if fact.doing is Doing.SHIP and not self._is_made(number, codes[0]):
+                    return False
+                if rest:
+                    return self._bears_run_drops(number)
+                receiver = fact.party if fact.doing is Doing.RECEIVE else fact.other
+                assert receiver is not None
+                return (
+                    not self._is_stocked(number, receiver, codes[0])
+                    and self._is_made(number, codes[0])
+                    and self._bears_run_drops(number)
+                )
+            case Doing.END:
+                return True
+
+    def _is_sent(self, number: int, sender: int, code: str) -> bool:
+        return any(
+            fact.doing is Doing.SHIP and fact.party == sender and names(fact.goods, code)
+            for fact in self._others(number)
+        )
+
+    def _is_made(self, number: int, code: str) -> bool:
+        """Whether every making of the lot is recorded, so that its sender need not be."""
+        makings = [
+            one
+            for one, fact in enumerate(self._facts)
+            if (fact.doing is Doing.MAKE and names(fact.goods, code)) or names(fact.outputs, code)
+        ]
+        return all(one in self._kept and one != number for one in makings)
+
+    def _is_reported(self, number: int, holder: int, code: str) -> bool:
+        """Whether the record still puts the lot at that party, or on its way there."""
+        return any(
+            (fact.party == holder and (names(fact.goods, code) or names(fact.outputs, code)))
+            or (fact.doing is Doing.SHIP and fact.other == holder and names(fact.goods, code))
+            for fact in self._others(number)
+        )
+
+    def _bears_run_drops(self, number: int) -> bool:
+        """Whether each run without a record would still have its inputs reported there."""
+        return all(
+            self._is_reported(number, fact.party, code)
+            for one, fact in enumerate(self._facts)
+            if fact.doing is Doing.RUN and one not in self._kept
+            for code, _ in fact.goods
+        )
+
+
+def names(goods: Amounts, code: str) -> bool:
+    return any(one == code for one, _ in goods)
+
+
+PRIMARY_STEP: Final = "harvesting"
+"""What a farm's making is called: goods that nothing recorded went into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that was written down of a world. dated: the cleanings of which only the day was noted."""
+
+    reports: tuple[Report, ...]
+    cleanings: tuple[tuple[Cleaning, bool], ...]
+    from_ms: int
+    to_ms: int
+    declared: tuple[MasterRecord, ...]
+    declarers: tuple[str, ...]
+
+    def digest_of(self, fact: Fact, detail: Detail) -> Digest:
+        """Return the digest of the event that tells of a fact."""
+        number = next(number for number, report in enumerate(self.reports) if report.fact is fact)
+        return _event_of(self.reports[number], number, detail).event_digest
+
+    def tell(self, detail: Detail = WHOLE, *, is_rich: bool = True) -> Chronicle:
+        """Return the record in so much detail. is_rich: entered at the end of the story, else each at its time."""
+        chronicle = Chronicle()
+
+        def enter(event: Event, member: str) -> None:
+            if not detail.times:
+                event = structs.replace(event, time=Interval(self.from_ms, self.to_ms))
+            time_ms = self.to_ms if is_rich else None
+            number = len(chronicle.rows) + 1
+            chronicle.rows.append(build_row(event, number, member=member, ledger_time_ms=time_ms))
+
+        for number, report in enumerate(self.reports):
+            event = _event_of(report, number, detail)
+            enter(event, f"member-{report.fact.party}")
+            if report.is_doubled:
+                # The other side, or the carrier, tells of the same thing: equal in all but its id and its member.
+                teller = report.fact.other if report.fact.other is not None else report.fact.party
+                enter(structs.replace(event, event_id=f"{event.event_id}-witness"), f"member-{teller}")
+        for cleaning, is_dated in self.cleanings if detail.lines else ():
+            enter(_cleaning_of(cleaning, is_dated=is_dated), f"member-{cleaning.party}")
+        for record, member in zip(self.declared, self.declarers, strict=True) if detail.rules else ():
+            chronicle.masters.append(build_master(record, 1, member=member))
+        return chronicle
+
+
+def write_record(play: Play, chance: random.Random) -> tuple[Record, int]:
+    """Return what was written down of a play, and how many facts were not."""
+    scribe = Scribe(play, chance)
+    reports, dropped = scribe.write()
+    kept = [one for one in play.cleanings if chance.random() < 0.85]
+    cleanings = [(replace(one, when_ms=scribe.shown_ms(one.party, one.when_ms)), chance.random() < 0.1) for one in kept]
+    return Record(
+        tuple(reports),
+        tuple(cleanings),
+        DAY_ONE_MS,
+        play.now_ms + DAY_MS,
+        (),
+        (),
+    ), dropped
+
+
+def line_of(number: int, line: int | None) -> str | None:
+    """Return the canonical id of a plant's line."""
+    return None if line is None else f"{place(number)}/254/{line}"
+
+
+def _interval(shown_ms: int, *, is_dated: bool) -> Interval:
+    if not is_dated:
+        return Interval(shown_ms, shown_ms)
+    day_ms = shown_ms - (shown_ms - DAY_ONE_MS) % DAY_MS
+    return Interval(day_ms, day_ms + DAY_MS - 1)
+
+
+def _cleaning_of(cleaning: Cleaning, *, is_dated: bool) -> Event:
+    return build_event(
+        EventType.OBJECT,
+        _interval(cleaning.when_ms, is_dated=is_dated),
+        action=Action.OBSERVE,
+        goods=[f"urn:example:equipment:{cleaning.party}"],
+        step="cleaning",
+        disposition="conformant" if cleaning.is_verified else None,
+        read_point=line_of(cleaning.party, cleaning.line),
+        location=place(cleaning.party),
+    )
+
+
+def _event_of(report: Report, number: int, detail: Detail) -> Event:
+    fact = report.fact
+
+    def amounts(goods: Amounts) -> dict[str, object]:
+        is_counted = detail.amounts and not report.is_uncounted
+        return {
+            code.partition("/10/")[0] if report.is_uncoded else code: grams / KG if is_counted else None
+            for code, grams in goods
+        }
+
+    has_bill = fact.hand_over is not None and report.has_bill and detail.amounts
+    bill = (("desadv", f"urn:example:da:{fact.hand_over}"),) if has_bill else ()
+    other = () if fact.other is None else (("possessing_party", party(fact.other)), ("location", place(fact.other)))
+    build = partial(
+        build_event,
+        time=_interval(report.shown_ms, is_dated=report.is_dated),
+        location=place(fact.party),
+        event_id=f"urn:example:event:{number}",
+    )
+    goods = amounts(fact.goods)
+    match fact.doing:
+        case Doing.MAKE:
+            return build(EventType.OBJECT, action=Action.ADD, goods=goods, step=PRIMARY_STEP)
+        case Doing.RUN | Doing.FILL | Doing.DRAW:
+            has_line = detail.lines and report.has_line
+            return build(
+                EventType.TRANSFORMATION,
+                inputs=goods,
+                outputs=amounts(fact.outputs),
+                run=fact.run,
+                read_point=line_of(fact.party, fact.line) if has_line else None,
+            )
+        case Doing.SHIP:
+            return build(
+                EventType.OBJECT,
+                action=Action.OBSERVE,
+                step="shipping",
+                goods=goods,
+                destinations=other,
+                documents=bill,
+            )
+        case Doing.RECEIVE:
+            return build(
+                EventType.OBJECT,
+                action=Action.OBSERVE,
+                step="receiving",
+                goods=goods,
+                sources=other,
+                documents=bill,
+            )
+        case Doing.END:
+            return build(EventType.OBJECT, action=Action.DELETE, step="retail_selling", goods=goods)
