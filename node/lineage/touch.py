@@ -10,7 +10,6 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from node.epcis.identifiers import site_of
-from node.epcis.model import EventType
 from node.lineage.containment import Stay
 from node.lineage.custody import UNIT_FACT
 from node.lineage.facts import Facts
@@ -41,6 +40,13 @@ class Subject(NamedTuple):
     key: str
 
 
+class Newest(NamedTuple):
+    """What was entered of a subject's own events: how many, and the ledger time of the newest."""
+
+    events: int
+    last_ms: int
+
+
 class Touched:
     """Gathers subjects, in the order of their naming. facts: of the height whose flags are wanted; before: of the
     height that flags hold at, between which and the former the events were entered."""
@@ -49,6 +55,7 @@ class Touched:
         self._before = before
         self._facts = facts
         self._found: dict[Subject, None] = {}
+        self._newest: dict[Subject, Newest] = {}
         self._units: dict[str, list[_Window]] = {}
 
     def subjects(self) -> Sequence[Subject]:
@@ -65,21 +72,32 @@ class Touched:
                 pending += self._add_contents(unit, fresh)
         return list(self._found)
 
+    def newest_of(self, subject: Subject) -> Newest | None:
+        """Return what was entered of its own events, None if nothing was."""
+        return self._newest.get(subject)
+
     def add_events(self, rows: Iterable[EventRow]) -> None:
         """Add what events that were entered may have changed."""
         for read in rows:
             row = self._facts.timelines.remember(read)
-            event = row.event
-            for item in roles_in(event):
-                self._found[Subject(SubjectKind.ITEM, item)] = None
-                if read_item(item).kind in _UNITS:
-                    self._units.setdefault(item, []).append((event.time.lo_ms, event.time.hi_ms))
-            if event.transformation_id is not None:
-                self._found[Subject(SubjectKind.RUN, event.transformation_id)] = None
-            elif event.type is EventType.TRANSFORMATION and event.outputs:
-                self._found[Subject(SubjectKind.ITEM, event.outputs[0].item)] = None
-            if event.event_id is not None:
-                self._found[Subject(SubjectKind.EVENT_ID, event.event_id)] = None
+            for subject in self._touch(row):
+                before = self._newest.get(subject)
+                self._newest[subject] = Newest(1 if before is None else before.events + 1, row.ledger_time_ms)
+
+    def _touch(self, row: EventRow) -> list[Subject]:
+        """Add what an event may have changed; return the subjects whose own event it is."""
+        event = row.event
+        own = []
+        for item in roles_in(event):
+            own.append(Subject(SubjectKind.ITEM, item))
+            if read_item(item).kind in _UNITS:
+                self._units.setdefault(item, []).append((event.time.lo_ms, event.time.hi_ms))
+        if event.transformation_id is not None and (event.inputs or event.outputs):
+            own.append(Subject(SubjectKind.RUN, event.transformation_id))
+        if event.event_id is not None:
+            own.append(Subject(SubjectKind.EVENT_ID, event.event_id))
+        self._found.update(dict.fromkeys(own))
+        return own
 
     def _add_contents(self, unit: str, windows: Sequence[_Window]) -> list[tuple[str, list[_Window]]]:
         """Add what was in a unit in these windows, and what is told of otherwise now; return the units among it."""
@@ -136,12 +154,13 @@ class Touched:
             if _stated(before, subject, OF_PLACES) != _stated(self._facts, subject, OF_PLACES):
                 timelines = self._facts.timelines
                 filed = timelines.filed(PostingKind.HOLDER, site_of(subject))
-                self.add_events([timelines.row_at(posting.ref) for posting in filed])
+                for posting in filed:
+                    self._touch(timelines.row_at(posting.ref))
 
     def _add_item(self, item: str) -> None:
         """Add an item whose amounts may read otherwise now, with the runs that it is in."""
         for row, _role in self._facts.timelines.of_item(item).entries:
-            self.add_events((row,))
+            self._touch(row)
 
 
 def _stays_of(facts: Facts, unit: str) -> list[Stay]:

@@ -73,7 +73,8 @@ class FlagView(msgspec.Struct, frozen=True):
     """A flag. subject: what it is of, an item, a run (transformationID) or an eventID, as subject_kind says.
 
     items: what else it is found by. means: the code in words. parties: who can settle it. members: who entered its
-    events. closes: what closes it. amount: decimal text. since: ledger time from which on it stands.
+    events. closes: what closes it. amount: decimal text. since: ledger time from which on it stands. holds_at: the
+    block that it holds at, below `flags_height` where a long history is looked at only now and then.
     """
 
     id: str
@@ -93,6 +94,7 @@ class FlagView(msgspec.Struct, frozen=True):
     events: tuple[FlagEvent, ...]
     settles: str
     closes: str
+    holds_at: int
 
 
 class FlagsAnswer(msgspec.Struct, frozen=True):
@@ -258,6 +260,7 @@ def _view(reader: IndexReader, row: SubjectRow, flag: Flag) -> FlagView:
         events=tuple([_event(reader, ref) for ref in flag.refs]),
         settles=code.settles,
         closes=code.closes,
+        holds_at=reader.flags.height if row.part is None or row.part.height is None else row.part.height,
     )
 
 

@@ -31,13 +31,34 @@ class FlagMark(NamedTuple):
     height: Height
 
 
+class Part(NamedTuple):
+    """How far a long history was looked at. events: how many it has, last_ms: ledger time of the newest of them.
+
+    height: up to which it was, None for all of it. due_ms: when what was found there may change, None if it may not.
+    """
+
+    events: int
+    last_ms: int
+    height: Height | None
+    due_ms: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
-    """A subject and its flags. part: of a long history, the height up to which it was looked at, None for all."""
+    """A subject and its flags. part: of a long history alone."""
 
     subject: Subject
     evaluated: Evaluated
-    part: Height | None = None
+    part: Part | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be said of it: no flags, nothing due, no long history to count on."""
+        return self.part is None and not self.evaluated.flags and self.evaluated.due_ms is None
+
+
+Change = tuple[SubjectRow | None, SubjectRow]
+"""What is stored of a subject, and what is to be."""
 
 
 class Listed(NamedTuple):
@@ -152,20 +173,19 @@ class FlagStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def write(self, reader: FlagReader, mark: FlagMark, rows: Iterable[SubjectRow], *, anew: bool = False) -> None:
+    def write(self, reader: FlagReader, mark: FlagMark, rows: Iterable[Change], *, anew: bool = False) -> None:
         """Take the flags to the mark's height: these subjects have these flags now, all or nothing of it.
 
-        reader: of the newest snapshot. anew: all flags there are now, in place of what is stored. Not synced: what a
-        machine loses with its power is made again. Raises WriteFailedError.
+        rows: with what is stored of each. reader: of the newest snapshot. anew: all flags there are now, in place of
+        what is stored. Not synced: what a machine loses with its power is made again. Raises WriteFailedError.
         """
         deleted = [key for key, _ in self.rows() if not key.startswith(keys.FLAG_MASTER)] if anew else []
         deleted += reader.master_keys_until(mark.height)
         put = [flag_mark_row(mark)]
-        for row in rows:
-            short = short_subject(row.subject)
-            before = None if anew else reader.find_subject(short)
+        for before, row in rows:
             if before == row:
                 continue
+            short = short_subject(row.subject)
             if before is not None:
                 deleted += [key for key, _ in _rows_of(before, short)]
             put += _rows_of(row, short)
@@ -198,9 +218,9 @@ def settings_of(parameters: Parameters) -> FlagSettings:
 
 
 def _rows_of(row: SubjectRow, short: bytes) -> list[Row]:
-    """Return all keys and values of a subject: none if it has no flags and none is due."""
+    """Return all keys and values of a subject: none if nothing is to be said of it."""
     flags, due_ms = row.evaluated
-    if not flags and due_ms is None:
+    if row.is_empty:
         return []
     rows: list[Row] = [(keys.FLAG_SUBJECT + short, _encode_subject(row))]
     if due_ms is not None:
@@ -244,7 +264,17 @@ def _decode_subject(value: bytes) -> SubjectRow:
             tuple([_decode_flag(flag) for flag in read_array(flags, "flags")]),
             None if due_ms is None else read_int(due_ms, "due"),
         ),
-        None if part is None else Height(read_int(part, "part")),
+        None if part is None else _decode_part(part),
+    )
+
+
+def _decode_part(value: object) -> Part:
+    events, last_ms, height, due_ms = read_array(value, "part", length=4)
+    return Part(
+        read_int(events, "part.events"),
+        read_int(last_ms, "part.last"),
+        None if height is None else Height(read_int(height, "part.height")),
+        None if due_ms is None else read_int(due_ms, "part.due"),
     )
 
 

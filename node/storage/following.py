@@ -4,24 +4,34 @@ What is stored for a height is what evaluating every subject at that height give
 `follow` may take one block or thousands. After other rules or settings all is evaluated anew.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from consensus.types import Epoch, Height
 from node.ledger.roster import Parameters
 from node.lineage.facts import Facts, open_facts
-from node.lineage.flags import FLAG_RULES, flags_of_event_id, flags_of_item, flags_of_run
+from node.lineage.flags import FLAG_RULES, HOUR_MS, Evaluated, Flag, flags_of_event_id, flags_of_item, flags_of_run
 from node.lineage.readings import Readings
-from node.lineage.records import EventRow, PostingKind
-from node.lineage.touch import Subject, SubjectKind, Touched
-from node.storage.flags import FlagMark, SubjectRow, settings_of
+from node.lineage.records import EventRef, EventRow, PostingKind
+from node.lineage.touch import Newest, Subject, SubjectKind, Touched
+from node.storage.flags import Change, FlagMark, Part, SubjectRow, settings_of, short_subject
 from node.storage.index import IndexReader, IndexStore
 
 STEP_EVENTS: Final = 4_000
 """A step takes blocks until it has so many events, at least one block."""
+LONG_HISTORY: Final = 1_024
+"""A subject of more events is not looked at whenever one comes: when they are an eighth more, and once all is quiet."""
+QUIET_MS: Final = HOUR_MS
 SWEEP_SUBJECTS: Final = 2_000
 """Subjects that share one set of readers when all are evaluated: bounds the memory they take."""
+
+
+_FILED: Final = {
+    SubjectKind.ITEM: (PostingKind.ITEM,),
+    SubjectKind.RUN: (PostingKind.RUN_INPUT, PostingKind.RUN_OUTPUT),
+    SubjectKind.EVENT_ID: (PostingKind.EVENT_ID,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +68,22 @@ def follow(index: IndexStore, *, events_max: int = STEP_EVENTS) -> Followed | No
         target = FlagMark(FLAG_RULES, settings_of(parameters), height)
         step = _Step(reader, target, Readings(clock_tolerance_ms=parameters.clock_tolerance_ms))
         if mark is not None and mark.rules == FLAG_RULES and parameters == parameters_at(reader, mark.height):
-            index.flags.write(reader.flags, target, step.evaluate(step.touched_since(mark)))
+            index.flags.write(reader.flags, target, step.follow(mark))
         else:
-            index.flags.write(reader.flags, target, step.evaluate_all(), anew=True)
+            index.flags.write(reader.flags, target, step.begin_anew(), anew=True)
         return Followed(height, events, step.count)
+
+
+def looks_at(count: int) -> int:
+    """Return up to which of its events a history of `count` is looked at: each time an eighth more than the last.
+
+    A function of the count alone, so that it is the same however blocks were grouped; and all the looks at a history
+    of n events together read about 9 n.
+    """
+    looked = LONG_HISTORY
+    while looked + max(1, looked // 8) <= count:
+        looked += max(1, looked // 8)
+    return min(looked, count)
 
 
 def _reach(reader: IndexReader, height: Height, events_max: int) -> tuple[Height, int]:
@@ -91,43 +113,73 @@ class _Step:
     def _open(self, height: Height) -> Facts:
         return open_facts(self._reader, self._readings, as_of_ms=None, known_at=height)
 
-    def touched_since(self, before: FlagMark) -> Sequence[Subject]:
-        """Return what the blocks above `before` may have changed, and what is due."""
+    def follow(self, before: FlagMark) -> Iterator[Change]:
+        """Yield what the blocks above `before` may have changed, and what is due, each with what is stored of it."""
         reader, touched = self._reader, Touched(self._open(before.height), self._facts)
         touched.add_events(reader.events_between(before.height, self._mark.height))
         touched.add_masters(reader.flags.masters_until(self._mark.height))
-        due = list(reader.flags.due_until(self._now_ms))
-        return list(dict.fromkeys((*touched.subjects(), *due)))
+        due = reader.flags.due_until(self._now_ms)
+        for subject in dict.fromkeys((*touched.subjects(), *due)):
+            stored = reader.flags.find_subject(short_subject(subject))
+            self.count += 1
+            yield stored, self._evaluate(subject, stored, touched.newest_of(subject))
 
-    def evaluate(self, subjects: Iterable[Subject]) -> list[SubjectRow]:
-        """Return these subjects with their flags."""
-        rows = [self._evaluate(subject) for subject in subjects]
-        self.count += len(rows)
-        return rows
-
-    def _evaluate(self, subject: Subject) -> SubjectRow:
-        facts, settings = self._facts, self._mark.settings
-        if subject.kind is SubjectKind.ITEM:
-            return SubjectRow(subject, flags_of_item(subject.key, facts, settings, now_ms=self._now_ms))
-        if subject.kind is SubjectKind.RUN:
-            return SubjectRow(subject, flags_of_run(subject.key, facts, settings))
-        return SubjectRow(subject, flags_of_event_id(subject.key, facts))
-
-    def evaluate_all(self) -> list[SubjectRow]:
-        """Return every subject that has flags, or will."""
-        found: list[SubjectRow] = []
-        subjects: list[Subject] = []
+    def begin_anew(self) -> Iterator[Change]:
+        """Yield every subject of which something is to be said."""
         for subject in self._every():
-            subjects.append(subject)
-            if len(subjects) == SWEEP_SUBJECTS:
-                found += self._sweep(subjects)
-                subjects = []
-        return found + self._sweep(subjects)
+            self.count += 1
+            if self.count % SWEEP_SUBJECTS == 0:
+                self._facts = self._open(self._mark.height)
+            row = self._evaluate(subject, None, None)
+            if not row.is_empty:
+                yield None, row
 
-    def _sweep(self, subjects: Sequence[Subject]) -> list[SubjectRow]:
-        rows = self.evaluate(subjects)
-        self._facts = self._open(self._mark.height)
-        return [row for row in rows if row.evaluated.flags or row.evaluated.due_ms is not None]
+    def _evaluate(self, subject: Subject, stored: SubjectRow | None, newest: Newest | None) -> SubjectRow:
+        """Return a subject with its flags. newest: what this step has of its own events."""
+        part = None if stored is None else stored.part
+        if part is not None and newest is not None:
+            part = part._replace(events=part.events + newest.events, last_ms=newest.last_ms)
+        if part is None:
+            if self._is_short(subject):
+                return SubjectRow(subject, self._flags_of(subject, self._facts))
+            refs = self._refs_of(subject)
+            part = Part(len(refs), self._facts.timelines.row_at(refs[-1]).ledger_time_ms, None, None)
+        quiet_ms = part.last_ms + QUIET_MS
+        if quiet_ms <= self._now_ms:
+            return SubjectRow(subject, self._flags_of(subject, self._facts), part._replace(height=None, due_ms=None))
+        found, part = self._flags_of_part(subject, stored, part)
+        due_ms = quiet_ms if part.due_ms is None else min(quiet_ms, part.due_ms)
+        return SubjectRow(subject, Evaluated(found, due_ms), part)
+
+    def _flags_of_part(self, subject: Subject, stored: SubjectRow | None, part: Part) -> tuple[tuple[Flag, ...], Part]:
+        """Return the flags of a long history up to where it was looked at last, or is looked at now."""
+        looked_at = looks_at(part.events)
+        if stored is not None and stored.part is not None and stored.part.height is not None:
+            is_due = part.due_ms is not None and part.due_ms <= self._now_ms
+            if looks_at(stored.part.events) == looked_at and not is_due:
+                return stored.evaluated.flags, part
+        height = self._refs_of(subject)[looked_at - 1].height
+        flags, due_ms = self._flags_of(subject, self._open(height))
+        return flags, part._replace(height=height, due_ms=due_ms)
+
+    def _is_short(self, subject: Subject) -> bool:
+        timelines = self._facts.timelines
+        if subject.kind is SubjectKind.ITEM:
+            return timelines.of_item(subject.key, length_max=LONG_HISTORY).complete
+        return sum(len(timelines.filed(kind, subject.key)) for kind in _FILED[subject.kind]) <= LONG_HISTORY
+
+    def _refs_of(self, subject: Subject) -> list[EventRef]:
+        """Return the places of a subject's own events, in ledger order."""
+        filed = [self._facts.timelines.filed(kind, subject.key) for kind in _FILED[subject.kind]]
+        return sorted({posting.ref for postings in filed for posting in postings})
+
+    def _flags_of(self, subject: Subject, facts: Facts) -> Evaluated:
+        settings = self._mark.settings
+        if subject.kind is SubjectKind.ITEM:
+            return flags_of_item(subject.key, facts, settings, now_ms=self._now_ms)
+        if subject.kind is SubjectKind.RUN:
+            return flags_of_run(subject.key, facts, settings)
+        return flags_of_event_id(subject.key, facts)
 
     def _every(self) -> Iterator[Subject]:
         """Yield every subject once."""

@@ -1,7 +1,7 @@
 """Flags follow execution: the same for a height however blocks are taken, in whatever order events came, and anew."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from bench.synthetic import build_sound
 from consensus.types import Height
 from node.ledger.roster import Parameters
+from node.lineage.flags import Evaluated, flags_of_item
 from node.storage import following, keys
 from node.storage.following import follow
 from node.storage.store import Row
@@ -265,3 +266,57 @@ def test_plain_histories_among_random_ones_are_told_alike(
     assert spared.rows() == built.rows()
     spared.close()
     built.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_long_histories_are_alike_however_blocks_are_grouped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Which events a long history was looked at up to is a function of the ledger, not of the steps."""
+    monkeypatch.setattr(following, "LONG_HISTORY", 3)
+    monkeypatch.setattr(following, "QUIET_MS", 2_500_000)
+    stored: list[list[Row]] = []
+    for number, step in enumerate((1, 5, None)):
+        ledger = grown(tmp_path / str(number), seed + 70, step=step)
+        stored.append(ledger.rows())
+        with ledger.index.reader() as reader:
+            parts = [row.part for _, flag in ledger.flags() if (row := reader.flags.find_flag(flag.id)[0]) is not None]  # type: ignore[index] # It is there.
+            assert any(part is not None for part in parts)
+        ledger.close()
+    assert stored[0] == stored[1] == stored[2]
+
+
+def test_lot_that_is_touched_by_every_block_costs_no_square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 draws in 100 blocks, followed block by block: looks grow slowly, the last comes once it is quiet."""
+    monkeypatch.setattr(following, "LONG_HISTORY", 8)
+    looks: list[str] = []
+    monkeypatch.setattr(following, "flags_of_item", _counted(looks, flags_of_item))
+    ledger = FlagLedger(tmp_path / "index")
+    ledger.enter(make(FLOUR, 500, 1))
+    for number in range(100):
+        ledger.enter(run({FLOUR: 10}, {lot("952110000002", f"B{number}"): 10}, 2 + number))
+        ledger.follow()
+    assert looks.count(FLOUR) < 35
+    assert 0 < len([code for _, flag in ledger.flags() if (code := flag.code) == "overdrawn"]) < 50
+    ledger.wait(1)
+    ledger.follow()
+    assert len([flag for name, flag in ledger.flags() if (name, flag.code) == (FLOUR, "overdrawn")]) == 50
+    ledger.close()
+
+
+Evaluate = Callable[..., Evaluated]
+
+
+def _counted(looks: list[str], evaluate: Evaluate) -> Evaluate:
+    def counted(item: str, *given: object, **named: object) -> Evaluated:
+        looks.append(item)
+        return evaluate(item, *given, **named)
+
+    return counted
+
+
+def test_looks_grow_with_the_history() -> None:
+    """Each is an eighth more than the last: a history of a million events is looked at some 60 times."""
+    looks = {following.looks_at(count) for count in range(1_024, 1_000_000, 500)}
+    assert len(looks) < 70
+    assert all(count * 7 / 9 <= following.looks_at(count) <= count for count in range(1_024, 1_000_000, 501))
