@@ -9,6 +9,7 @@ from typing import Protocol
 
 from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
+from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.flags import FlagListParams, FlagListResult, FlagResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
@@ -156,6 +157,10 @@ class LineageBackend(Protocol):
         narrow: bool,
     ) -> PictureResult:
         """Return a picture of one trace or two. ways: of `back`, `forward`. Raises as `trace` does."""
+        ...
+
+    async def common(self, asked: CommonParams) -> CommonResult:
+        """Return what several bad items have in common. Raises NotFoundError with near matches."""
         ...
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:

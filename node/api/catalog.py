@@ -55,6 +55,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         trace.trace_both,
         trace.trace_closure,
         trace.trace_picture,
+        trace.trace_common,
         scope.scope_compute,
         flag.flag_list,
         flag.flag_get,

@@ -1,7 +1,8 @@
-"""`trace.back`, `trace.forward`, `trace.both`, `trace.closure`, `trace.picture`."""
+"""`trace.back`, `trace.forward`, `trace.both`, `trace.closure`, `trace.picture`, `trace.common`."""
 
 from node.api.backends import Backends, TraceQuestion
 from node.api.operations import operation
+from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.traces import (
     ClosureParams,
     ClosureResult,
@@ -41,6 +42,12 @@ async def trace_picture(backends: Backends, params: PictureParams) -> PictureRes
     return await backends.lineage.picture(
         question, ways=ways, format=params.format, limit=params.limit, narrow=params.narrow
     )
+
+
+@operation("trace.common")
+async def trace_common(backends: Backends, params: CommonParams) -> CommonResult:
+    """What several bad lots have in common upstream, the likeliest source first."""
+    return await backends.lineage.common(params)
 
 
 def _question(params: TraceParams) -> TraceQuestion:

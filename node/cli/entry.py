@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "capture": ("node.cli.capture", "Enter EPCIS documents."),
         "find": ("node.cli.find", "An item by what is left of its label."),
         "trace": ("node.cli.trace", "Where an item came from, or where it went."),
+        "common": ("node.cli.common", "What several bad lots have in common."),
         "scope": ("node.cli.scope", "What a hazard must, may and cannot have reached."),
         "flags": ("node.cli.flags", "What does not add up, and who can settle it."),
         "diff": ("node.cli.diff", "What moved between two answers."),

@@ -23,9 +23,11 @@ from node.lineage.records import EventRow, PostingKind
 from node.lineage.scope import compute_scope
 from node.lineage.scope_answer import ScopeAnswer
 from node.lineage.trace import ITEMS_MAX, Direction, trace
+from node.query.common import find_common
+from node.query.common_answer import CommonAnswer, CommonRequest
 from node.query.errors import UnknownHeightError
 from node.query.find import FindAnswer, FindRequest, find
-from node.query.scopes import ScopeRequest, SeedRequest, earlier_of, read_request
+from node.query.scopes import ScopeRequest, SeedRequest, earlier_of, read_request, read_time
 from node.query.starts import find_item, read_trace
 
 ITEM_EVENTS_MAX: Final = 1_000
@@ -150,6 +152,15 @@ class QueryService:
             found = reader.closure_of(item, is_back=direction is Direction.BACK, items_max=items_max)
             items = tuple(found.items)
             return ClosureAnswer(item, direction.value, reader.height, complete=not found.is_cut, items=items)
+
+    def common(self, request: CommonRequest) -> CommonAnswer:
+        """Return what several bad items have in common. Raises as `trace` does, naming the item in the list."""
+        as_of_ms, known_at_ms = read_time(request.as_of, "params.as_of"), read_time(request.known_at, "params.known_at")
+        with self._open_reader() as reader:
+            at = _height_of(reader, None if request.height is None else Height(request.height), known_at_ms)
+            facts = open_facts(reader, self._readings_at(at), as_of_ms=as_of_ms, known_at=at)
+            items = [find_item(reader, text, f"params.items[{number}]") for number, text in enumerate(request.items)]
+            return find_common(facts, items, as_of_ms=as_of_ms, limit=request.limit)
 
     def scope(self, request: ScopeRequest) -> ScopeAnswer:
         """Return what a hazard must, may and cannot have reached.

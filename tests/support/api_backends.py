@@ -7,6 +7,7 @@ from node.api.backends import Backends, TraceQuestion
 from node.api.errors import NotFoundError
 from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
+from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.flags import FlagListParams, FlagListResult, FlagResult
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
@@ -155,6 +156,9 @@ class FakeNode:
         narrow: bool,
     ) -> PictureResult:
         return PictureResult(format, "", 7, 0, 0, grouped=False, digests=ways)
+
+    async def common(self, asked: CommonParams) -> CommonResult:
+        return CommonResult(asked.items, None, 7, 1, "22" * 32, 0, 0, (), ())
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         raise NotFoundError("no such item", field="params.seeds")

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from consensus.types import Height
 from node.api.backends import TraceQuestion
 from node.api.errors import NotFoundError
+from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
@@ -92,6 +93,10 @@ class LineageQueries:
             )
 
         return await self._run(answer)
+
+    async def common(self, asked: CommonParams) -> CommonResult:
+        """Return what several bad items have in common. Raises as `trace` does."""
+        return await self._run(partial(self._service.common, asked))
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""
