@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup fmt lint type layers unit check test test-e2e sim model chaos sandbox bench bench-precision lock clean
+.PHONY: help setup fmt lint type layers unit check test test-e2e sim model chaos sandbox bench bench-precision bench-trace lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -76,9 +76,15 @@ bench-precision: FIRST_SEED ?= 10000
 bench-precision: setup ## how small scopes are, and that none is too small: make bench-precision WORLDS=1000 FIRST_SEED=10000
 	$(BIN)/python -m bench.precision --worlds $(WORLDS) --first-seed $(FIRST_SEED) $(PRECISION)
 
+EVENTS ?= 100000
+bench-trace: setup ## traces of a made-up food network beside SQLite, DuckDB, PostgreSQL and a graph library: EVENTS=1000000
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/bench.txt
+	$(BIN)/python -m bench.trace --events $(EVENTS)
+
 lock: ## pin the exact versions of the development environment again
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --constraint requirements/dev.txt --extra bench pyproject.toml -o requirements/bench.txt
 
 clean: ## remove what the commands made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov dist bench/results

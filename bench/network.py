@@ -55,8 +55,8 @@ def _command(*words: str) -> list[str]:
     return [sys.executable, "-c", "from node.cli import main; main()", *words]
 
 
-def _create(root: Path, base_port: int) -> None:
-    words = ("localnet", "create", str(root), "--validators", str(NODES), "--base-port", str(base_port))
+def _create(root: Path, base_port: int, nodes: int) -> None:
+    words = ("localnet", "create", str(root), "--validators", str(nodes), "--base-port", str(base_port))
     subprocess.run(_command(*words), check=True, stdout=subprocess.DEVNULL)
 
 
@@ -70,12 +70,12 @@ async def status_of(firm: Firm) -> StatusResult:
         return await client.call("network.status", {}, StatusResult)
 
 
-async def _wait_ready(firm: Firm, *, seconds: float = 30) -> None:
+async def _wait_ready(firm: Firm, *, peers: int, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
             status = await status_of(firm)
-            if status.ready and sum(peer.connected for peer in status.peers) == NODES - 1:
+            if status.ready and sum(peer.connected for peer in status.peers) == peers:
                 return
         except (UnreachableError, RpcError):
             pass
@@ -85,12 +85,12 @@ async def _wait_ready(firm: Firm, *, seconds: float = 30) -> None:
 
 
 @asynccontextmanager
-async def run_localnet(*, base_port: int = 23600) -> AsyncIterator[Localnet]:
-    """Yield a ready localnet of four; its processes and its folder are gone afterwards."""
+async def run_localnet(*, base_port: int = 23600, nodes: int = NODES) -> AsyncIterator[Localnet]:
+    """Yield a ready localnet; its processes and its folder are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="lotvine-bench-") as folder:
         root = Path(folder) / "net"
-        _create(root, base_port)
-        homes = [root / f"node-{number}" for number in range(NODES)]
+        _create(root, base_port, nodes)
+        homes = [root / f"node-{number}" for number in range(nodes)]
         genesis = decode_genesis((homes[0] / "config" / "genesis.json").read_bytes())
         members = {member.node_key: member.id for member in genesis.roster.members.values()}
         firms = tuple(
@@ -105,7 +105,7 @@ async def run_localnet(*, base_port: int = 23600) -> AsyncIterator[Localnet]:
             processes = tuple(_start(home, log) for home in homes)
             try:
                 for firm in firms:
-                    await _wait_ready(firm)
+                    await _wait_ready(firm, peers=nodes - 1)
                 yield Localnet(genesis, firms, processes)
             finally:
                 for process in processes:
