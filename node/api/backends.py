@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from node.api.schema.answers import DiffParams, DiffResult
 from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.common import CommonParams, CommonResult
@@ -161,6 +162,10 @@ class LineageBackend(Protocol):
 
     async def common(self, asked: CommonParams) -> CommonResult:
         """Return what several bad items have in common. Raises NotFoundError with near matches."""
+        ...
+
+    async def diff(self, asked: DiffParams) -> DiffResult:
+        """Return what moved between two answers. Raises RequestError for what is no answer."""
         ...
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from node.api import backup, block, event, evidence, flag, govern, item, member, network, scope, trace, tx
+from node.api import answer, backup, block, event, evidence, flag, govern, item, member, network, scope, trace, tx
 from node.api.backends import Backends
 from node.api.discover import describe_api
 from node.api.operations import NoParams, Operation, operation
@@ -57,6 +57,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         trace.trace_picture,
         trace.trace_common,
         scope.scope_compute,
+        answer.answer_diff,
         flag.flag_list,
         flag.flag_get,
         rpc_discover,

@@ -6,10 +6,8 @@ from typing import Final
 import click
 import msgspec
 
-from node.api.schema.scopes import ScopeResult
-from node.api.schema.traces import TraceResult
 from node.cli.options import json_option
-from node.query.changes import AnyAnswer, diff_answers, render_changes
+from node.query.changes import AnyAnswer, diff_answers, read_answer, render_changes
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -33,11 +31,7 @@ def command(before: Path, after: Path, *, as_json: bool) -> None:
 
 def _read(path: Path) -> AnyAnswer:
     """Return the answer in a file. Raises click.UsageError if it is none."""
-    text = path.read_bytes()
     try:
-        fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        if "hazard" in fields:
-            return msgspec.json.decode(text, type=ScopeResult)
-        return msgspec.json.decode(text, type=TraceResult)
+        return read_answer(path.read_bytes())
     except msgspec.MsgspecError as error:
         raise click.UsageError(f"{path} is no answer of trace or scope: {error}") from error

@@ -5,6 +5,7 @@ from typing import Literal
 
 from node.api.backends import Backends, TraceQuestion
 from node.api.errors import NotFoundError
+from node.api.schema.answers import DiffParams, DiffResult
 from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.common import CommonParams, CommonResult
@@ -159,6 +160,9 @@ class FakeNode:
 
     async def common(self, asked: CommonParams) -> CommonResult:
         return CommonResult(asked.items, None, 7, 1, "22" * 32, 0, 0, (), ())
+
+    async def diff(self, asked: DiffParams) -> DiffResult:
+        return DiffResult(same_question=True, before="", after="", changes=())
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         raise NotFoundError("no such item", field="params.seeds")

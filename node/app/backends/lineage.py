@@ -6,14 +6,19 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Final, TypeVar
 
+import msgspec
+
 from consensus.types import Height
 from node.api.backends import TraceQuestion
 from node.api.errors import NotFoundError
+from node.api.schema.answers import DiffParams, DiffResult
 from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
 from node.api.schema.scopes import ScopeParams, ScopeResult
 from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
+from node.errors import RequestError
 from node.lineage.trace import Direction
+from node.query.changes import diff_answers, read_answer
 from node.query.drawing import write_dot, write_mermaid
 from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.picture import draw
@@ -97,6 +102,24 @@ class LineageQueries:
     async def common(self, asked: CommonParams) -> CommonResult:
         """Return what several bad items have in common. Raises as `trace` does."""
         return await self._run(partial(self._service.common, asked))
+
+    async def diff(self, asked: DiffParams) -> DiffResult:
+        """Return what moved between two answers. Raises RequestError for what is no answer."""
+
+        def answer() -> DiffResult:
+            read = []
+            for field, text in (("before", asked.before), ("after", asked.after)):
+                try:
+                    read.append(read_answer(text))
+                except msgspec.MsgspecError as error:
+                    words = f"`{field}` is no answer of trace or scope: {error}"
+                    raise RequestError("invalid_params", words, field=f"params.{field}") from error
+            try:
+                return diff_answers(*read)
+            except ValueError as error:
+                raise RequestError("invalid_params", str(error), field="params.after") from error
+
+        return await self._run(answer)
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""
