@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.stores import EVENTS_A_TRANSACTION, TRANSACTIONS_A_BATCH, build_block, build_network, seal_batches
 from bench.synthetic import build_chains, build_sound
 from node.app.run import COLLECTOR_THRESHOLDS
+from node.ledger.roster import Parameters
 from node.storage.execution import execute_block
 from node.storage.flags import ALL
 from node.storage.following import follow
@@ -44,7 +45,7 @@ def measure_flags(*, events: int = 100_000) -> FlagFigures:
 
 def _measure(events: Sequence[dict[str, object]], *, is_behind: bool) -> tuple[float, int]:
     """Execute blocks of 1,000 events; return events a second of following, at the end or after each, and the flags."""
-    genesis, key = build_network()
+    genesis, key = build_network(Parameters(flag_back_dated_hours=876_000))
     batches = list(seal_batches(genesis, key, events))
     assert EVENTS_A_TRANSACTION * TRANSACTIONS_A_BATCH == 1_000
     with tempfile.TemporaryDirectory(prefix="lotvine-bench-") as folder:

@@ -14,7 +14,7 @@ from node.crypto.merkle import merkle_root
 from node.ledger.batch import Batch, decode_batch, seal_batch
 from node.ledger.cut import cut_digest, encode_cut
 from node.ledger.genesis import GENESIS_FORMAT, Genesis, GenesisDocument, GenesisMember, decode_genesis, encode_genesis
-from node.ledger.roster import Role
+from node.ledger.roster import Parameters, Role
 from node.ledger.transaction import Kind, Transaction, sign_transaction
 from node.storage.chain import ChainStore, ChainWrite
 from node.storage.execution import execute_block
@@ -27,14 +27,19 @@ EVENTS_A_TRANSACTION: Final = 100
 TRANSACTIONS_A_BATCH: Final = 10
 
 
-def build_network() -> tuple[Genesis, SigningKey]:
-    """Return the genesis of a network of one member, and its key."""
+def build_network(parameters: Parameters | None = None) -> tuple[Genesis, SigningKey]:
+    """Return the genesis of a network of one member, and its key. parameters: None for the defaults."""
     key = SigningKey(hashlib.sha256(b"bench").digest())
     member = GenesisMember(
         id="plant", name="Plant", role=Role.VALIDATOR, node_key=key.public_key.hex(), address="127.0.0.1:4000"
     )
     document = GenesisDocument(
-        format=GENESIS_FORMAT, network="bench", incarnation=0, created_ms=CREATED_MS, members=(member,)
+        format=GENESIS_FORMAT,
+        network="bench",
+        incarnation=0,
+        created_ms=CREATED_MS,
+        members=(member,),
+        parameters=parameters or Parameters(),
     )
     return decode_genesis(encode_genesis(document)), key
 

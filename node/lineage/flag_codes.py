@@ -49,6 +49,10 @@ CODES: Final[dict[str, FlagCode]] = {
     "amounts_differ": _of_finding(
         "amounts_differ", Group.CUSTODY, "More was received than the shipment says was sent.", _BOTH
     ),
+    "back_dated": FlagCode(
+        Group.TIME, Severity.NOTE, "An event was entered much later than it happened.", _ENTERED,
+        "an error declaration, and the event with its true time", "flag_back_dated_hours",
+    ),
     "contents_differ": FlagCode(
         Group.SERIAL, Severity.WARN, "A unit was seen with other contents than were packed into it.", _HOLDER,
         "the packing or unpacking that is missing",
@@ -64,8 +68,20 @@ CODES: Final[dict[str, FlagCode]] = {
         Group.IDENTITY, Severity.WARN, "Events that say different things bear one eventID: each counts.", _ENTERED,
         "an error declaration of all but one",
     ),
+    "impossible_speed": FlagCode(
+        Group.TIME, Severity.WARN, "A piece or unit was at two places too soon one after the other for any vehicle.",
+        "both holders", "a corrected time, place or coordinate", "flag_speed_kmh",
+    ),
+    "in_two_units": FlagCode(
+        Group.SERIAL, Severity.HIGH, "A piece or unit was packed into a second unit while it was in another one.",
+        "both packers", "the unpacking that is missing, or an error declaration of one packing",
+    ),
     "made_twice": _of_finding(
         "made_twice", Group.SERIAL, "A piece was made that already exists elsewhere.", "both makers"
+    ),
+    "malformed_id": FlagCode(
+        Group.IDENTITY, Severity.WARN, "A GS1 key has a wrong check digit or length: it is traced as it is spelt.",
+        _ENTERED, "an error declaration, and the event with the right key",
     ),
     "moved_without_record": _of_finding(
         "moved_without_record", Group.CUSTODY, "Goods are where no record brought them.", "old and new holder"
@@ -73,18 +89,38 @@ CODES: Final[dict[str, FlagCode]] = {
     "no_source": _of_finding(
         "no_source", Group.QUANTITY, "Goods appear, and nobody recorded where they came from.", _HOLDER
     ),
+    "output_before_input": FlagCode(
+        Group.PROCESS, Severity.HIGH, "A run put something out before anything that it lists was in.", "who ran it",
+        "a corrected time, or the input that the run lacks",
+    ),
     "overdrawn": _of_finding(
         "overdrawn", Group.QUANTITY, "More was taken from a holding than the record put there.", _HOLDER
     ),
     "receipt_without_shipment": _of_finding(
         "receipt_without_shipment", Group.CUSTODY, "Goods were received that no recorded shipment sent.", _BOTH
     ),
+    "received_before_shipped": FlagCode(
+        Group.CUSTODY, Severity.WARN, "Goods were received certainly before the shipment that sent them there.", _BOTH,
+        "a corrected time of the shipment or of the receipt",
+    ),
     "run_gain": _of_finding(
         "run_gain", Group.QUANTITY, "More came out of a run than went in.", "who ran it", "flag_run_gain_permille"
+    ),
+    "run_loss": FlagCode(
+        Group.QUANTITY, Severity.WARN, "Much less came out of a run than went in.", "who ran it",
+        "the outputs, by-products or waste that the run lacks, or a corrected amount", "flag_run_loss_permille",
+    ),
+    "sender_never_held": FlagCode(
+        Group.CUSTODY, Severity.HIGH, "Goods were shipped by who never had them by the record.", "the sender",
+        "the making or receipt that brought them there",
     ),
     "shipment_unmatched": FlagCode(
         Group.CUSTODY, Severity.WARN, "Goods were shipped and, long after, nobody has received them.", _BOTH,
         "the receipt, or a declaration that voids the shipment", "flag_unmatched_hours",
+    ),
+    "shipped_in_transit": FlagCode(
+        Group.CUSTODY, Severity.WARN, "A piece or unit was shipped by another while it was on its way.", "both senders",
+        "the receipt between the two shipments",
     ),
     "time_in_future": FlagCode(
         Group.TIME, Severity.WARN, "An event says that it happened after the block that holds it.", _ENTERED,
@@ -101,8 +137,20 @@ CODES: Final[dict[str, FlagCode]] = {
         Group.SERIAL, Severity.WARN, "Something was taken out of a unit that nobody recorded to be put in.", _HOLDER,
         "the packing",
     ),
+    "used_after_end": FlagCode(
+        Group.SERIAL, Severity.HIGH, "A piece was seen after it was sold, destroyed or otherwise over.", "both holders",
+        "an error declaration of either, or the return that is missing",
+    ),
+    "used_after_input": FlagCode(
+        Group.SERIAL, Severity.HIGH, "A piece was seen after a run had used it up.", "both holders",
+        "an error declaration of either",
+    ),
     "used_before_receipt": _of_finding(
         "used_before_receipt", Group.CUSTODY, "Goods came in only after they were used there.", _HOLDER
+    ),
+    "used_while_blocked": FlagCode(
+        Group.QUALITY, Severity.HIGH, "Goods were used, sold or shipped after they were said to be recalled.",
+        _HOLDER, "the release that is missing, or an error declaration of either",
     ),
     "void_without_original": FlagCode(
         Group.CORRECTION, Severity.WARN, "A declaration voids an event that its member never reported in this form.",

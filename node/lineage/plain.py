@@ -160,10 +160,13 @@ class _Walk:
         return sender is None or sender.key == way.sender.key
 
 
-def is_balanced(row: EventRow, facts: Facts) -> bool:
-    """Return whether a run of one event certainly has no gain: all of one unit that is known, and no unit opened."""
+def is_balanced(row: EventRow, facts: Facts, loss_permille: int) -> bool:
+    """Return whether a run of one event certainly has no gain, and no more loss than so many thousandths.
+
+    That is so where all amounts are known and of one unit of measure, and no piece or unit is among the goods.
+    """
     event = row.event
-    total, uom = ZERO, None
+    total, taken, uom = ZERO, ZERO, None
     for number, (side, goods) in enumerate(((Side.INPUTS, event.inputs), (Side.OUTPUTS, event.outputs))):
         for item in dict.fromkeys(one.item for one in goods):
             found = read_item(item)
@@ -174,4 +177,5 @@ def is_balanced(row: EventRow, facts: Facts) -> bool:
                 return False
             uom = measure
             total += -amount if number else amount
-    return total >= 0
+            taken += ZERO if number else amount
+    return ZERO <= total * 1000 <= taken * loss_permille

@@ -17,7 +17,7 @@ from node.errors import RequestError
 from node.lineage.custody import Masters
 from node.lineage.findings import Severity
 from node.lineage.flag_codes import CODES, Group
-from node.lineage.flags import FLAG_ID_BYTES, FLAG_RULES, Flag
+from node.lineage.flag_model import FLAG_ID_BYTES, FLAG_RULES, Flag
 from node.lineage.items import read_item
 from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.records import EventRef

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from consensus.types import Height
 from node.ledger.roster import Parameters
-from node.lineage.flags import FLAG_ID_BYTES, FLAG_RULES, HOUR_MS, Evaluated, Flag, FlagSettings
+from node.lineage.flag_model import FLAG_ID_BYTES, FLAG_RULES, HOUR_MS, Evaluated, Flag, FlagSettings
 from node.lineage.records import EventRef
 from node.lineage.texts import optional_text
 from node.lineage.touch import Subject, SubjectKind

@@ -11,7 +11,8 @@ from typing import Final
 from consensus.types import Epoch, Height
 from node.ledger.roster import Parameters
 from node.lineage.facts import Facts, open_facts
-from node.lineage.flags import FLAG_RULES, HOUR_MS, Evaluated, Flag, flags_of_event_id, flags_of_item, flags_of_run
+from node.lineage.flag_model import FLAG_RULES, HOUR_MS, Evaluated, Flag
+from node.lineage.flags import flags_of_event_id, flags_of_item, flags_of_run
 from node.lineage.readings import Readings
 from node.lineage.records import EventRef, EventRow, PostingKind
 from node.lineage.touch import Newest, Subject, SubjectKind, Touched
@@ -178,7 +179,7 @@ class _Step:
         if subject.kind is SubjectKind.ITEM:
             return flags_of_item(subject.key, facts, settings, now_ms=self._now_ms)
         if subject.kind is SubjectKind.RUN:
-            return flags_of_run(subject.key, facts, settings)
+            return flags_of_run(subject.key, facts, settings, now_ms=self._now_ms)
         return flags_of_event_id(subject.key, facts)
 
     def _every(self) -> Iterator[Subject]:

@@ -9,7 +9,7 @@ from consensus.types import Digest, Height
 from node.ledger.batch import Batch
 from node.ledger.roster import Parameters
 from node.ledger.verdicts import EventCode, TransactionCode
-from node.lineage.flags import Flag
+from node.lineage.flag_model import Flag
 from node.storage.execution import execute_block
 from node.storage.flags import ALL, Listed
 from node.storage.following import follow

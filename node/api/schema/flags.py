@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from node.lineage.flags import FLAG_ID_BYTES
+from node.lineage.flag_model import FLAG_ID_BYTES
 from node.query.flags import FlagAnswer, FlagRequest, FlagsAnswer
 
 FlagListParams = FlagRequest

@@ -26,7 +26,7 @@ from node.ledger.batch import Batch
 from node.ledger.evidence import pair_batches
 from node.ledger.roster import EpochRecord
 from node.ledger.transaction import Kind
-from node.lineage.flags import FLAG_RULES, FlagSettings
+from node.lineage.flag_model import FLAG_RULES, FlagSettings
 from node.p2p.inbox import Arrival, FrameReceived, PeerDown, PeerUp
 from node.replica import inputs
 from node.replica.effects import (
