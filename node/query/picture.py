@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from node.epcis.identifiers import LINK_HOST, describe
 from node.lineage.answer import Answer, AnswerEvent, AnswerItem, AnswerUnknown
 from node.lineage.texts import number_text
 from node.query.text import REASONS, UNITS, amount_words, time_words
@@ -175,7 +176,7 @@ class _Drawing:
         """Find who made each item, else who first had it."""
         firsts: dict[str, str] = {}
         for event in self._events.values():
-            name = event.party_name or event.place_name or event.party or event.place or event.member
+            name = event.party_name or event.place_name or called(event.party or event.place or event.member)
             for goods in event.goods:
                 made = goods.role == "output" or (goods.role == "goods" and event.action == "ADD")
                 (self._parties if made else firsts).setdefault(goods.item, name)
@@ -246,7 +247,9 @@ class _Drawing:
                 if source is None or target is None or (source == target and not with_runs):
                     continue
                 taken = (edge.source, edge.input_event or edge.event)
-                amount = (edge.quantity, edge.uom)
+                is_unit = self._items[edge.source].kind == "unit"
+                # That a unit in a unit is one piece says nothing.
+                amount = (None, None) if is_unit else (edge.quantity, edge.uom)
                 words = "" if edge.kind in ("made", "packed", "unpacked") else edge.kind
                 if with_runs and edge.kind == "made" and len(targets[edge.event]) > 1:
                     # What a run took in is not what each of its outputs got.
@@ -308,7 +311,7 @@ class _Drawing:
         names = {event.party: event.party_name for event in self._events.values() if event.party and event.party_name}
         for (number, onward), unknowns in sorted(found.items(), key=lambda one: one[0]):
             reasons = Counter(REASONS.get(one.reason, one.reason) for one in unknowns)
-            asked = list(dict.fromkeys(names.get(one.ask, one.ask) for one in unknowns))
+            asked = list(dict.fromkeys(called(names.get(one.ask, one.ask)) for one in unknowns))
             words = [f"{reason} ({count:,})" if count > 1 else reason for reason, count in sorted(reasons.items())]
             ask = f"ask {asked[0]}" + (f" and {len(asked) - 1} more" if len(asked) > 1 else "")
             if grouped:
@@ -361,7 +364,17 @@ def _sum_words(amounts: Sequence[tuple[str | None, str | None]]) -> str:
             return ""
         unit = UNITS.get(uom or "C62", uom or "")
         sums[unit] = sums.get(unit, Decimal(0)) + Decimal(quantity)
-    return " + ".join(f"{_grouped(total)} {unit}".rstrip() for unit, total in sorted(sums.items()))
+    return " + ".join(f"{_grouped(total)} {_singular(unit, total)}".rstrip() for unit, total in sorted(sums.items()))
+
+
+def _singular(unit: str, total: Decimal) -> str:
+    return unit[:-1] if total == 1 and unit in ("pieces", "cases") else unit
+
+
+def called(name: str) -> str:
+    """Return an id of a party or place as people say it: a GLN without the address around it; a name as it is."""
+    start, link, rest = name.partition(f"{LINK_HOST}/")
+    return f"{start}{describe(link + rest).text}" if link else name
 
 
 def _grouped(total: Decimal) -> str:

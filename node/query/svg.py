@@ -5,7 +5,7 @@ presentation attributes are used: a page's policy on styles cannot take the colo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 from xml.sax.saxutils import escape
@@ -22,6 +22,7 @@ BETWEEN: Final = 130
 GAP: Final = 18
 MARGIN: Final = 16
 NARROW_WIDTH: Final = 360
+_INSIDE_MAX: Final = 6
 _LOOK: Final = 'role="img" font-family="system-ui, Segoe UI, Roboto, Noto Sans, Arial, sans-serif" font-size="13"'
 _LEGEND: Final = (
     (Side.SEED, "asked about"),
@@ -43,6 +44,8 @@ class _Spot:
 
 def write_svg(picture: Picture, *, narrow: bool = False) -> str:
     """Return the picture as one SVG document. narrow: at most `NARROW_WIDTH` wide."""
+    if narrow:
+        picture = _with_sums_inside(picture)
     header = [picture.title, *picture.notes]
     text_width = NARROW_WIDTH - 2 * MARGIN if narrow else 900
     words = [line for sentence in header for line in _wrap(plain(sentence), text_width // 8)]
@@ -104,8 +107,10 @@ def _wide_path(layout: Layout, number: int, top: int, first: int, *, near_source
         return f"M{x} {y - 8}c40 -30 40 46 0 16", (x + 44, y)
     forward = chain[0][0] < chain[-1][0]
     points: list[tuple[int, int]] = []
+    # What goes back runs a little lower, beside what goes forth.
+    lower = 0 if forward else 12
     for place, (layer, across) in enumerate(chain):
-        left, y = MARGIN + (layer - first) * (WIDE + BETWEEN), top + across
+        left, y = MARGIN + (layer - first) * (WIDE + BETWEEN), top + across + lower
         ends = [(left, y), (left + WIDE, y)] if forward else [(left + WIDE, y), (left, y)]
         points += ends[1:] if place == 0 else ends[:1] if place == len(chain) - 1 else ends
     parts = [f"M{points[0][0]} {points[0][1]}"]
@@ -149,6 +154,29 @@ def _narrow(picture: Picture, top: int) -> tuple[list[_Spot], list[tuple[str, tu
         path = f"M{x} {start}C{x} {start + bend} {end_x} {end - bend} {end_x} {end}"
         paths.append((path, ((x + 3 * end_x) // 4, end - 12)))
     return spots, paths
+
+
+def _with_sums_inside(picture: Picture) -> Picture:
+    """Return the picture with the amounts that come to one box from several written in it: beside one another they
+    would not be read."""
+    boxes, arrows = list(picture.boxes), list(picture.arrows)
+    coming: dict[int, list[int]] = {}
+    for number, arrow in enumerate(arrows):
+        if arrow.label:
+            coming.setdefault(arrow.target, []).append(number)
+    for target, numbers in coming.items():
+        if len(numbers) < 2:
+            continue
+        lines = []
+        for number in numbers:
+            source = boxes[arrows[number].source]
+            lines.append(f"← {arrows[number].label} {source.lines[0]}")
+            arrows[number] = replace(arrows[number], label="")
+        left_out = [f"← … {len(lines) - _INSIDE_MAX} more"] if len(lines) > _INSIDE_MAX else []
+        box = boxes[target]
+        title = "\n".join((box.title, *lines))
+        boxes[target] = replace(box, lines=(*box.lines, *lines[:_INSIDE_MAX], *left_out), title=title)
+    return replace(picture, boxes=tuple(boxes), arrows=tuple(arrows))
 
 
 def _degrees(picture: Picture) -> tuple[list[int], list[int]]:

@@ -9,7 +9,7 @@ import pytest
 from node.epcis.model import MasterKind, MasterRecord
 from node.lineage.answer import Answer
 from node.query.drawing import plain, shorten, write_dot, write_mermaid
-from node.query.picture import Kind, Picture, Side, draw
+from node.query.picture import Kind, Picture, Side, called, draw
 from node.query.svg import NARROW_WIDTH, write_svg
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, lot, party, product_class, unit
@@ -184,6 +184,34 @@ def test_a_narrow_picture_is_as_wide_as_a_telephone() -> None:
         assert root.get("width") == str(NARROW_WIDTH)
         for rect in root.iter(f"{SVG}rect"):
             assert 0 <= int(rect.get("x", "0")) + int(rect.get("width", "0")) <= NARROW_WIDTH
+
+
+def test_a_narrow_picture_says_amounts_that_meet_inside_the_box() -> None:
+    """Three labels beside one another would not be read."""
+    svg = write_svg(draw([bakery().back(D1)]), narrow=True)
+    assert "← 450 kg" in svg
+    assert "← 8 kg" in svg
+
+
+def test_rework_is_drawn_there_and_back() -> None:
+    """Two arrows between two boxes, and not one on the other."""
+    story = Chronicle()
+    story.make({F1: 10}, at(1, "01:00"))
+    crumb = lot("6", "R1")
+    story.run({F1: 10}, {D1: 10}, at(1, "02:00"))
+    story.run({D1: 4}, {crumb: 4}, at(1, "03:00"))
+    story.run({crumb: 4}, {D1: 4}, at(1, "04:00"))
+    picture = draw([story.forward(F1)])
+    pairs = {(one.source, one.target) for one in picture.arrows}
+    assert any((target, source) in pairs for source, target in pairs)
+    paths = re.findall(r'<path d="(M[^"]+)" fill="none"', write_svg(picture))
+    assert len(set(paths)) == len(picture.arrows)
+
+
+def test_whom_to_ask_is_said_without_its_address() -> None:
+    """A GLN as it is printed, where nobody gave a name."""
+    assert called(f"the party at {party(2)}") == f"the party at GLN {party(2).rpartition('/')[2]}"
+    assert called("Old Bakery") == "Old Bakery"
 
 
 def test_the_same_answer_is_the_same_picture() -> None:
