@@ -1,10 +1,10 @@
 """A made-up food network of any size, as EPCIS 2.0 events: farms, packers, processors, distributors and shops.
 
-It is a set of worlds that share no lot. A world has layers of lots: farms harvest the first; each later one is made by
-runs at sites of the next tier, of three to six inputs and three to five outputs, and one run in ten is told by a
-transformationID over three events. Between layers every lot travels to one of two sites: on a truck with others, or
-packed on a pallet that is shipped, received and unpacked. Every lot of a world is used in parts by several runs, and so
-every lot of the last layer comes from nearly all of the world, and the first lot goes into nearly all of it.
+It is a set of worlds that share no lot. A world has layers of lots: farms harvest the first; packers, processors and
+distributors make the others in turn, shops the last, each by runs of three to six inputs and three to five outputs; one
+run in ten is told by a transformationID over three events. Between layers every lot travels to one of two sites: on a
+truck with others, or packed on a pallet that is shipped, received and unpacked. Every lot is used in parts by several
+runs, so what stands last comes from nearly all of its world, and the first lot goes into nearly all of it.
 
 Amounts add up, times are in order, and each lot is made once, so the lots that a trace finds are those of the links.
 The same seed gives the same events.
@@ -68,8 +68,7 @@ def ends_of(number: int, *, width: int, layers: int) -> World:
 
 
 def _lot(world: int, layer: int, place: int) -> str:
-    tier = min(layer, len(TIERS) - 1)
-    code = with_check_digit(f"09520001{10 * tier + place % 10:05d}")
+    code = with_check_digit(f"09520001{layer % 50 * 10 + place % 10:05d}")
     return f"https://id.gs1.org/01/{code}/10/W{world}L{layer}N{place}"
 
 
@@ -103,9 +102,14 @@ class _WorldBuilder:
                 here[where] = outputs
                 yield from self._make(layer, where, lots, outputs)
 
+    def _site(self, layer: int, where: int) -> str:
+        between = 1 + (layer - 1) % (len(TIERS) - 2)
+        tier = 0 if layer == 0 else len(TIERS) - 1 if layer == self._layers - 1 else between
+        return site(100 * tier + where % 100)
+
     def _event(self, kind: str, layer: int, where: int, **fields: object) -> Event:
         self._second += _STEP_S
-        place, time = {"id": site(100 * min(layer, len(TIERS) - 1) + where % 100)}, stamp(self._second)
+        place, time = {"id": self._site(layer, where)}, stamp(self._second)
         return {"type": kind, "eventTime": time, "eventTimeZoneOffset": "+01:00", "readPoint": place, **fields}
 
     def _harvest(self, where: int, lots: Sequence[str]) -> Event:
@@ -143,8 +147,7 @@ class _WorldBuilder:
         yield self._event("AggregationEvent", layer, to, action="DELETE", bizStep="unpacking", **packed)
 
     def _ends(self, layer: int, where: int, to: int) -> dict[str, object]:
-        last = len(TIERS) - 1
-        source, target = (site(100 * min(at, last) + of % 100) for at, of in ((layer - 1, where), (layer, to)))
+        source, target = self._site(layer - 1, where), self._site(layer, to)
         return {
             "sourceList": [{"type": "location", "source": source}],
             "destinationList": [{"type": "location", "destination": target}],

@@ -26,6 +26,7 @@ from node.lineage.graph import EdgeKind, Graph, Reached
 from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
 from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
+from node.lineage.plain import read_plain
 from node.lineage.portions import Held, LotLedger, PortionKind
 from node.lineage.readings import RULES_VERSION, Movement
 from node.lineage.records import ROLE_MADE, ROLE_OUTPUT, EventRow
@@ -275,10 +276,7 @@ class Assembler:
             timeline = self._timeline(item)
             if not timeline.complete:
                 continue
-            ledger = build_ledger(item, self._facts, timeline)
-            self._take_findings(item, reached, ledger)
-            part = self._graph.parts.get(item)
-            for held, low, high in _by_holder(ledger.held_of(None if part is None else part.portions)):
+            for held, low, high in _by_holder(self._held(item, reached, timeline)):
                 holder, row = held.holder, held.since
                 self._graph.touch(row, item)
                 holders.append(
@@ -298,6 +296,20 @@ class Assembler:
                 )
         holders.sort(key=lambda one: (one.item, one.status, one.place or "", one.party or "", one.event))
         return holders
+
+    def _held(self, item: str, reached: Reached, timeline: Timeline) -> list[Held]:
+        """Return what is held of an item at last, after taking what its ledger finds."""
+        part = self._graph.parts.get(item)
+        plain = read_plain(item, timeline, self._facts) if part is None and timeline.entries else None
+        if plain is None:
+            ledger = build_ledger(item, self._facts, timeline)
+            self._take_findings(item, reached, ledger)
+            return ledger.held_of(None if part is None else part.portions)
+        # A plain history has no findings, so its ledger is not built.
+        is_asked = not self._is_back or item in self._start_set
+        if plain.shipped is not None and plain.receiver is not None and is_asked:
+            self._graph.know_not(item, "not_received", plain.receiver, plain.shipped)
+        return plain.held
 
     def _take_findings(self, item: str, reached: Reached, ledger: LotLedger) -> None:
         graph = self._graph

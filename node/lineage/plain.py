@@ -2,18 +2,19 @@
 
 Most lots of a sound record are made, shipped, received and used up, one thing after another. For these every order of
 credits and draws that may be true is the one of their times, nothing is read in our way, and nothing lacks: so the
-portion ledger has no findings. `read_plain` may leave out a lot that is sound; it takes none whose ledger has a finding
-(held by a property test).
+portion ledger has no findings, and what is held at last is a sum. `read_plain` may leave out a lot that is sound; it
+takes none whose ledger has a finding, or other holders (held by tests that build the ledger beside it).
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from node.lineage.custody import Holder
+from node.lineage.custody import NOBODY, Holder
 from node.lineage.facts import Facts, Side
 from node.lineage.items import read_item
 from node.lineage.ledger import COUNTING_STEPS
-from node.lineage.portions import ZERO
+from node.lineage.portions import ZERO, Held
 from node.lineage.readings import Movement
 from node.lineage.records import (
     ROLE_ENDED,
@@ -37,20 +38,55 @@ _SIDES: Final = {
 }
 
 
-class Plain(NamedTuple):
-    """A plain history. shipped: the one shipment that nobody has received all of, or None."""
-
-    shipped: EventRow | None
-
-
 class _Way(NamedTuple):
-    """The one shipment that is open."""
+    """The one shipment that is open. amount: what of it is not received yet."""
 
     row: EventRow
     sender: Holder
     receiver: Holder | None
     documents: frozenset[str]
     amount: Decimal
+
+
+@dataclass(slots=True)
+class _Stock:
+    """What one site has. since: the event that brought it there when there was none."""
+
+    holder: Holder
+    since: EventRow
+    amount: Decimal
+
+
+class Plain:
+    """A plain history, gone through to its end."""
+
+    def __init__(self, walk: "_Walk") -> None:
+        self._walk = walk
+
+    @property
+    def shipped(self) -> EventRow | None:
+        """The one shipment that nobody has received all of, or None."""
+        way = self._walk.way
+        return None if way is None else way.row
+
+    @property
+    def receiver(self) -> Holder | None:
+        """Who can say whether it came: to whom it was sent, else who sent it."""
+        way = self._walk.way
+        return None if way is None else way.receiver or way.sender
+
+    @property
+    def held(self) -> list[Held]:
+        """What is held at last, by site, then what is on its way: as `LotLedger.held`."""
+        uom, way = self._walk.uom, self._walk.way
+        held = [
+            Held(one.holder, one.since, False, one.amount, one.amount, uom, "")  # noqa: FBT003 - a tuple
+            for _key, one in sorted(self._walk.stock.items())
+            if one.amount > 0
+        ]
+        if way is not None:
+            held.append(Held(way.receiver or NOBODY, way.row, True, way.amount, way.amount, uom, ""))  # noqa: FBT003
+        return held
 
 
 def read_plain(item: str, timeline: Timeline, facts: Facts) -> Plain | None:
@@ -72,7 +108,7 @@ def read_plain(item: str, timeline: Timeline, facts: Facts) -> Plain | None:
         last_ms = time.lo_ms
         if not walk.take(row, role):
             return None
-    return Plain(None if walk.way is None else walk.way.row)
+    return Plain(walk)
 
 
 class _Walk:
@@ -81,8 +117,8 @@ class _Walk:
     def __init__(self, item: str, facts: Facts) -> None:
         self._item = item
         self._facts = facts
-        self._stock: dict[str, Decimal] = {}
-        self._uom: str | None = None
+        self.stock: dict[str, _Stock] = {}
+        self.uom: str | None = None
         self._steps: dict[Movement, str | None] = {}
         self._received_ms: int | None = None
         self._has_any = False
@@ -95,16 +131,15 @@ class _Walk:
         movement, holder = facts.custody.read(row)
         if amount is None or amount == 0 or not holder.key:
             return False
-        if self._has_any and uom != self._uom:
+        if self._has_any and uom != self.uom:
             return False
         key = holder.key
         if role == ROLE_MADE:
             if self._has_any:
                 return False  # It may only commission what a run put out.
-            movement = Movement.PRESENCE
-            self._stock[key] = amount
+            self._credit(row, holder, amount)
         elif role == ROLE_OUTPUT:
-            self._stock[key] = self._stock.get(key, ZERO) + amount
+            self._credit(row, holder, amount)
         elif role in (ROLE_INPUT, ROLE_ENDED) or movement is Movement.END:
             if movement is Movement.OUTBOUND or movement is Movement.INBOUND:
                 return False
@@ -114,15 +149,30 @@ class _Walk:
             return self._send(row, holder, amount)
         elif movement is Movement.INBOUND:
             return self._receive(row, holder, amount)
-        elif self._stock.get(key, ZERO) < amount or row.event.step in COUNTING_STEPS:
+        elif self._amount_at(key) < amount or row.event.step in COUNTING_STEPS:
             return False
-        self._has_any, self._uom = True, uom
+        self._has_any, self.uom = True, uom
         return True
 
+    def _amount_at(self, key: str) -> Decimal:
+        one = self.stock.get(key)
+        return ZERO if one is None else one.amount
+
+    def _credit(self, row: EventRow, holder: Holder, amount: Decimal) -> None:
+        one = self.stock.get(holder.key)
+        if one is None:
+            self.stock[holder.key] = _Stock(holder, row, ZERO + amount)
+            return
+        if one.amount == 0:
+            one.since = row
+        one.amount += amount
+
     def _draw(self, key: str, amount: Decimal) -> bool:
-        left = self._stock.get(key, ZERO) - amount
-        self._stock[key] = left
-        return left >= 0
+        one = self.stock.get(key)
+        if one is None or one.amount < amount:
+            return False
+        one.amount -= amount
+        return True
 
     def _is_other_step(self, movement: Movement, row: EventRow) -> bool:
         """Return whether another step of this kind was met: the two may tell of one hand-over."""
@@ -136,7 +186,7 @@ class _Walk:
         if self.way is not None or is_near or self._is_other_step(Movement.OUTBOUND, row):
             return False
         receiver = self._facts.custody.receiver_of(row.event)
-        self.way = _Way(row, holder, receiver, despatch_documents(row.event), amount)
+        self.way = _Way(row, holder, receiver, despatch_documents(row.event), ZERO + amount)
         return self._draw(holder.key, amount)
 
     def _receive(self, row: EventRow, holder: Holder, amount: Decimal) -> bool:
@@ -146,7 +196,7 @@ class _Walk:
         if self._is_other_step(Movement.INBOUND, row) or not self._fits(way, row, holder):
             return False
         self._received_ms = row.event.time.lo_ms
-        self._stock[holder.key] = self._stock.get(holder.key, ZERO) + amount
+        self._credit(row, holder, amount)
         self.way = None if amount == way.amount else way._replace(amount=way.amount - amount)
         return True
 
