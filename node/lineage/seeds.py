@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from node.epcis.identifiers import site_of
+from node.lineage.holdings import filed_names, with_contents
+from node.lineage.indexing import roles_in
 from node.lineage.items import ItemKind, read_item
 from node.lineage.portions import PortionKind
 from node.lineage.records import PostingKind
@@ -79,13 +81,11 @@ def _plant_holder(spread: Spread, seed: Seed) -> None:
         _plant_line(spread, seed, name, lo_ms, hi_ms)
         return
     items: dict[str, None] = {}
-    for posting in facts.timelines.filed(PostingKind.HOLDER, name):
-        if posting.time_ms > hi_ms:
-            continue
-        event = facts.timelines.row_at(posting.ref).event
-        for goods in (*event.goods, *event.inputs, *event.outputs):
-            items[goods.item] = None
-    for item in sorted(items):
+    for filed in filed_names(facts, name):
+        for posting in facts.timelines.filed(PostingKind.HOLDER, filed):
+            if posting.time_ms <= hi_ms:
+                items.update(dict.fromkeys(roles_in(facts.timelines.row_at(posting.ref).event)))
+    for item in sorted(with_contents(facts, items)):
         if seed.product is not None and read_item(item).product != seed.product:
             continue
         loaded = spread.graph.load_item(item)

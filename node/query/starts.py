@@ -14,8 +14,9 @@ from node.epcis.identifiers import identify, site_of
 from node.errors import RequestError
 from node.lineage.answer import AnswerSeed
 from node.lineage.facts import Facts
+from node.lineage.holdings import filed_names, with_contents
+from node.lineage.indexing import roles_in
 from node.lineage.items import ItemKind, read_item
-from node.lineage.names import NameTable
 from node.lineage.portions import PortionKind
 from node.lineage.reader import LineageReader
 from node.lineage.records import EventRow, PostingKind
@@ -33,7 +34,6 @@ HOLDER_EVENTS_MAX: Final = 50_000
 """Events of one holder that are looked through."""
 START_ITEMS_MAX: Final = 10_000
 """Items that one seed comes to."""
-PLACES_MAX: Final = 1_000
 WIDEST_TIME_MS: Final = 38 * 3_600_000
 """The longest that a time as stated may stand for: a date of unsure zone."""
 _DRAWS: Final = (PortionKind.SHIPPED, PortionKind.USED, PortionKind.ENDED, PortionKind.MOVED)
@@ -107,7 +107,7 @@ class StartReader:
         left_out = False
         is_line = site_of(holder) != holder
         rows, is_cut = self._rows_at(holder, lo_ms if is_line else -FOREVER_MS, hi_ms)
-        items = self._line_items(rows, holder, lo_ms) if is_line else _items_in(rows)
+        items = self._line_items(rows, holder, lo_ms) if is_line else with_contents(self._facts, _items_in(rows))
         for item in sorted(set(items)):
             facts = read_item(item)
             if product is not None and facts.product != product and item != product:
@@ -131,10 +131,9 @@ class StartReader:
     def _rows_at(self, holder: str, lo_ms: int, hi_ms: int) -> tuple[list[EventRow], bool]:
         """Return the events that name a holder, the newest first where there are too many, and whether there are."""
         reader, facts = self._facts.reader, self._facts
-        names = (site_of(holder), *reader.named(NameTable.WORD, holder, limit=PLACES_MAX))
         rows: list[EventRow] = []
         is_cut = False
-        for name in dict.fromkeys(names):
+        for name in filed_names(facts, holder):
             filed = reader.postings_within(
                 PostingKind.HOLDER,
                 name,
@@ -229,11 +228,7 @@ def _ids(starts: Sequence[Start]) -> tuple[str, ...]:
 
 def _items_in(rows: Sequence[EventRow]) -> Iterator[str]:
     for row in rows:
-        event = row.event
-        for goods in (*event.goods, *event.inputs, *event.outputs):
-            yield goods.item
-        if event.parent is not None and read_item(event.parent).kind is not ItemKind.PLACE:
-            yield event.parent
+        yield from roles_in(row.event)
 
 
 def _lasting(chain: Sequence[Vertex]) -> Iterator[tuple[Vertex, int]]:

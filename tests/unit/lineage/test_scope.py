@@ -13,7 +13,7 @@ from node.lineage.scope import compute_scope
 from node.lineage.scope_answer import ScopeAnswer
 from node.lineage.scope_question import RunRule, ScopeQuestion, Seed
 from tests.support.chronicle import Chronicle
-from tests.support.events import at, build_event, lot, place, product_class, serial, unit
+from tests.support.events import at, build_event, lot, party, place, product_class, serial, unit
 from tests.support.scopes import Asked, of_event
 
 A, B, C, D, E = (lot("1", code) for code in "ABCDE")
@@ -471,6 +471,25 @@ def test_party_and_product_as_a_seed_are_its_stock_of_that_product() -> None:
     story.make({B: 10}, at(2, "06:00"))
     seed = Seed(holder=place(1), product=product_class("1"), to_ms=at(1, "12:00"))
     assert Asked(story, seed).scope.answer().seeds == (A,)
+
+
+def test_party_as_a_seed_had_what_its_places_had() -> None:
+    """Events name the place alone; master data say whose it is. Found by its other names, it would be left out."""
+    story = Chronicle()
+    story.name_place(1, 7)
+    story.make({A: 10}, at(1, "06:00"))
+    assert Asked(story, Seed(holder=party(7))).scope.answer().seeds == (A,)
+
+
+def test_place_as_a_seed_had_what_came_in_units() -> None:
+    """Shipped and received by the SSCC alone: no event of the lot names the place."""
+    story = Chronicle()
+    story.make({A: 10}, at(1, "06:00"), at=1)
+    story.pack(unit(1), {A: 10}, at(1, "07:00"), at=1)
+    story.pack(unit(2), [unit(1)], at(1, "08:00"), at=1)
+    story.ship([unit(2)], at(1, "09:00"), at=1, to=2)
+    story.receive([unit(2)], at(1, "12:00"), at=2)
+    assert A in Asked(story, Seed(holder=place(2))).scope.answer().seeds
 
 
 def test_contact_with_a_run_that_was_voided_as_a_whole_is_with_nothing() -> None:

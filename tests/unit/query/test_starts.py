@@ -138,6 +138,18 @@ def test_a_party_and_product_begin_from_all_its_places() -> None:
     assert begun(ask(Direction.BACK, SeedRequest(holder=party(2), product=B1))) == [{B1, B2}]
 
 
+def test_a_place_had_what_came_in_units() -> None:
+    """Received by the SSCC alone, and not before it came."""
+    story = bakery()
+    story.receive([PALLET], at(1, "21:00"), at=3)
+    service = asking(story)
+    came = SeedRequest(holder=place(3), since="2026-01-05T20:30:00Z")
+    assert begun(service.trace((came,), Direction.BACK)) == [{PALLET, B1}]
+    before = SeedRequest(holder=place(3), until="2026-01-05T17:00:00Z")
+    with pytest.raises(RequestError, match="nothing that was asked about"):
+        service.trace((before,), Direction.BACK)
+
+
 def test_an_equipment_run_begins_from_what_the_line_put_out_then() -> None:
     """A line is a GLN with an extension."""
     line = f"{place(2)}/254/OVEN1"
