@@ -148,10 +148,25 @@ class AnswerWarning(msgspec.Struct, frozen=True):
     events: tuple[str, ...]
 
 
+class OpenFlags(msgspec.Struct, frozen=True):
+    """How many open flags (docs/flags.md) the items have, by severity. height: the block that flags hold at.
+
+    complete: False if only the first items were looked at.
+    """
+
+    high: int
+    warn: int
+    note: int
+    height: int
+    complete: bool
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A trace. direction: back or forward. item: canonical id, null unless one item was asked about; seeds: all asked.
 
-    as_of: ISO 8601 UTC, or null. rules: the version of the readings."""
+    as_of: ISO 8601 UTC, or null. rules: the version of the readings. open_flags: no part of the digest; null where the
+    answer is of an earlier height, of which flags are not kept.
+    """
 
     direction: str
     item: str | None
@@ -168,6 +183,7 @@ class Answer(msgspec.Struct, frozen=True):
     holders: tuple[AnswerHolder, ...]
     unknowns: tuple[AnswerUnknown, ...]
     warnings: tuple[AnswerWarning, ...]
+    open_flags: OpenFlags | None = None
 
 
 class _Canonical(msgspec.Struct, frozen=True):

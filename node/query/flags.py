@@ -5,7 +5,7 @@ flags have followed; it is the executed height but for a moment after each block
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Annotated, Final
 
@@ -14,6 +14,7 @@ import msgspec
 from node.epcis.elements import parse_item
 from node.epcis.identifiers import identify, site_of
 from node.errors import RequestError
+from node.lineage.answer import OpenFlags
 from node.lineage.custody import Masters
 from node.lineage.findings import Severity
 from node.lineage.flag_codes import CODES, Group
@@ -22,7 +23,7 @@ from node.lineage.items import read_item
 from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.records import EventRef
 from node.lineage.texts import iso, optional_text
-from node.lineage.touch import SubjectKind
+from node.lineage.touch import Subject, SubjectKind
 from node.query.scopes import read_time
 from node.storage import flags as stored
 from node.storage.flags import Listed, SubjectRow
@@ -30,6 +31,8 @@ from node.storage.index import IndexReader
 
 FLAGS_MAX: Final = 1_000
 ITEMS_MAX: Final = 100
+COUNTED_MAX: Final = 1_000
+"""Items of a trace whose flags are counted: more would take longer than the walk."""
 SCANNED_MAX: Final = 20_000
 """Flags that one request looks at; where filters leave few, the answer says where to go on."""
 _AT: Final = "the party at "
@@ -177,6 +180,18 @@ class FlagService:
                 raise UnknownFlagError(flag_id)
             view = _view(reader, *found)
             return FlagAnswer(reader.height, reader.flags.height, FLAG_RULES, view, _names(reader, [view]))
+
+
+def count_open(reader: IndexReader, items: Sequence[str]) -> OpenFlags:
+    """Return how many open flags items have themselves; of many, only the first are looked at."""
+    counts = dict.fromkeys(Severity, 0)
+    for item in items[:COUNTED_MAX]:
+        row = reader.flags.find_subject(stored.short_subject(Subject(SubjectKind.ITEM, item)))
+        for flag in () if row is None else row.evaluated.flags:
+            if not flag.is_countered:
+                counts[CODES[flag.code].severity] += 1
+    complete = len(items) <= COUNTED_MAX
+    return OpenFlags(counts[Severity.HIGH], counts[Severity.WARN], counts[Severity.NOTE], reader.flags.height, complete)
 
 
 def _read_after(text: str | None) -> bytes:

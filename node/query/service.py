@@ -27,8 +27,10 @@ from node.query.common import find_common
 from node.query.common_answer import CommonAnswer, CommonRequest
 from node.query.errors import UnknownHeightError
 from node.query.find import FindAnswer, FindRequest, find
+from node.query.flags import count_open
 from node.query.scopes import ScopeRequest, SeedRequest, earlier_of, read_request, read_time
 from node.query.starts import find_item, read_trace
+from node.storage.index import IndexReader
 
 ITEM_EVENTS_MAX: Final = 1_000
 """Events of one item in `item.get`; how many there are is said beside them."""
@@ -127,9 +129,10 @@ class QueryService:
             question = read_trace(
                 facts, asked, directions[0], as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max
             )
-            return tuple(
-                [trace(reader, replace(question, direction=direction), facts.readings) for direction in directions]
-            )
+            answers = [
+                trace(reader, replace(question, direction=direction), facts.readings) for direction in directions
+            ]
+            return tuple([_with_flags(reader, answer) for answer in answers])
 
     def trace(
         self, asked: str | Sequence[SeedRequest], direction: Direction, **options: Unpack[TraceOptions]
@@ -205,6 +208,13 @@ class QueryService:
         with self._open_reader() as reader:
             refs = sorted(posting.ref for posting in reader.postings_of(PostingKind.EVENT_ID, event_id))
             return tuple([reader.get_event(ref) for ref in refs[:limit]])
+
+
+def _with_flags(reader: LineageReader, answer: Answer) -> Answer:
+    """Return the answer with how many open flags it has: of the newest height, for they are kept of no other."""
+    if not isinstance(reader, IndexReader) or answer.height < reader.height:
+        return answer
+    return msgspec.structs.replace(answer, open_flags=count_open(reader, [item.id for item in answer.items]))
 
 
 def _by_default(_: Height) -> Readings:

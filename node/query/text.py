@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from node.epcis.times import read_instant
-from node.lineage.answer import Answer, AnswerEdge, AnswerEvent, AnswerHolder, AnswerItem
+from node.lineage.answer import Answer, AnswerEdge, AnswerEvent, AnswerHolder, AnswerItem, OpenFlags
 from node.query.service import ClosureAnswer
 
 UNITS: Final = {
@@ -73,8 +73,18 @@ def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]
     yield from _list("not known", unknowns)
     warnings = [f"{', '.join(short.get(item, item) for item in one.items)}: {one.message}" for one in answer.warnings]
     yield from _list("worth a look", warnings)
+    if answer.open_flags is not None:
+        yield _flag_words(answer.open_flags)
     yield f"{len(answer.items)} items, {len(answer.events)} events, at height {answer.height}"
     yield f"digest {answer.digest}"
+
+
+def _flag_words(flags: OpenFlags) -> str:
+    """Return how many flags stand in a trace."""
+    counts = [(flags.high, "high"), (flags.warn, "warn"), (flags.note, "note")]
+    words = ", ".join(f"{count} {name}" for count, name in counts if count)
+    least = "" if flags.complete else "at least "
+    return f"open flags: {least}{words or 'none'} (lotvine flags ITEM… says what each means)"
 
 
 _HOW: Final = {"packed": "packed", "instance": "of it"}

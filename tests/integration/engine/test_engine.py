@@ -21,11 +21,14 @@ from node.ledger.transaction import SignedTransaction
 from node.storage import keys
 from node.storage.chain import open_chain
 from node.storage.errors import DamagedStoreError
-from node.storage.index import create_index, open_index
+from node.storage.following import follow
+from node.storage.index import IndexStore, create_index, open_index
+from node.storage.reindex import reindex
+from node.storage.store import Row
 from node.storage.stores import StorePaths, create_stores, renew_chain
 from node.wire.ids import MemberId
 from node.wire.messages import FRAME_BYTES_MAX, encode
-from tests.support.captures import build_capture, object_event
+from tests.support.captures import build_capture, object_event, transformation_event
 from tests.support.chains import ChainBuilder, final_write
 from tests.support.hubs import Hub
 from tests.support.networks import build_batch, build_document, build_genesis, build_key
@@ -141,6 +144,50 @@ def test_four_firms_come_to_one_state(tmp_path: Path) -> None:
 
     run(scenario)
     assert len(digests(firms, 0, 1, 2, 3)) == 1
+
+
+def test_four_firms_have_the_same_flags_and_make_them_anew_alike(tmp_path: Path) -> None:
+    """Whatever a node's steps were; one that lost its flags in a crash makes the same ones after its start."""
+    firms = Firms(tmp_path, 4)
+
+    async def scenario() -> None:
+        async with firms.running(0, 1, 2, 3) as opened:
+            for number in range(6):
+                taken = transformation_event([f"L{number % 3}"], [f"M{number}"])
+                transaction = firms.build(f"firm-{number % 4}", object_event(f"L{number % 2}"), taken)
+                await opened[MemberId(f"firm-{number % 4}")].engine.submit((transaction,))
+                await until(lambda t=transaction: all(is_executed(one, t.id) for one in opened.values()))  # type: ignore[misc] # Bound now.
+            await until(lambda: len({one.stores.index.height for one in opened.values()}) == 1)
+
+    async def again() -> None:
+        async with firms.running(2) as opened:
+            index = opened[MemberId("firm-2")].stores.index
+            await until(lambda: has_followed(index))
+
+    run(scenario)
+    stored: list[list[Row]] = []
+    for number in range(4):
+        index = open_index(paths_of(firms.root, MemberId(f"firm-{number}")).index, firms.genesis)
+        while follow(index) is not None:
+            pass
+        stored.append(list(index.flags.rows()))
+        index.close()
+    heights = {height for height, _ in digests(firms, 0, 1, 2, 3)}
+    assert len(heights) == 1
+    assert stored[0] == stored[1] == stored[2] == stored[3]
+    assert len(stored[0]) > 10
+    chain = open_chain(paths_of(firms.root, MemberId("firm-2")).chain, firms.genesis)
+    reindex(chain, paths_of(firms.root, MemberId("firm-2")).index, firms.genesis)
+    chain.close()
+    run(again)
+    index = open_index(paths_of(firms.root, MemberId("firm-2")).index, firms.genesis)
+    assert list(index.flags.rows()) == stored[2]
+    index.close()
+
+
+def has_followed(index: IndexStore) -> bool:
+    with index.reader() as reader:
+        return reader.flags.height == reader.height
 
 
 def test_a_restart_goes_on_exactly_where_it_stopped(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """node/query/text: a trace for people."""
 
 import pytest
+from msgspec import structs
 
 from node.epcis.model import MasterKind, MasterRecord
+from node.lineage.answer import OpenFlags
 from node.query.text import amount_words, render_trace, time_words
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, lot, party, place, product_class, serial, unit
@@ -140,3 +142,18 @@ def test_amounts_are_in_the_units_words() -> None:
 def test_a_time_keeps_its_offset(sent: str, words: str) -> None:
     """08:00 in one zone may be after 09:00 in another: what is shown must say which it is."""
     assert time_words(sent) == words
+
+
+def test_open_flags_are_counted_in_words() -> None:
+    """With what to ask next; where not all items were looked at, that is said."""
+    told = Chronicle()
+    told.make({lot("1", "A"): 5}, at(1, "08:00"))
+    answer = told.back(lot("1", "A"))
+    assert not [line for line in render_trace(answer) if line.startswith("open flags")]
+    for flags, words in (
+        (OpenFlags(2, 0, 1, 7, complete=True), "open flags: 2 high, 1 note ("),
+        (OpenFlags(0, 0, 0, 7, complete=True), "open flags: none ("),
+        (OpenFlags(0, 3, 0, 7, complete=False), "open flags: at least 3 warn ("),
+    ):
+        lines = list(render_trace(structs.replace(answer, open_flags=flags)))
+        assert [line for line in lines if line.startswith(words)]

@@ -1,0 +1,156 @@
+"""Flags as they are asked for: by item, party, member, code, group, severity and time, in pages, on one snapshot."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.epcis.errors import IdentifierError
+from node.errors import RequestError
+from node.lineage.findings import Severity
+from node.lineage.flag_codes import Group
+from node.lineage.trace import Direction
+from node.query.flag_text import render_flags
+from node.query.flags import FlagRequest, FlagsAnswer, FlagService, FlagView, UnknownFlagError
+from node.query.service import QueryService
+from tests.support.events import lot, place
+from tests.support.flag_ledger import FlagLedger, called, make, place_of, receive, run, ship, void
+
+FLOUR, BREAD, SALT = lot("952110000001", "F1"), lot("952110000002", "B1"), lot("952110000003", "S1")
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlagLedger]:
+    """Flour overdrawn by a run that gains, salt received from nowhere by another member, and a receipt disputed."""
+    one = FlagLedger(tmp_path_factory.mktemp("flags") / "index")
+    one.enter(make(FLOUR, 50, 7), run({FLOUR: 80}, {BREAD: 90}, 9), vocabulary=(place_of(2, 7),))
+    one.enter(receive(SALT, 30, 9), member="firm-1", later_ms=60_000)
+    disputed = called(receive(lot("952110000003", "S2"), 5, 10, at=3), "1")
+    one.enter(disputed)
+    one.enter(void(disputed), member="firm-2")
+    one.follow()
+    yield one
+    one.close()
+
+
+def ask(ledger: FlagLedger, **how: object) -> FlagsAnswer:
+    return FlagService(ledger.index.reader).flags(FlagRequest(**how))  # type: ignore[arg-type] # The names are its own.
+
+
+def codes(answer: FlagsAnswer) -> list[str]:
+    return [flag.code for flag in answer.flags]
+
+
+def test_list_has_all_open_flags_the_newest_first(ledger: FlagLedger) -> None:
+    """And says the height that they hold at."""
+    answer = ask(ledger)
+    assert sorted(codes(answer)) == ["counter_statement", "overdrawn", "receipt_without_shipment", "run_gain"]
+    assert codes(answer)[0] == "counter_statement"
+    assert [flag.since for flag in answer.flags] == sorted((flag.since for flag in answer.flags), reverse=True)
+    assert (answer.height, answer.flags_height, answer.next) == (4, 4, None)
+
+
+def test_filters_all_hold(ledger: FlagLedger) -> None:
+    """Each alone, and together."""
+    assert set(codes(ask(ledger, items=(FLOUR,)))) == {"overdrawn", "run_gain"}
+    assert codes(ask(ledger, items=("(01)09521100000031(10)S1",))) == ["receipt_without_shipment"]
+    assert codes(ask(ledger, items=(SALT, BREAD))) == ["receipt_without_shipment", "run_gain"]
+    assert codes(ask(ledger, party="urn:example:firm:7")) == ["receipt_without_shipment"]
+    assert codes(ask(ledger, party=place(1), code="overdrawn")) == ["overdrawn"]
+    assert codes(ask(ledger, member="firm-1")) == ["receipt_without_shipment"]
+    assert codes(ask(ledger, group=Group.CORRECTION)) == ["counter_statement"]
+    assert set(codes(ask(ledger, severity=Severity.HIGH, group=Group.QUANTITY))) == {"overdrawn", "run_gain"}
+    assert codes(ask(ledger, member="firm-1", severity=Severity.WARN)) == []
+    assert codes(ask(ledger, state="countered")) == ["receipt_without_shipment"]
+    assert len(ask(ledger, state="any").flags) == 5
+    newest = ask(ledger).flags[0].since
+    assert codes(ask(ledger, since=newest)) == ["counter_statement"]
+
+
+def test_pages_have_every_flag_once(ledger: FlagLedger) -> None:
+    """`next` goes on behind the last flag, in each kind of list."""
+    for how in ({}, {"items": (FLOUR, SALT)}, {"member": "firm-0"}):
+        whole = ask(ledger, **how)
+        pages: list[FlagView] = []
+        after: str | None = None
+        while True:
+            page = ask(ledger, limit=1, **how, **({} if after is None else {"after": after}))
+            pages += page.flags
+            if page.next is None:
+                break
+            after = page.next
+        assert pages == list(whole.flags)
+        assert len(pages) > 1
+
+
+def test_one_flag_is_found_by_its_id(ledger: FlagLedger) -> None:
+    """As the list has it."""
+    service, flag = FlagService(ledger.index.reader), ask(ledger, code="overdrawn").flags[0]
+    assert service.flag(flag.id).flag == flag
+    assert flag.amount == "30"
+    assert [event.member for event in flag.events] == ["firm-0"]
+    with pytest.raises(UnknownFlagError):
+        service.flag("00" * 16)
+
+
+@pytest.mark.parametrize(
+    ("how", "field"),
+    [
+        ({"code": "nonsense"}, "params.code"),
+        ({"since": "yesterday"}, "params.since"),
+        ({"since": "2026-01-01T00:00:00"}, "params.since"),
+        ({"after": "zz"}, "params.after"),
+        ({"after": "00"}, "params.after"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_its_field(ledger: FlagLedger, how: dict[str, object], field: str) -> None:
+    """With what it may be."""
+    with pytest.raises(RequestError) as refused:
+        ask(ledger, **how)
+    assert refused.value.field == field
+
+
+def test_item_that_is_none_is_refused(ledger: FlagLedger) -> None:
+    """A wrong check digit in an element string."""
+    with pytest.raises(IdentifierError):
+        ask(ledger, items=("(01)09521100000032(10)S1",))
+    with pytest.raises(RequestError):
+        FlagService(ledger.index.reader).flag("no hex")
+
+
+def test_flags_read_well(ledger: FlagLedger) -> None:
+    """The gravest first, with who settles it and how; what is behind is said."""
+    text = list(render_flags(ask(ledger)))
+    assert text[0].startswith("HIGH ")
+    assert any("30 kg" in line for line in text)
+    assert any("urn:example:firm:7; closed by the shipment" in line for line in text)
+    assert "4 flags: 3 high, 1 warn" in text
+    assert text[-1] == "flags hold at height 4"
+    none = list(render_flags(ask(ledger, items=(lot("952110000009", "X"),))))
+    assert none[0].startswith("no flags")
+    more = ask(ledger, limit=1)
+    assert f"there are more: --after {more.next}" in list(render_flags(more))
+
+
+def test_trace_counts_the_open_flags_in_it(ledger: FlagLedger) -> None:
+    """Of the newest height; of an earlier one flags are not kept."""
+    service = QueryService(ledger.index.reader)
+    counted = service.trace(BREAD, Direction.BACK).open_flags
+    assert counted is not None
+    assert (counted.high, counted.warn, counted.height, counted.complete) == (2, 0, 4, True)
+    earlier = service.trace(BREAD, Direction.BACK, known_at=ledger.index.height - 1)  # type: ignore[arg-type] # A height.
+    assert earlier.open_flags is None
+    assert earlier.digest == service.trace(BREAD, Direction.BACK).digest
+
+
+def test_closed_flag_is_gone_from_every_list(tmp_path: Path) -> None:
+    """Also from those by party, member, code and item."""
+    ledger = FlagLedger(tmp_path / "index")
+    ledger.enter(make(FLOUR, 30, 7), receive(FLOUR, 30, 9))
+    ledger.follow()
+    assert len(ask(ledger).flags) == 2
+    ledger.enter(ship(FLOUR, 30, 8))
+    ledger.follow()
+    for how in ({}, {"items": (FLOUR,)}, {"member": "firm-0"}, {"party": place(2)}, {"code": "moved_without_record"}):
+        assert ask(ledger, **how).flags == ()
+    ledger.close()
