@@ -7,7 +7,7 @@ import pytest
 from consensus.core import Core
 from consensus.effects import Effect
 from consensus.inputs import Guarded, Input
-from consensus.messages import FLAG_EPOCH_END, Proposal
+from consensus.messages import FLAG_EPOCH_END, Proposal, VoteKind
 from consensus.recovery import GUARD_CLOSED
 from consensus.types import Digest
 from node.ledger.batch import decode_batch_header
@@ -407,3 +407,51 @@ def test_an_intact_log_is_taken_up_where_it_ends() -> None:
     world.start_all()
     world.settle(within_ms=15_000)
     assert all(node.disk.log.read().loss is None for node in world.up)
+
+
+def is_sealed(node: SimNode) -> bool:
+    """Whether the node has stored a block that ends an epoch."""
+    return any(block.header.flags == FLAG_EPOCH_END for block in node.disk.blocks.values())
+
+
+def test_a_node_that_takes_its_chain_anew_votes_in_no_epoch_that_it_had_served_in() -> None:
+    """2.9.5: its log knows the newest epoch alone, and one that was cut off still waits in a view of the one before.
+
+    In that view the node had signed finalize, and the epoch was over; now it comes to that view again, with nobody but
+    the one that is stuck there, and everything in it asks for a nullification.
+    """
+    world = build_world()
+    node, stuck = world.node(1), world.node(3)
+    proposal = propose(world.node(0), SetParameters(Parameters(block_batches_max=9)))
+    assert world.run(6_000, until=lambda: all(proposal in each.disk.state.transactions for each in world.up))
+    for number in (1, 2):
+        approve(world.node(number), proposal)
+    assert world.run(20_000, until=lambda: is_sealed(world.node(0)) or is_sealed(node), look_ms=1)
+    world.isolate(3)
+
+    finalized: set[int] = set()
+
+    def has_begun() -> bool:
+        votes = node.disk.votes.values()
+        finalized.update(vote.subject.view for vote in votes if vote.subject.kind == VoteKind.FINALIZE)
+        begun = node.disk.log.read().epoch_start
+        return begun is not None and begun.epoch == 1
+
+    assert world.run(20_000, until=has_begun, look_ms=1)
+    assert epoch_of(stuck) == 0
+    assert stuck.replica is not None
+    assert stuck.replica.overview().view in finalized
+    node.take_chain_anew()
+    world.heal()
+    for number in (0, 2):
+        world.isolate(number)
+    node.start()
+    world.run(world.timing.skip_ms + 15_000)
+    assert node.replica is not None
+    assert (epoch_of(node), node.disk.height) == (0, stuck.disk.height)
+    assert "the chain to come to epoch 1" in str(node.replica.overview().waiting_for)
+    world.heal()
+    world.settle(within_ms=60_000)
+    assert epoch_of(node) == 1
+    node.submit(1)
+    world.settle(within_ms=20_000)
