@@ -34,6 +34,11 @@ OPEN_MS_MAX: Final = 2_000
 
 Who does not have what is asked for stays silent. An answer that comes later is taken all the same, while it is wanted.
 """
+SLOW_MS: Final = 600
+"""Who has left a request open for so long is not waited for any more, however surely it has a thing: it may be silent.
+
+Else one silent author could slow down everybody who catches up with its feed to the pace of its places.
+"""
 
 Request = BatchRequest | BlockRequest
 
@@ -71,6 +76,7 @@ class Fetcher:
         # Whether all ready wants were looked at since a place, a peer or a want came: a look costs time for each of
         # them, and a node that catches up has hundreds and is stepped hundreds of times a second.
         self._is_settled = False
+        self._look_ms: int | None = None
         self._later: list[tuple[int, int, Digest]] = []
         self._closing: list[tuple[int, int, MemberId, Digest]] = []
         self._open: dict[MemberId, dict[Digest, int]] = {}
@@ -171,6 +177,8 @@ class Fetcher:
     def deadline_ms(self) -> int | None:
         """Return when `take_due` has something to do again."""
         times = [heap[0][0] for heap in (self._later, self._closing) if heap]
+        if self._look_ms is not None:
+            times.append(self._look_ms)
         return min(times, default=None)
 
     def take_due(self, now_ms: int) -> list[tuple[MemberId, Request]]:
@@ -189,8 +197,10 @@ class Fetcher:
                 continue
             self._make_ready(digest, want)
         sends: list[tuple[MemberId, Request]] = []
+        if self._look_ms is not None and self._look_ms <= now_ms:
+            self._is_settled = False
         if not self._is_settled:
-            self._is_settled = True
+            self._is_settled, self._look_ms = True, None
             for number, queue in enumerate(self._queues):
                 if queue:
                     self._assign(number, queue, now_ms, sends)
@@ -218,8 +228,9 @@ class Fetcher:
             if self._is_over(digest, want, now_ms):
                 del self._wants[digest]
                 continue
-            member, waits = self._choose(digest, want, share)
-            if waits:
+            member, waits_ms = self._choose(digest, want, share, now_ms)
+            if waits_ms is not None:
+                self._look_ms = waits_ms if self._look_ms is None else min(self._look_ms, waits_ms)
                 queue.append(digest)
                 in_vain += 1
                 continue
@@ -241,31 +252,41 @@ class Fetcher:
     def _is_over(self, digest: Digest, want: _Want, now_ms: int) -> bool:
         return not self._is_needed(digest) if want.expires_ms is None else want.expires_ms <= now_ms
 
-    def _choose(self, digest: Digest, want: _Want, share: int) -> tuple[MemberId | None, bool]:
-        """Return whom to ask: a hint, then whoever was not asked in this round, by turn; and whether to wait instead.
+    def _choose(self, digest: Digest, want: _Want, share: int, now_ms: int) -> tuple[MemberId | None, int | None]:
+        """Return whom to ask: a hint, then whoever was not asked in this round, by turn; or until when to wait instead.
 
         Who probably has it and is merely busy is waited for: others would stay silent, and keep their places busy.
         """
-        waits = False
+        waits_ms: int | None = None
         for hint in tuple(want.hints):
             requests = self._open.get(hint)
             if requests is None or digest in requests:
                 want.hints.remove(hint)
-            elif self._is_free(hint, digest, share):
-                return hint, False
-            else:
-                waits = True
+                continue
+            slow_ms = self._slow_from_ms(requests)
+            if slow_ms is not None and slow_ms <= now_ms:
+                continue
+            if self._is_free(hint, digest, share):
+                return hint, None
+            assert slow_ms is not None, "who is busy has open requests"
+            waits_ms = slow_ms if waits_ms is None else min(waits_ms, slow_ms)
         members = list(self._open)
-        if waits or not members:
-            return None, waits
+        if waits_ms is not None or not members:
+            return None, waits_ms
         if all(member in want.asked for member in members):
             want.asked.clear()
         self._turn += 1
         for place in range(len(members)):
             member = members[(self._turn + place) % len(members)]
             if member not in want.asked and self._is_free(member, digest, share):
-                return member, False
-        return None, False
+                return member, None
+        return None, None
+
+    @staticmethod
+    def _slow_from_ms(requests: dict[Digest, int]) -> int | None:
+        """Return from when on somebody is slow, if it answers none of these; None if none is open."""
+        closes_ms = next(iter(requests.values()), None)
+        return None if closes_ms is None else closes_ms - OPEN_MS_MAX + SLOW_MS
 
     def _is_free(self, member: MemberId, digest: Digest, share: int) -> bool:
         requests = self._open[member]

@@ -7,6 +7,7 @@ from node.replica.fetching import (
     OPEN_MAX,
     OPEN_MS_MAX,
     OPEN_PER_PEER_MAX,
+    SLOW_MS,
     SPARE_SHARE,
     Fetcher,
 )
@@ -135,6 +136,27 @@ def test_who_probably_has_it_is_waited_for_while_busy() -> None:
     fetcher.close(A, build_digest("0"))
     fetcher.drop(build_digest("0"))
     assert fetcher.take_due(1) == [(A, BlockRequest(digest))]
+
+
+def test_who_answers_nothing_is_waited_for_no_longer_and_others_are_asked() -> None:
+    """The author of a feed is named for each batch of it; its silence must not be the pace of whoever catches up."""
+    fetcher = build_fetcher(A, B)
+    for number in range(OPEN_PER_PEER_MAX + 1):
+        want(fetcher, f"{number}", A)
+    assert asked(fetcher, 0) == [A] * OPEN_PER_PEER_MAX
+    # Elsewhere there are no answers either: only the one that was never asked for matters here.
+    for number in range(OPEN_PER_PEER_MAX):
+        fetcher.drop(build_digest(f"{number}"))
+    assert fetcher.deadline_ms() is not None
+    assert asked(fetcher, SLOW_MS - 1) == []
+    assert fetcher.deadline_ms() == SLOW_MS
+    assert fetcher.take_due(SLOW_MS) == [(B, BlockRequest(build_digest(f"{OPEN_PER_PEER_MAX}")))]
+    want(fetcher, "next", A, now_ms=SLOW_MS)
+    assert asked(fetcher, SLOW_MS) == [B]
+    for name in (f"{OPEN_PER_PEER_MAX}", "next"):
+        fetcher.drop(build_digest(name))
+    want(fetcher, "later", A, now_ms=OPEN_MS_MAX)
+    assert asked(fetcher, OPEN_MS_MAX) == [A]
 
 
 def test_urgent_wants_come_before_the_others() -> None:
