@@ -121,11 +121,13 @@ def test_lies_in_answer_to_chain_sync_are_refused_and_the_truth_is_taken_from_ot
         if target == "firm-3" and isinstance(message, ChainData) and message.blocks and liars in ([], [source]):
             lies += 1
             liars[:] = [source]
-            first = message.blocks[0]
-            forged = dataclasses.replace(first, header=dataclasses.replace(first.header, timestamp_ms=1))
+            forged, last = (
+                dataclasses.replace(block, header=dataclasses.replace(block.header, timestamp_ms=1))
+                for block in (message.blocks[0], message.blocks[-1])
+            )
             answer = [
                 ChainData(message.first, (forged, *message.blocks[1:]), message.certificate),
-                ChainData(message.first, message.blocks, None),
+                ChainData(message.first, (*message.blocks[:-1], last), None),
                 ChainData(message.first, message.blocks[:-1], message.certificate),
             ][lies % 3]
             world.node(3).later((1, 2), inputs.MessageReceived(source, answer))
