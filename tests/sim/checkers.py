@@ -184,6 +184,8 @@ class Checker:
         self.batches: dict[tuple[MemberId, int, int], Digest] = {}
         self.forgetful: dict[MemberId, None] = {}
         self._said: dict[MemberId, tuple[int, ...]] = {}
+        self._final_views: dict[MemberId, tuple[int, int]] = {}
+        self._views: dict[MemberId, tuple[int, int]] = {}
         self._justifying: dict[MemberId, tuple[int, int]] = {}
 
     @property
@@ -246,8 +248,18 @@ class Checker:
             self._justifying[member] = (proposal.parent_view, proposal.view)
 
     def _check_progress(self, member: MemberId, report: StatusReport) -> None:
-        """I-10: nothing that a node says of its place ever falls, whatever restarts lie between."""
+        """I-10: nothing that a node says of its place ever falls, whatever restarts lie between.
+
+        But its view, which a crash may take back to that of its records: that falls in no run.
+        """
         status = report.status
+        for what, known, view in (
+            ("final view", self._final_views, status.final_view),
+            ("view", self._views, status.view),
+        ):
+            if (status.epoch, view) < known.get(member, (0, 0)):
+                raise BrokenRuleError(f"{member} falls back from {what} {known[member]} to {(status.epoch, view)}")
+            known[member] = (status.epoch, view)
         said = (status.epoch, status.final_height, report.executed_height)
         before = self._said.get(member, (0, 0, 0))
         if any(new < old for new, old in zip(said, before, strict=True)):
@@ -269,7 +281,7 @@ class Checker:
         What f others hold, one of the n - f that it asks tells it; what fewer hold it may sign once more, as one of
         the f that it counts among.
         """
-        self._said.pop(member, None)
+        self.on_chain_lost(member)
         for transaction, promised_by in tuple(self.chain.accepted.items()):
             if promised_by == member and transaction not in self.chain.final_heights:
                 del self.chain.accepted[transaction]
@@ -286,7 +298,8 @@ class Checker:
 
     def on_chain_lost(self, member: MemberId) -> None:
         """I-10: a node begins at genesis again, and remembers all that it has signed."""
-        self._said.pop(member, None)
+        for known in (self._said, self._final_views, self._views):
+            known.pop(member, None)
 
     # What is written.
 
@@ -314,8 +327,9 @@ class Checker:
 
     # What becomes final, and what was promised.
 
-    def on_start(self, name: str, incarnation: int, height: int) -> None:
+    def on_start(self, name: str, member: MemberId, incarnation: int, height: int) -> None:
         """A process starts with this final height on its disk."""
+        self._views.pop(member, None)
         self.chain.next_heights[name, incarnation] = height + 1
 
     def on_final(self, name: str, incarnation: int, final: FinalBlock, disk: Disk) -> None:

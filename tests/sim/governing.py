@@ -122,7 +122,10 @@ class Politics:
         correct = [
             member.id
             for member in roster.present()
-            if member.id not in self.world.checker.byzantine and member.id not in self.world.absent
+            if member.id not in self.world.checker.byzantine
+            and member.id not in self.world.absent
+            # Of a member of this very moment no node has started yet.
+            and member.id in self.world.nodes
         ]
         voting = [member for member in correct if member in roster.validators]
         others = [member for member in correct if roster.members[member].role is Role.MEMBER]

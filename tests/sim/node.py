@@ -164,7 +164,7 @@ class SimNode:
             now_ms=self.monotonic_ms,
             wall_ms=self.wall_ms,
         )
-        world.checker.on_start(self.name, self.incarnation, self.disk.height)
+        world.checker.on_start(self.name, self.member, self.incarnation, self.disk.height)
         for height in range(self.disk.state.height + 1, self.disk.height + 1):
             self._execute_later(Height(height))
         self.take(inputs.Started())

@@ -6,12 +6,14 @@ from consensus.types import Digest
 from node.ledger.batch import decode_batch_header
 from node.ledger.changes import AddMember, NewFeed, RemoveMember, SetParameters, SetRole, sign_rotation
 from node.ledger.roster import Parameters, Role
+from node.ledger.state import WriteSet
 from node.ledger.verdicts import TransactionCode
 from node.wire.ids import FeedNumber, MemberId
 from node.wire.messages import BatchData, Message, RejoinAnswer
 from tests.sim.governing import approve, build_member, carry, epoch_of, propose, reach
 from tests.sim.node import SimNode
 from tests.sim.world import World
+from tests.support.memory_state import MemoryState
 from tests.support.networks import build_key
 
 
@@ -199,13 +201,21 @@ def test_a_home_restored_without_its_newest_batches_goes_on_after_what_others_ho
     world.settle(within_ms=20_000)
 
 
-def test_the_same_transaction_again_is_executed_once() -> None:
-    """T-51: in the same feed, and again on the next one after a rotation: one verdict, and the same at all nodes."""
+def test_the_same_transaction_again_is_executed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T-51: in the same feed, and again on the next one after a rotation: the first counts, the same at all nodes."""
     world = build_world()
     node = world.node(2)
     # Its client repeats itself: that is allowed, and the checkers are told so.
     world.checker.byzantine[node.member] = None
     signed = world.build_transaction(node)
+    codes: dict[int, list[TransactionCode]] = {}
+    write = MemoryState.write
+
+    def watch(state: MemoryState, writes: WriteSet) -> None:
+        codes.setdefault(id(state), []).extend(row.code for row in writes.transactions if row.id == signed.id)
+        write(state, writes)
+
+    monkeypatch.setattr(MemoryState, "write", watch)
     node.submit_signed(signed)
     world.run(1_000)
     node.submit_signed(signed)
@@ -216,8 +226,8 @@ def test_the_same_transaction_again_is_executed_once() -> None:
     world.run(2_000)
     world.settle(within_ms=20_000)
     for each in world.up:
-        rows = [row for writes in each.disk.state.transactions.values() for row in writes.transactions]
-        assert sum(row.id == signed.id for row in rows) >= 1
+        again = [TransactionCode.DUPLICATE] * 2
+        assert codes[id(each.disk.state)] == [TransactionCode.ACCEPTED, *again]
         assert each.disk.state.state_digest == node.disk.state.state_digest
 
 
