@@ -7,35 +7,43 @@ write, so that a crash leaves the state after some block, never between two. Que
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
 from consensus.errors import invariant
 from consensus.types import Digest, Epoch, Height
-from node.epcis.model import MasterKind, MasterRecord
-from node.errors import StorageError
 from node.ledger.genesis import Genesis
 from node.ledger.governance import GovernanceState, genesis_governance
 from node.ledger.roster import EpochRecord
 from node.ledger.state import EvidenceRow, TransactionRow, WriteSet
-from node.ledger.verdicts import EventCode, TransactionCode
+from node.ledger.verdicts import TransactionCode
 from node.lineage.closure import Closure, LinkedItem, close_backward, close_forward
 from node.lineage.items import read_item
 from node.lineage.links import Links
 from node.lineage.names import NameTable
-from node.lineage.near import CODE_LENGTH_MAX, fold_code
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 from node.lineage.row_codec import decode_row, encode_row
 from node.storage import keys
 from node.storage.errors import REINDEX_ADVICE, DamagedStoreError
 from node.storage.flags import FlagReader, FlagStore, first_mark, flag_mark_row, settings_of
 from node.storage.governance import GovernanceCache, governance_rows, read_epoch_row, read_evidence_row, rows_of_block
+from node.storage.index_rows import (
+    ExecutedBlock,
+    decode_executed,
+    decode_master,
+    decode_transaction,
+    encode_executed,
+    encode_master,
+    encode_transaction,
+    item_row,
+    item_rows,
+    read_state,
+)
 from node.storage.names import NameReader, word_rows
 from node.storage.store import Row, Snapshot, Store, create_store, open_store
-from node.wire.codec import MalformedError, Packable, pack, read_array, read_bytes, read_digest, read_int, unpack
-from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
+from node.wire.codec import MalformedError, pack, read_array, read_int, unpack
+from node.wire.ids import FeedId, FeedTip, MemberId, Seq
 
 INDEX_SCHEMA: Final = 4
 """Raised with every change of what the index keeps: an older one is built anew."""
@@ -47,69 +55,6 @@ _AFTER_EVIDENCE: Final = b"W"
 
 _short = lru_cache(maxsize=_SHORTS_CACHED)(keys.short)
 _ROLES: Final = [bytes([role]) for role in range(256)]
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutedBlock:
-    """What executing a block came to. due_digest: of the roster of the next epoch, zero if none was due then."""
-
-    height: Height
-    digest: Digest
-    time_ms: int
-    state_digest: Digest
-    transaction_count: int
-    event_count: int
-    due_digest: Digest
-
-
-def _encode_transaction(height: Height, row: TransactionRow) -> bytes:
-    fields: Packable = (
-        height,
-        row.position,
-        row.feed.member,
-        row.feed.number,
-        row.seq,
-        row.place,
-        row.kind,
-        row.created_ms,
-        int(row.code),
-        bytes(row.event_codes),
-    )
-    return pack(fields)
-
-
-def _decode_transaction(transaction_id: Digest, encoded: bytes) -> tuple[Height, TransactionRow]:
-    height, position, member, number, seq, place, kind, created_ms, code, event_codes = read_array(
-        unpack(encoded, what="transaction row"), "transaction row", length=10
-    )
-    return Height(read_int(height, "height")), TransactionRow(
-        id=transaction_id,
-        position=read_int(position, "position"),
-        feed=FeedId(MemberId(str(member)), FeedNumber(read_int(number, "feed"))),
-        seq=read_int(seq, "seq"),
-        place=read_int(place, "place"),
-        kind=read_int(kind, "kind"),
-        created_ms=read_int(created_ms, "created_ms"),
-        code=TransactionCode(read_int(code, "code")),
-        event_codes=tuple(EventCode(code) for code in read_bytes(event_codes, "event codes")),
-    )
-
-
-def _encode_master(row: MasterRow) -> bytes:
-    record = row.record
-    return pack((row.ref.height, row.ref.transaction, row.ref.event, str(record.kind), record.id, record.attributes))
-
-
-def _decode_master(member: MemberId, encoded: bytes) -> MasterRow:
-    height, transaction, place, kind, id_field, attributes = read_array(
-        unpack(encoded, what="master row"), "master row", length=6
-    )
-    pairs = [read_array(pair, "attribute", length=2) for pair in read_array(attributes, "attributes")]
-    return MasterRow(
-        EventRef(Height(read_int(height, "height")), read_int(transaction, "place"), read_int(place, "place")),
-        member,
-        MasterRecord(MasterKind(str(kind)), str(id_field), tuple((str(name), str(text)) for name, text in pairs)),
-    )
 
 
 class IndexReader:
@@ -129,12 +74,10 @@ class IndexReader:
         self._governance = governance
         self._names = NameReader(snapshot)
         try:
-            self._height, self._state_digest, self._governance_height = _read_state(
-                snapshot.get(keys.STATE_MARK), store
-            )
-        except StorageError:
+            self._height, self._state_digest, self._governance_height = read_state(snapshot.get(keys.STATE_MARK))
+        except MalformedError as error:
             snapshot.close()
-            raise
+            raise store.damaged(error) from error
         # Of the links, which go on without it, a reader takes what there was at its height.
         self._edge_count = links.edge_count(self._height)
 
@@ -235,18 +178,7 @@ class IndexReader:
         if value is None:
             return None
         try:
-            digest, time_ms, state_digest, transactions, events, due = read_array(
-                unpack(value, what="executed block"), "executed block", length=6
-            )
-            return ExecutedBlock(
-                height,
-                read_digest(digest, "digest"),
-                read_int(time_ms, "time_ms"),
-                read_digest(state_digest, "state_digest"),
-                read_int(transactions, "transactions"),
-                read_int(events, "events"),
-                read_digest(due, "due_digest"),
-            )
+            return decode_executed(height, value)
         except MalformedError as error:
             raise self._store.damaged(error) from error
 
@@ -283,7 +215,7 @@ class IndexReader:
         if value is None:
             return None
         try:
-            return _decode_transaction(transaction_id, value)
+            return decode_transaction(transaction_id, value)
         except (MalformedError, ValueError) as error:
             raise self._store.damaged(error) from error
 
@@ -332,7 +264,7 @@ class IndexReader:
 
     def find_item(self, item: str) -> ItemRow | None:
         """Return the item with this canonical id, or None if no event named it."""
-        return None if self._snapshot.get(keys.item_key(item)) is None else _item_row(item)
+        return None if self._snapshot.get(keys.item_key(item)) is None else item_row(item)
 
     def next_name(self, table: NameTable, at: str) -> str | None:
         """Return the first name of a table that is not before `at`, or None."""
@@ -363,14 +295,14 @@ class IndexReader:
                 # The key has only 16 bytes of the product's digest: the item says which one it is.
                 if item != product and read_item(item).product == product:
                     found.append(item)
-        return [_item_row(item) for item in sorted(found)[:limit]]
+        return [item_row(item) for item in sorted(found)[:limit]]
 
     def master_of(self, id: str, *, known_at: Height | None = None) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
         """Return master data entered for this canonical id by known_at, the newest of each member, by member."""
         prefix = keys.master_prefix(id)
         try:
             rows = [
-                _decode_master(MemberId(key[len(prefix) :].decode()), value)
+                decode_master(MemberId(key[len(prefix) :].decode()), value)
                 for key, value in self._snapshot.list_rows(prefix)
             ]
             if known_at is not None:
@@ -388,7 +320,7 @@ class IndexReader:
         first = keys.master_version_key(id, member, EventRef(Height(0), 0, 0))
         stop = keys.master_version_key(id, member, EventRef(Height(known_at + 1), 0, 0))
         found = self._snapshot.last_row(first, stop=stop)
-        return None if found is None else _decode_master(member, found[1])
+        return None if found is None else decode_master(member, found[1])
 
     def iterate_events(self) -> Iterator[EventRow]:
         """Yield every event in ledger order."""
@@ -407,48 +339,16 @@ class IndexReader:
             yield keys.item_of_key(key)
 
 
-def _item_row(item: str) -> ItemRow:
-    """Return what the id itself says: so the index keeps of an item no more than that it was named."""
-    facts = read_item(item)
-    return ItemRow(item, facts.product, facts.code)
-
-
-def _read_state(mark: bytes | None, store: Store) -> tuple[Height, Digest, Height]:
-    """Return height, running digest and the height that governance last changed at. Raises DamagedStoreError."""
-    try:
-        height, digest, changed = read_array(unpack(mark or b"", what="state"), "state", length=3)
-        return (
-            Height(read_int(height, "state.height")),
-            read_digest(digest, "state.digest"),
-            Height(read_int(changed, "state.governance_height")),
-        )
-    except MalformedError as error:
-        raise store.damaged(error) from error
-
-
-def _load_links(store: Store, height: Height) -> Links:
-    """Return the links of all blocks up to the height of the state."""
+def _load_links(store: Store) -> Links:
+    """Return the links of all blocks up to the height of the state. Raises DamagedStoreError."""
     links = Links()
     try:
         for key, value in store.rows(prefix=keys.LINKS):
             links.load(keys.height_of(key), value)
+        links.pass_by(read_state(store.get(keys.STATE_MARK))[0])
     except MalformedError as error:
         raise store.damaged(error) from error
-    links.pass_by(height)
     return links
-
-
-def _add_item(rows: list[Row], item: str) -> None:
-    """Add the rows of an item: a function of its id, so writing them again changes nothing."""
-    facts = read_item(item)
-    product = facts.product
-    rows.append((keys.item_key(item), b""))
-    if product is not None and product != item and not item.startswith(product + "/"):
-        rows.append((keys.product_key(product, item), b""))
-    folded = "" if facts.code is None else fold_code(facts.code)[:CODE_LENGTH_MAX]
-    if folded:
-        rows.append((keys.code_key(folded, item), b""))
-        rows.append((keys.code_reversed_key(folded, item), b""))
 
 
 class IndexStore:
@@ -459,7 +359,7 @@ class IndexStore:
         self.flags = FlagStore(store)
         self._genesis = genesis
         self._governance = GovernanceCache(genesis.network_id)
-        self._links = _load_links(store, _read_state(store.get(keys.STATE_MARK), store)[0])
+        self._links = _load_links(store)
         with self.reader() as reader:
             self._height = reader.height
             self._state_digest = reader.state_digest
@@ -488,13 +388,13 @@ class IndexStore:
         height = write_set.height
         invariant(height == self._height + 1, "blocks are executed in height order, none left out")
         rows: list[Row] = [
-            (keys.transaction_key(row.id), _encode_transaction(height, row))
+            (keys.transaction_key(row.id), encode_transaction(height, row))
             for row in write_set.transactions
             if row.code is not TransactionCode.DUPLICATE
         ]
         self._add_events(rows, write_set)
         for master in write_set.masters:
-            encoded = _encode_master(master)
+            encoded = encode_master(master)
             rows.append((keys.master_key(master.record.id, master.member), encoded))
             rows.append((keys.master_version_key(master.record.id, master.member, master.ref), encoded))
             rows.append((keys.flag_master_key(height, master.record.id), b""))
@@ -502,15 +402,7 @@ class IndexStore:
         rows.extend((keys.feed_clock_key(feed), keys.u64(clock)) for feed, clock in write_set.feed_clocks)
         at = keys.u64(height)
         rows.extend((keys.executed_batch_key(tip.feed, tip.seq), tip.digest + at) for tip in covered)
-        counts: Packable = (
-            write_set.block_digest,
-            write_set.time_ms,
-            write_set.state_digest,
-            len(write_set.transactions),
-            len(write_set.events),
-            write_set.governance.due_digest,
-        )
-        rows.append((keys.executed_key(height), pack(counts)))
+        rows.append((keys.executed_key(height), encode_executed(write_set)))
         rows.extend(rows_of_block(write_set))
         changed = height if write_set.is_governance_changed else self._governance_height
         rows.append((keys.STATE_MARK, pack((height, write_set.state_digest, changed))))
@@ -538,7 +430,7 @@ class IndexStore:
             added, new = self._links.add(write_set.height, write_set.events, write_set.filings)
             add((keys.links_key(write_set.height), added))
             for item in new:
-                _add_item(rows, item)
+                rows += item_rows(item)
         else:
             self._links.pass_by(write_set.height)
 
