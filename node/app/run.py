@@ -22,7 +22,7 @@ from node.app.backends.backup import Backups
 from node.app.backends.capture import Captures, OnTheWay
 from node.app.backends.flags import FlagQueries
 from node.app.backends.governance import Governance
-from node.app.backends.ledger import LedgerQueries
+from node.app.backends.ledger import LedgerQueries, event_as_sent
 from node.app.backends.lineage import LineageQueries
 from node.app.backends.network import NetworkStatus, Totals
 from node.app.backends.transactions import Pending, Transactions, find_pending
@@ -378,7 +378,9 @@ class _Life:
             capture=capture,
             transactions=transactions,
             ledger=LedgerQueries(stores.chain, stores.index, queries),
-            lineage=LineageQueries(QueryService(stores.index.reader, readings.at), queries),
+            lineage=LineageQueries(
+                QueryService(stores.index.reader, readings.at, event_as_sent(stores.chain)), queries
+            ),
             flags=FlagQueries(FlagService(stores.index.reader), queries),
         )
 

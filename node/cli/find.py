@@ -19,6 +19,7 @@ from node.query.find_text import render_found
 @click.option("--from", "from", help="One of its events was not before (RFC 3339, such as 2026-03-01T12:00:00Z).")
 @click.option("--to", "to", help="One of its events was not after (RFC 3339).")
 @click.option("--made", is_flag=True, help="It is the making that lies in --from … --to.")
+@click.option("--date", help="As printed, 2026-03-12 or 260312: of its making, expiry or best before.")
 @click.option("--limit", type=int, default=20, show_default=True, help="List at most so many.")
 @home_option
 @json_option

@@ -5,7 +5,7 @@ against the rest of the question until `limit` are found. The work is bounded, a
 says so (`complete`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -22,7 +22,7 @@ from node.lineage.items import read_item
 from node.lineage.names import NAME_ATTRIBUTES, PARTY_ATTRIBUTES, PRODUCT_ATTRIBUTES, NameTable
 from node.lineage.near import Looks
 from node.lineage.reader import LineageReader
-from node.lineage.records import ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, Posting, PostingKind
+from node.lineage.records import ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, EventRow, Posting, PostingKind
 from node.lineage.texts import iso
 from node.query.near import LOOKS_MAX, MATCHES_MAX, Match, find_items, find_names
 from node.query.near_text import match_words
@@ -34,6 +34,8 @@ PLACES_MAX: Final = 1_000
 """Places of one party."""
 EVENTS_READ_MAX: Final = 20_000
 """Events that one search reads, over all its candidates."""
+ORIGINALS_MAX: Final = 500
+"""Makings that one search reads as they were sent, for their dates."""
 POSTINGS_MAX: Final = 20_000
 """Of one holder, how many events are looked through where no text narrows the search."""
 WIDEST_TIME_MS: Final = 38 * 3_600_000
@@ -44,12 +46,17 @@ _MADE: Final = ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 _Time = Annotated[str, msgspec.Meta(max_length=64)]
+DATE_PATTERN: Final = "^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{6})$"
+
+OriginalOf = Callable[[LineageReader, EventRow], bytes]
+"""Returns an event as it was sent, JSON, from the snapshot that the reader is of."""
 
 
 class FindRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of an item. text: a code or id in any spelling, `?` for a character that cannot be read, `*` for
     several; or words of a product's name. product, place, party: an id, or words of its name. from, to: RFC 3339, a
-    window in which one of its events may lie; made: it is the making that lies there. limit: how many to answer with.
+    window in which one of its events may lie; made: it is the making that lies there. date: as
+    printed, 2026-03-12 or 260312: of its making, expiry or best before. limit: how many to answer with.
     """
 
     text: _Text | None = None
@@ -59,6 +66,7 @@ class FindRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: _Time | None = msgspec.field(default=None, name="from")
     until: _Time | None = msgspec.field(default=None, name="to")
     made: bool = False
+    date: Annotated[str, msgspec.Meta(pattern=DATE_PATTERN)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=FOUND_MAX)] = 20
 
 
@@ -125,8 +133,11 @@ class _Names:
 class _Search:
     """One search on one snapshot."""
 
-    def __init__(self, reader: LineageReader, request: FindRequest) -> None:
+    def __init__(self, reader: LineageReader, request: FindRequest, original_of: OriginalOf | None) -> None:
         self._reader = reader
+        self._original_of = original_of
+        self._originals_left = ORIGINALS_MAX
+        self._date = None if request.date is None else read_date(request.date)
         self._request = request
         self._masters = Masters(reader, known_at=reader.height)
         self._looks = Looks(LOOKS_MAX)
@@ -268,6 +279,11 @@ class _Search:
             if reason is None:
                 return None
             reasons.append(reason)
+        if self._date is not None:
+            reason = self._date_reason(postings, self._date)
+            if reason is None:
+                return None
+            reasons.append(reason)
         return FoundItem(
             id=item,
             kind=facts.kind.value,
@@ -298,6 +314,33 @@ class _Search:
             return " ".join([words, event.time_text, *where])
         return None
 
+    def _date_reason(self, postings: Iterable[Posting], date: str) -> str | None:
+        """Return which date of a making of the item is the one that was printed, in words, or None."""
+        for posting in postings:
+            if not posting.role & _MADE:
+                continue
+            if self._originals_left == 0:
+                self._cut = True
+                return None
+            self._originals_left -= 1
+            row = self._reader.get_event(posting.ref)
+            if row.event.time_text.startswith(date):
+                return f"made {row.event.time_text}"
+            for name, value in self._printed_dates(row):
+                if value.startswith(date):
+                    return f"{name} {value}"
+        return None
+
+    def _printed_dates(self, row: EventRow) -> Iterator[tuple[str, str]]:
+        """Yield the dates that a making gives its goods: names bare, values as sent."""
+        if self._original_of is None:
+            return
+        event = msgspec.json.decode(self._original_of(self._reader, row), type=_Dated)
+        ilmd = event.ilmd if isinstance(event.ilmd, dict) else {}
+        for name, value in ilmd.items():
+            if name.lower().endswith("date") and isinstance(value, str):
+                yield name.rpartition(":")[2].rpartition("/")[2].rpartition("#")[2], value
+
     def _is_at(self, event: Event) -> bool:
         if self._place is None and self._party is None:
             return True
@@ -315,9 +358,23 @@ class _Search:
                     yield identify(value).id
 
 
-def find(reader: LineageReader, request: FindRequest) -> FindAnswer:
-    """Return what may be meant. Raises RequestError for a time or name that cannot be read, or an empty question."""
-    return _Search(reader, request).run()
+class _Dated(msgspec.Struct):
+    """What of an event as sent is read for its dates."""
+
+    ilmd: object = None
+
+
+def read_date(text: str) -> str:
+    """Return a date as printed, such as 260312 (AI 17), as 2026-03-12."""
+    return text if "-" in text else f"20{text[:2]}-{text[2:4]}-{text[4:]}"
+
+
+def find(reader: LineageReader, request: FindRequest, original_of: OriginalOf | None = None) -> FindAnswer:
+    """Return what may be meant. Raises RequestError for a time or name that cannot be read, or an empty question.
+
+    original_of: for the dates that only the event as it was sent has.
+    """
+    return _Search(reader, request, original_of).run()
 
 
 def _ids_in(text: str, kind: MasterKind) -> tuple[str, ...]:

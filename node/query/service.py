@@ -26,7 +26,7 @@ from node.lineage.trace import ITEMS_MAX, Direction, trace
 from node.query.common import find_common
 from node.query.common_answer import CommonAnswer, CommonRequest
 from node.query.errors import UnknownHeightError
-from node.query.find import FindAnswer, FindRequest, find
+from node.query.find import FindAnswer, FindRequest, OriginalOf, find
 from node.query.flags import count_open
 from node.query.scopes import ScopeRequest, SeedRequest, earlier_of, read_request, read_time
 from node.query.starts import find_item, read_trace
@@ -99,10 +99,19 @@ class TraceBoth(msgspec.Struct, frozen=True):
 
 
 class QueryService:
-    """Questions on snapshots that `open_reader` opens. readings_at: by the network's parameters at a height."""
+    """Questions on snapshots that `open_reader` opens. readings_at: by the network's parameters at a height.
 
-    def __init__(self, open_reader: OpenReader, readings_at: ReadingsAt | None = None) -> None:
+    original_of: an event as it was sent; without it `find` knows no dates but those of events.
+    """
+
+    def __init__(
+        self,
+        open_reader: OpenReader,
+        readings_at: ReadingsAt | None = None,
+        original_of: OriginalOf | None = None,
+    ) -> None:
         self._open_reader = open_reader
+        self._original_of = original_of
         self._readings_at = readings_at or _by_default
 
     def traces(
@@ -183,7 +192,7 @@ class QueryService:
     def find(self, request: FindRequest) -> FindAnswer:
         """Return items that may be meant by what is left of a label. Raises RequestError for what cannot be read."""
         with self._open_reader() as reader:
-            return find(reader, request)
+            return find(reader, request, self._original_of)
 
     def item(self, text: str) -> ItemAnswer:
         """Return an item and its events. text: the item in any spelling. Raises as `trace` does."""

@@ -17,10 +17,12 @@ from node.ledger.cut import decode_cut
 from node.ledger.state import TransactionRow
 from node.ledger.transaction import Capture, Kind, decode_capture
 from node.ledger.verdicts import EventCode
+from node.lineage.reader import LineageReader
 from node.lineage.records import EventRow, PostingKind
+from node.query.find import OriginalOf
 from node.storage.chain import ChainStore
 from node.storage.index import IndexReader, IndexStore
-from node.storage.originals import read_original
+from node.storage.originals import find_original, read_original
 from node.wire.ids import FeedTip, MemberId, Seq
 
 T = TypeVar("T")
@@ -168,3 +170,15 @@ def _tip_before(reader: IndexReader, tip: FeedTip, height: Height) -> FeedTip | 
         if place[0] < height:
             return FeedTip(tip.feed, Seq(seq), place[1])
     return None
+
+
+def event_as_sent(chain: ChainStore) -> OriginalOf:
+    """Return what reads an event's JSON from the chain, by its row in a snapshot of the index."""
+
+    def read(reader: LineageReader, row: EventRow) -> bytes:
+        assert isinstance(reader, IndexReader)
+        signed = find_original(chain, reader, row.transaction_id)
+        assert signed is not None
+        return decode_capture(signed.transaction.payload).events[row.ref.event]
+
+    return read

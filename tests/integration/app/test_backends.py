@@ -14,7 +14,7 @@ from node.api.errors import BusyError, NotFoundError
 from node.api.schema.events import EventEntry
 from node.api.schema.transactions import Wait
 from node.app.backends.capture import PART_TRANSACTIONS_MAX, Captures, OnTheWay
-from node.app.backends.ledger import LedgerQueries
+from node.app.backends.ledger import LedgerQueries, event_as_sent
 from node.app.backends.transactions import PENDING_MAX, Pending, Transactions, find_pending
 from node.crypto.keys import SigningKey
 from node.errors import RequestError
@@ -23,6 +23,8 @@ from node.ledger.genesis import Genesis
 from node.ledger.governance import genesis_governance
 from node.ledger.state import WriteSet
 from node.ledger.transaction import Capture, Kind, SignedTransaction
+from node.query.find import FindRequest
+from node.query.service import QueryService
 from node.storage.chain import ChainStore, ChainWrite, create_chain, open_chain
 from node.storage.index import IndexStore, create_index, open_index
 from node.storage.vote_records import START_POSITION
@@ -144,6 +146,26 @@ def test_an_event_comes_back_as_it_was_sent(stores: Stores) -> None:
                 await ledger.events_called("urn:x:2")
 
     asyncio.run(scenario())
+
+
+def test_an_item_is_found_by_a_date_that_only_the_event_as_sent_has(stores: Stores) -> None:
+    """Its expiry, read from the chain."""
+    made = {
+        "type": "ObjectEvent",
+        "eventTime": "2025-10-01T08:00:00.000+02:00",
+        "eventTimeZoneOffset": "+02:00",
+        "action": "ADD",
+        "bizStep": "commissioning",
+        "quantityList": [{"epcClass": "https://id.gs1.org/01/09520001000003/10/A1", "quantity": 5, "uom": "KGM"}],
+        "ilmd": {"cbvmda:itemExpirationDate": "2026-03-12"},
+    }
+    other = made | {"ilmd": {"cbvmda:itemExpirationDate": "2026-03-13"}}
+    other["quantityList"] = [{"epcClass": "https://id.gs1.org/01/09520001000003/10/A2", "quantity": 5, "uom": "KGM"}]
+    stores.execute(build_capture(stores.genesis, json.dumps(other).encode(), json.dumps(made).encode()))
+    service = QueryService(stores.index.reader, None, event_as_sent(stores.chain))
+    (found,) = service.find(FindRequest(text="A?", date="260312")).found
+    assert found.code == "A1"
+    assert found.reasons[-1] == "itemExpirationDate 2026-03-12"
 
 
 def test_a_block_names_exactly_the_transactions_that_it_newly_covers(stores: Stores) -> None:

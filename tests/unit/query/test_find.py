@@ -1,9 +1,12 @@
 """node/query/find: an item by what is left of its label."""
 
+import json
+
 import pytest
 
 from node.epcis.model import MasterKind, MasterRecord
 from node.errors import RequestError
+from node.lineage.records import EventRow
 from node.query.find import FindRequest, find
 from node.query.find_text import render_found
 from tests.support.chronicle import Chronicle
@@ -99,6 +102,25 @@ def test_dates_places_and_parties_narrow_the_search() -> None:
     assert set(ids(party="Old Mill Bakery")) == {RYE, BREAD, PALLET}
     assert set(ids(place=place(2), since="2026-01-07T00:00:00Z")) == {RYE, BREAD, PALLET}
     assert ids(place=place(2), made=True) == [BREAD]
+
+
+def test_a_date_as_printed_narrows_the_search() -> None:
+    """Of its making; of expiry or best before, which only the event as sent has; in both spellings."""
+    index = bakery()
+
+    def as_sent(_reader: object, row: EventRow) -> bytes:
+        dated = {"ilmd": {"cbvmda:itemExpirationDate": "2026-03-12", "ext:note": "2026-01-01", "bestBeforeDate": 7}}
+        makes_rye = any(goods.item == RYE for goods in row.event.goods)
+        return json.dumps(dated if makes_rye else {"ilmd": []}).encode()
+
+    def found(date: str) -> list[tuple[str, str]]:
+        answer = find(index, FindRequest(product=product_class("1"), date=date), as_sent)
+        return [(one.id, one.reasons[-1]) for one in answer.found]
+
+    assert found("2026-03-12") == [(RYE, "itemExpirationDate 2026-03-12")]
+    assert found("260312") == found("2026-03-12")
+    assert [item for item, _reason in found("2026-01-07")] == [WHEAT]
+    assert found("2026-01-01") == []
 
 
 def test_a_bare_gln_names_place_and_party() -> None:
