@@ -153,7 +153,7 @@ def test_a_node_that_is_killed_while_it_starts_starts_the_next_time(tmp_path: Pa
 
 @pytest.mark.timeout(120)
 def test_a_node_that_was_frozen_past_every_time_out_comes_back(tmp_path: Path) -> None:
-    """A suspended machine: the others drop its sessions and go on; woken, it notices, connects and catches up."""
+    """T-39: a suspended machine: the others drop its sessions and go on; woken, it notices, connects and catches up."""
 
     async def scenario() -> None:
         async with running_localnet(tmp_path / "net") as net:

@@ -97,7 +97,7 @@ class VoteChecker:
             self.note("longer timeouts")
 
     def show_vote(self, member: MemberId, vote: Vote, disk: Disk) -> None:
-        """I-11: a correct node shows a vote of its own, which is on its disk with what it is about."""
+        """I-11, I-20: a correct node shows a vote of its own, which is on its disk with what it is about."""
         subject = vote.subject
         if self.electorates[subject.epoch].members[vote.signer] != member:
             raise BrokenRuleError(f"{member} relays a vote")

@@ -468,7 +468,7 @@ def test_a_follower_asks_for_more_nullifications_than_a_proposal_carries() -> No
 
 
 def test_blocks_dated_far_ahead_are_not_voted_for_while_the_others_go_on() -> None:
-    """T-29: none of the skewed node's blocks gets in, all others' do."""
+    """T-18, T-29: none of the skewed node's blocks gets in, all others' do."""
     network = CoreNetwork(4)
     skewed = network.nodes[leader(network, 2)]
     skewed.wall_skew_ms = 3_600_000

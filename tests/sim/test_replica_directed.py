@@ -262,7 +262,7 @@ def test_a_member_that_forks_its_feed_is_reported_and_stops_nobody_else() -> Non
 
 
 def test_an_invalid_batch_makes_its_feed_stand_still_and_no_other() -> None:
-    """What breaks the protocol is never acknowledged, so it enters no cut."""
+    """T-46: what breaks the protocol is never acknowledged, so it enters no cut."""
     world = build_world(validators=4, members=1)
     world.checks_batches = True
     world.may_report_faults = True

@@ -415,7 +415,7 @@ def is_sealed(node: SimNode) -> bool:
 
 
 def test_a_node_that_takes_its_chain_anew_votes_in_no_epoch_that_it_had_served_in() -> None:
-    """2.9.5: its log knows the newest epoch alone, and one that was cut off still waits in a view of the one before.
+    """T-50: its log knows the newest epoch alone, and one that was cut off still waits in a view before it.
 
     In that view the node had signed finalize, and the epoch was over; now it comes to that view again, with nobody but
     the one that is stuck there, and everything in it asks for a nullification.

@@ -80,7 +80,7 @@ def change(**changes: object) -> Callable[[], Proposal]:
     ],
 )
 def test_the_shape_is_refused(build: Callable[[], Proposal], fault: str) -> None:
-    """P1: each part by itself. A payload that is not the header's must leave no verdict on the header."""
+    """T-18, P1: each part by itself. A payload that is not the header's must leave no verdict on the header."""
     proposal = build()
     found = fault_of_shape(proposal, leader=build_leader(6) if proposal.block.header.view == 6 else build_leader(4))
     assert found is not None

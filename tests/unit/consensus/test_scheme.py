@@ -26,7 +26,7 @@ def test_the_signed_bytes_are_the_documented_layout() -> None:
 
 
 def test_kind_epoch_view_and_network_are_inside() -> None:
-    """Replay across kinds, epochs, views and networks is impossible."""
+    """T-17: replay across kinds, epochs, views and networks is impossible."""
     subject = build_subject(VoteKind.NOTARIZE, 5, build_digest("block"))
     variants = [
         dataclasses.replace(subject, kind=VoteKind.FINALIZE),

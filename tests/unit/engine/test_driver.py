@@ -495,7 +495,7 @@ def test_a_halt_ends_the_engine_with_an_alarm() -> None:
 
 
 def test_messages_that_have_arrived_go_before_a_timer_that_is_due() -> None:
-    """A process that slept must not time out a proposal in its socket buffer."""
+    """T-39: a process that slept must not time out a proposal in its socket buffer."""
     bench = Bench(lambda _: ())
 
     async def scenario() -> None:

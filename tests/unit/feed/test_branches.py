@@ -105,7 +105,7 @@ def test_at_most_two_branches_are_told_and_kept_unasked() -> None:
 
 
 def test_what_comes_unasked_is_taken_within_the_window_above_the_final_cut() -> None:
-    """A flood on one feed fills its own window and nothing else."""
+    """T-48: a flood on one feed fills its own window and nothing else."""
     branches = build_branches(build_record(0, "a", size=WINDOW_BYTES - 100))
     assert branches.takes_unasked(seq=1, size_bytes=100, waiting_bytes=0)
     assert not branches.takes_unasked(seq=1, size_bytes=101, waiting_bytes=0)

@@ -54,7 +54,7 @@ def test_the_next_batch_of_a_feed_is_taken_also_while_the_one_before_is_checked(
 
 
 def test_checks_of_what_came_unasked_are_bounded_in_number_and_bytes() -> None:
-    """A flood of pushes makes no queue; what is left out will be fetched."""
+    """T-37: a flood of pushes makes no queue; what is left out will be fetched."""
     feeds = Feeds((), (), 0)
     previous = ""
     for seq in range(CHECKS_PER_FEED_MAX):

@@ -115,7 +115,7 @@ def test_a_request_may_span_batches_and_is_done_with_its_last_transaction() -> N
 
 
 def test_what_cannot_be_taken_is_refused_whole() -> None:
-    """An empty request, one larger than a batch, one beyond the window."""
+    """T-48: an empty request, one larger than a batch, one beyond the window."""
     own = build_own()
     assert submit(own, 1) is Refusal.TOO_LARGE
     assert submit(own, 1, *[SMALL] * (BATCH_TRANSACTIONS_MAX + 1)) is Refusal.TOO_LARGE

@@ -139,7 +139,7 @@ def test_who_probably_has_it_is_waited_for_while_busy() -> None:
 
 
 def test_who_answers_nothing_is_waited_for_no_longer_and_others_are_asked() -> None:
-    """The author of a feed is named for each batch of it; its silence must not be the pace of whoever catches up."""
+    """T-33: the author of a feed is named for each batch; its silence is not the pace of who catches up."""
     fetcher = build_fetcher(A, B)
     for number in range(OPEN_PER_PEER_MAX + 1):
         want(fetcher, f"{number}", A)

@@ -222,7 +222,7 @@ def test_what_nobody_has_after_all_is_given_up_until_it_is_named_again() -> None
 
 
 def test_one_member_makes_us_try_for_so_many_batches_at_once() -> None:
-    """It names as many as it likes; what others say is tried for all the same."""
+    """T-37: it names as many as it likes; what others say is tried for all the same."""
     rig = ReplicaRig()
     for number in range(200):
         rig.tell("firm-2", build_tip(0, f"bogus {number}", member="firm-1"))
@@ -376,7 +376,7 @@ def test_a_status_tells_everything_and_is_read_like_a_have_vector() -> None:
 
 
 def test_a_loss_found_while_the_chain_is_caught_up_with_stops_our_feed_until_others_have_told_its_end() -> None:
-    """A forgotten batch that comes by itself does not set it going: what was recorded last may be below the end."""
+    """T-49: a forgotten batch that comes by itself does not set it going: the end may be above it."""
     batches = chain_of("firm-0", 3)
     rig = ReplicaRig(
         genesis=GENESIS,

@@ -177,7 +177,7 @@ def test_another_networks_log_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", ["no folder", "empty folder"])
 def test_a_missing_log_is_a_lost_one(tmp_path: Path, case: str) -> None:
-    """A key without a log may have voted: it must not begin anew."""
+    """T-22: a key without a log may have voted: it must not begin anew."""
     if case == "empty folder":
         (tmp_path / "votes").mkdir()
     with pytest.raises(DamagedVoteLogError, match="could vote twice"):
@@ -243,7 +243,7 @@ def test_a_deletion_that_was_interrupted_is_finished(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["oldest", "middle", "newest but one"])
 def test_a_missing_segment_is_refused(tmp_path: Path, place: str) -> None:
-    """What it held is not known, so nothing is."""
+    """T-22: what it held is not known, so nothing is."""
     folder = tmp_path / "votes"
     fill_segments(folder, 40).close()
     paths = sorted(folder.iterdir())
