@@ -2,11 +2,15 @@
 
 import pytest
 
+from consensus.types import ZERO_DIGEST
+from node.ledger.batch import Batch
+from node.replica import inputs
 from node.wire.ids import MemberId
 from node.wire.messages import BatchData, BlockData, ChainData, Message
 from tests.sim.actors import ForkedFeed, Twins
 from tests.sim.test_replica_directed import build_world, latency_of, nullified
 from tests.sim.world import World
+from tests.support.networks import build_batch, build_transaction
 
 
 @pytest.mark.parametrize(("validators", "slow"), [(4, (3,)), (7, (5, 6))])
@@ -141,3 +145,44 @@ def test_a_member_that_forks_its_feed_into_many_branches_holds_up_no_other(branc
     found = [report for node in world.up for report in node.evidence]
     assert found
     assert {report.member for report in found} == {forker.member}
+
+
+def show(world: World, batch: Batch, *numbers: int) -> None:
+    """Hand a batch to these nodes, as if its author had sent it."""
+    for number in numbers:
+        world.node(number).later((1, 3), inputs.MessageReceived(batch.header.feed.member, BatchData(batch.encoded)))
+
+
+def is_final_everywhere(world: World, batch: Batch) -> bool:
+    """Whether the batch is covered by a final block at all correct nodes."""
+    return all(
+        any(tip.digest == batch.digest for final, _ in node.disk.finals for tip in final.batches) for node in world.up
+    )
+
+
+def test_what_f_plus_one_validators_hold_is_final_and_a_rival_below_the_final_cut_changes_nothing() -> None:
+    """T-46: the author shows a batch to f + 1 alone, then another of a seq that is final to the rest, and goes on."""
+    world = build_world(members=1)
+    author = world.node(4)
+    author.crash()
+    world.checker.byzantine[author.member] = None
+    previous = ZERO_DIGEST
+    for seq in range(3):
+        batch, rival = (
+            build_batch(
+                world.genesis,
+                build_transaction(world.genesis, member=author.member, nonce=world.next_number()),
+                member=author.member,
+                seq=seq,
+                previous=previous,
+            )
+            for _ in range(2)
+        )
+        show(world, batch, 0, 1)
+        assert world.run(10_000, until=lambda shown=batch: is_final_everywhere(world, shown)), seq  # type: ignore[misc] # the default binds the loop's batch
+        show(world, rival, 2, 3)
+        world.run(500)
+        previous = batch.digest
+        assert latency_of(world, seq) <= 3_000
+    world.settle(within_ms=10_000)
+    assert not any(each.faults for each in world.up)
