@@ -12,7 +12,15 @@ from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.events import CaptureAnswer, EventsResult
-from node.api.schema.flags import FlagListParams, FlagListResult, FlagResult
+from node.api.schema.flags import (
+    CompletenessParams,
+    CompletenessResult,
+    FlagListParams,
+    FlagListResult,
+    FlagResult,
+    ScorecardParams,
+    ScorecardResult,
+)
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
@@ -182,6 +190,14 @@ class FlagBackend(Protocol):
 
     async def flag(self, flag_id: str) -> FlagResult:
         """Return one flag. Raises NotFoundError."""
+        ...
+
+    async def completeness(self, asked: CompletenessParams) -> CompletenessResult:
+        """Return how complete an item's record is. Raises NotFoundError with near matches."""
+        ...
+
+    async def scorecard(self, asked: ScorecardParams) -> ScorecardResult:
+        """Return a party's scorecard. Raises NotFoundError."""
         ...
 
 

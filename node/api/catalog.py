@@ -5,7 +5,22 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from node.api import answer, backup, block, event, evidence, flag, govern, item, member, network, scope, trace, tx
+from node.api import (
+    answer,
+    backup,
+    block,
+    event,
+    evidence,
+    flag,
+    govern,
+    item,
+    member,
+    network,
+    party,
+    scope,
+    trace,
+    tx,
+)
 from node.api.backends import Backends
 from node.api.discover import describe_api
 from node.api.operations import NoParams, Operation, operation
@@ -60,6 +75,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answer.answer_diff,
         flag.flag_list,
         flag.flag_get,
+        flag.item_completeness,
+        party.party_scorecard,
         rpc_discover,
     )
 }

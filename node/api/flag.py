@@ -1,8 +1,15 @@
-"""`flag.list`, `flag.get`."""
+"""`flag.list`, `flag.get`, `item.completeness`."""
 
 from node.api.backends import Backends
 from node.api.operations import operation
-from node.api.schema.flags import FlagListParams, FlagListResult, FlagParams, FlagResult
+from node.api.schema.flags import (
+    CompletenessParams,
+    CompletenessResult,
+    FlagListParams,
+    FlagListResult,
+    FlagParams,
+    FlagResult,
+)
 
 
 @operation("flag.list")
@@ -15,3 +22,9 @@ async def flag_list(backends: Backends, params: FlagListParams) -> FlagListResul
 async def flag_get(backends: Backends, params: FlagParams) -> FlagResult:
     """One flag, by its id."""
     return await backends.flags.flag(params.id)
+
+
+@operation("item.completeness")
+async def item_completeness(backends: Backends, params: CompletenessParams) -> CompletenessResult:
+    """How much of an item the record traces to its origins and accounts for since, and what it lacks."""
+    return await backends.flags.completeness(params)

@@ -49,6 +49,7 @@ from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
 from node.p2p.peers import PeerRecord
 from node.query.flags import FlagService
+from node.query.scorecards import ScorecardService
 from node.query.service import QueryService
 from node.replica.effects import ReportEvidence
 from node.storage.chain import ChainWrite
@@ -381,7 +382,9 @@ class _Life:
             lineage=LineageQueries(
                 QueryService(stores.index.reader, readings.at, event_as_sent(stores.chain)), queries
             ),
-            flags=FlagQueries(FlagService(stores.index.reader), queries),
+            flags=FlagQueries(
+                FlagService(stores.index.reader), ScorecardService(stores.index.reader, readings.at), queries
+            ),
         )
 
 

@@ -10,7 +10,15 @@ from node.api.schema.backup import BackupResult
 from node.api.schema.blocks import BlockResult
 from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.events import CaptureAnswer, EventsResult
-from node.api.schema.flags import FlagListParams, FlagListResult, FlagResult
+from node.api.schema.flags import (
+    CompletenessParams,
+    CompletenessResult,
+    FlagListParams,
+    FlagListResult,
+    FlagResult,
+    ScorecardParams,
+    ScorecardResult,
+)
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
@@ -172,6 +180,12 @@ class FakeNode:
 
     async def flag(self, flag_id: str) -> FlagResult:
         raise NotFoundError("no such flag", field="params.id")
+
+    async def completeness(self, asked: CompletenessParams) -> CompletenessResult:
+        raise NotFoundError("no such item", field="params.item")
+
+    async def scorecard(self, asked: ScorecardParams) -> ScorecardResult:
+        raise NotFoundError("no such party", field="params.party")
 
     def backends(self) -> Backends:
         return Backends(

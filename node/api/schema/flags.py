@@ -1,4 +1,4 @@
-"""`flag.list` and `flag.get`. Questions and answers are those of `query`, described in docs/flags.md."""
+"""`flag.list`, `flag.get`, `item.completeness`, `party.scorecard`: as `query` has them, see docs/flags.md."""
 
 from typing import Annotated
 
@@ -6,10 +6,15 @@ import msgspec
 
 from node.lineage.flag_model import FLAG_ID_BYTES
 from node.query.flags import FlagAnswer, FlagRequest, FlagsAnswer
+from node.query.scorecards import CompletenessAnswer, CompletenessRequest, Scorecard, ScorecardRequest
 
 FlagListParams = FlagRequest
 FlagListResult = FlagsAnswer
 FlagResult = FlagAnswer
+CompletenessParams = CompletenessRequest
+CompletenessResult = CompletenessAnswer
+ScorecardParams = ScorecardRequest
+ScorecardResult = Scorecard
 
 
 class FlagParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

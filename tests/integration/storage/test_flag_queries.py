@@ -7,11 +7,16 @@ import pytest
 
 from node.epcis.errors import IdentifierError
 from node.errors import RequestError
+from node.ledger.roster import Parameters
 from node.lineage.findings import Severity
 from node.lineage.flag_codes import Group
+from node.lineage.readings import Readings
 from node.lineage.trace import Direction
+from node.query.errors import UnknownItemError
 from node.query.flag_text import render_flags
 from node.query.flags import FlagRequest, FlagsAnswer, FlagService, FlagView, UnknownFlagError
+from node.query.scorecard_text import render_completeness, render_scorecard
+from node.query.scorecards import CompletenessRequest, ScorecardRequest, ScorecardService
 from node.query.service import QueryService
 from tests.support.events import lot, place
 from tests.support.flag_ledger import FlagLedger, called, make, place_of, receive, run, ship, void
@@ -154,3 +159,42 @@ def test_closed_flag_is_gone_from_every_list(tmp_path: Path) -> None:
     for how in ({}, {"items": (FLOUR,)}, {"member": "firm-0"}, {"party": place(2)}, {"code": "moved_without_record"}):
         assert ask(ledger, **how).flags == ()
     ledger.close()
+
+
+def scores(ledger: FlagLedger) -> ScorecardService:
+    return ScorecardService(ledger.index.reader, lambda _: Readings())
+
+
+def test_scorecard_counts_what_stands_on_the_ledger(tmp_path: Path) -> None:
+    """Events, who entered them, open flags, shipments and those not received in time."""
+    ledger = FlagLedger(tmp_path / "index", parameters=Parameters(flag_unmatched_hours=24, flag_back_dated_hours=72))
+    ledger.enter(make(FLOUR, 100, 7), ship(FLOUR, 40, 8), ship(FLOUR, 30, 9, to=3), vocabulary=(place_of(1, 5),))
+    ledger.enter(receive(FLOUR, 40, 10), member="firm-1")
+    ledger.enter(run({SALT: 5}, {BREAD: 5}, 11))
+    ledger.wait(30)
+    ledger.follow()
+    card = scores(ledger).scorecard(ScorecardRequest("urn:example:firm:5"))
+    assert (card.events, card.members, card.late) == (4, {"firm-0": 4}, 3)
+    assert (card.shipments, card.overdue) == (2, 1)
+    assert (card.open, card.groups) == ({"high": 0, "warn": 2, "note": 0}, {"quantity": 1, "custody": 1})
+    assert (card.lots, card.completeness, card.complete) == ((FLOUR,), 100, True)
+    text = list(render_scorecard(card))
+    assert text[0] == "urn:example:firm:5"
+    assert "shipments: 2, not received in time: 1" in text
+    assert any(line.startswith("open flags that it can settle: 2 warn (quantity 1, custody 1)") for line in text)
+    with pytest.raises(UnknownItemError) as refused:
+        scores(ledger).scorecard(ScorecardRequest("urn:example:firm:99"))
+    assert refused.value.field == "params.party"
+    ledger.close()
+
+
+def test_completeness_is_answered_with_names_and_read_well(ledger: FlagLedger) -> None:
+    """What was overdrawn is not traced: 50 of 80 went in by the record, and 10 of 90 came of nothing."""
+    answer = scores(ledger).completeness(CompletenessRequest(BREAD))
+    assert (answer.upstream, answer.downstream, answer.origins) == (55, 100, (FLOUR,))
+    assert [(gap.item, gap.reason, gap.amount) for gap in answer.gaps] == [(FLOUR, "no_source", "30")]
+    text = list(render_completeness(answer))
+    assert text[0] == f"{BREAD}: 55 of 100 traced to recorded origins"
+    assert any("30 kg: nobody recorded where this part of it came from" in line for line in text)
+    with pytest.raises(UnknownItemError):
+        scores(ledger).completeness(CompletenessRequest(lot("952110000009", "X")))
