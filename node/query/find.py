@@ -120,6 +120,8 @@ class _Candidate:
     item: str
     match: Match | None
     reasons: tuple[str, ...]
+    is_placed: bool = False
+    """Whether the event that it comes from lies in the window, at the place and party."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +255,11 @@ class _Search:
                 event = self._read(posting)
                 if event is None:
                     return
-                for item in roles_in(event):
-                    yield _Candidate(item, None, ())
+                if event.time.hi_ms < self._from_ms or not self._is_at(event):
+                    continue
+                for item, role in roles_in(event).items():
+                    if role & _MADE or not self._request.made:
+                        yield _Candidate(item, None, (self._event_words(event, role),), is_placed=True)
 
     def _read(self, posting: Posting) -> Event | None:
         """Return an event, or None once `EVENTS_READ_MAX` were read."""
@@ -269,12 +274,13 @@ class _Search:
         item, match = candidate.item, candidate.match
         facts = read_item(item)
         reasons = list(candidate.reasons)
-        if self._product is not None and match is not None:
+        if self._product is not None:
             if (facts.product or item) not in self._product.ids:
                 return None
-            reasons.append(f"of product {self._product.words}")
+            if match is not None:
+                reasons.append(f"of product {self._product.words}")
         postings = self._reader.postings_of(PostingKind.ITEM, item)
-        if self._has_window or self._place is not None or self._party is not None:
+        if not candidate.is_placed and (self._has_window or self._place is not None or self._party is not None):
             reason = self._event_reason(postings)
             if reason is None:
                 return None
@@ -309,10 +315,13 @@ class _Search:
                 return None
             if event.time.hi_ms < self._from_ms or not self._is_at(event):
                 continue
-            words = "made" if posting.role & _MADE else event.step or event.type.value
-            where = [f"at {one.words}" for one in (self._place, self._party) if one is not None]
-            return " ".join([words, event.time_text, *where])
+            return self._event_words(event, posting.role)
         return None
+
+    def _event_words(self, event: Event, role: int) -> str:
+        words = "made" if role & _MADE else event.step or event.type.value
+        where = [f"at {one.words}" for one in (self._place, self._party) if one is not None]
+        return " ".join([words, event.time_text, *where])
 
     def _date_reason(self, postings: Iterable[Posting], date: str) -> str | None:
         """Return which date of a making of the item is the one that was printed, in words, or None."""

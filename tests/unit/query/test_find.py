@@ -104,6 +104,23 @@ def test_dates_places_and_parties_narrow_the_search() -> None:
     assert ids(place=place(2), made=True) == [BREAD]
 
 
+def test_a_product_narrows_what_a_name_found_too() -> None:
+    """All that is given holds: the flour is not of the bread."""
+    assert ids(text="rye flour", product=product_class("3")) == []
+
+
+def test_what_was_long_before_a_window_does_not_use_up_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy place: only the events of the window are looked into."""
+    story = Chronicle()
+    for number in range(40):
+        story.make({lot("1", f"OLD{number}"): 1}, at(1, "08:00") + number, at=1)
+    story.make({lot("1", "NEW"): 1}, at(2, "08:00"), at=1)
+    monkeypatch.setattr("node.query.find.EVENTS_READ_MAX", 45)
+    answer = find(story.index(), FindRequest(place=place(1), since="2026-01-06T00:00:00Z"))
+    assert [one.code for one in answer.found] == ["NEW"]
+    assert answer.complete
+
+
 def test_a_date_as_printed_narrows_the_search() -> None:
     """Of its making; of expiry or best before, which only the event as sent has; in both spellings."""
     index = bakery()
