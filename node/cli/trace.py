@@ -10,7 +10,8 @@ import msgspec
 from node.api.client import RpcClient
 from node.api.schema.traces import ClosureResult, PictureResult, TraceBothResult, TraceResult
 from node.cli.options import call_node, home_option, json_option, read_seeds
-from node.query.text import render_closure, render_trace
+from node.epcis.elements import parse_item
+from node.query.text import render_closure, render_path, render_trace
 
 
 @click.group("trace")
@@ -41,6 +42,7 @@ def _asked(command_of: T) -> T:
             click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339)."),
             click.option("--depth", type=int, help="Follow at most so many links."),
             click.option("--items", "items_max", type=int, help="Answer with at most so many items."),
+            click.option("--why", help="Write only how this item is linked to what was asked about."),
             click.option("--format", type=click.Choice(["svg", "dot", "mermaid"]), help="Write a picture instead."),
             click.option("--limit", type=int, help="Of a picture: draw up to so many items one by one."),
             click.option("--narrow", is_flag=True, help="Of a picture as SVG: as wide as a telephone."),
@@ -111,6 +113,9 @@ def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, objec
 def _trace(way: str, params: dict[str, object], given: dict[str, object], home: Path, *, as_json: bool) -> None:
     """Ask, and write the answer. Raises click.UsageError for options of a picture without --format."""
     is_picture = given["format"] is not None
+    why = given["why"]
+    if why is not None and (is_picture or as_json):
+        raise click.UsageError("--why goes with words alone: in JSON, follow `because`")
     if not is_picture and (given["limit"] is not None or given["narrow"]):
         raise click.UsageError("--limit and --narrow go with --format")
     if is_picture:
@@ -127,7 +132,8 @@ def _trace(way: str, params: dict[str, object], given: dict[str, object], home: 
         click.echo(msgspec.json.decode(answer, type=PictureResult).text, nl=False)
     else:
         for one in _answers_in(answer, way):
-            for line in render_trace(one):
+            lines = render_path(one, parse_item(why).id) if isinstance(why, str) else render_trace(one)
+            for line in lines:
                 click.echo(line)
 
 

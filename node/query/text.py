@@ -87,6 +87,32 @@ def _flag_words(flags: OpenFlags) -> str:
     return f"open flags: {least}{words or 'none'} (lotvine flags ITEM… says what each means)"
 
 
+def render_path(answer: Answer, item: str) -> Iterator[str]:
+    """Yield why an item is in a trace: the shortest chain from it to what was asked about, a line for each link.
+
+    item: canonical id. One line says so where the item is not in the trace.
+    """
+    items = {one.id: one for one in answer.items}
+    if item not in items:
+        yield f"{item} is not in this trace {'back' if answer.direction == 'back' else 'forward'}"
+        return
+    events = {event.id: event for event in answer.events}
+    edges = {(edge.source, edge.target, edge.event): edge for edge in answer.edges}
+    here: AnswerItem | None = items[item]
+    while here is not None:
+        cause = here.because
+        yield item_words(here) + (" (asked about)" if cause is None else "")
+        if cause is None:
+            return
+        edge = edges.get((here.id, cause.item, cause.event)) or edges.get((cause.item, here.id, cause.event))
+        arrow = "went into what follows by" if edge is None or edge.source == here.id else "came from what follows by"
+        amount = "" if edge is None or edge.quantity is None else f"{amount_words(edge.quantity, edge.uom)} "
+        words = event_words(events[cause.event]) if cause.event in events else cause.event
+        yield f"  {amount}{arrow} {words}"
+        yield f"  event {cause.event}"
+        here = items.get(cause.item)
+
+
 _HOW: Final = {"packed": "packed", "instance": "of it"}
 
 

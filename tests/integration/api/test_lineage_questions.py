@@ -94,6 +94,20 @@ def test_traces_begin_from_several_things(desk: Desk) -> None:
     assert desk.run("trace", "back", B1, "--product", "x").exit_code == 2
 
 
+def test_the_way_to_an_item_is_written_out(desk: Desk) -> None:
+    """Link by link, to what was asked about; of what is not in the trace it is said."""
+    result = desk.run("trace", "forward", FLOUR, "--why", B1)
+    lines = result.output.splitlines()
+    assert lines[0].endswith("lot B1, 300 kg")
+    assert lines[1].startswith("  600 kg came from what follows by")
+    assert lines[-1] == "Rye flour lot F-2026-B8, 500 kg (asked about)"
+    assert sum(line.startswith("  event ") for line in lines) == 2
+    back = desk.run("trace", "back", B1, "--why", FLOUR)
+    assert "450 kg went into what follows by" in back.output
+    assert "is not in this trace" in desk.run("trace", "back", B1, "--why", B3).output
+    assert desk.run("trace", "back", B1, "--why", B3, "--json").exit_code == 2
+
+
 def test_pictures_come_in_three_formats(desk: Desk) -> None:
     """SVG that parses, DOT, Mermaid; with --json the object."""
     svg = desk.run("trace", "both", DOUGH, "--format", "svg", "--narrow")
