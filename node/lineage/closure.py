@@ -7,7 +7,6 @@ taken back. A unit passes on what it carries where it is used, and all that was 
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import reduce
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,6 +17,10 @@ from node.lineage.units import EXACT
 ITEMS_MAX: Final = 250_000
 _RUNS_AN_ITEM_MAX: Final = 4
 """Runs are counted too: of a closure with more runs than this for each of `items_max`, the rest is left out."""
+
+
+Amount = tuple[str | None, str | None]
+_UNSTATED: Final[Amount] = (None, None)
 
 
 class LinkedItem(msgspec.Struct, frozen=True, gc=False):
@@ -130,30 +133,41 @@ def _carry(
 
 
 def _rows_of(links: Links, goods: list[int], units: Sequence[int], *, edge_count: int, items_max: int) -> Closure:
-    is_run, first_in, next_in = links.is_run, links.first_in, links.next_in
-    sources, notes, name_of, amount_of = links.sources, links.notes, links.name_of, links.amount_of
-    items: list[LinkedItem] = []
-    add = items.append
+    is_run = links.is_run
     found = [vertex for vertex in goods if not is_run[vertex]]
-    for vertex in found[:items_max]:
-        stated: list[str] = []
-        edge = first_in[vertex]
-        while edge:
-            if edge < edge_count and is_run[sources[edge]]:
-                stated.append(amount_of(notes[edge]))
-            edge = next_in[edge]
-        if len(stated) == 1:
-            quantity, _, uom = stated[0].partition(" ")
-            add(LinkedItem(name_of(vertex), quantity or None, uom or None, False))  # noqa: FBT003 - in bulk
-        else:
-            add(LinkedItem(name_of(vertex), *_sum_of(stated), False))  # noqa: FBT003 - in bulk
-    items += [LinkedItem(name_of(unit), None, None, True) for unit in units[: items_max - len(items)]]  # noqa: FBT003
+    given = found[:items_max]
+    amounts = _amounts_of(links, given, edge_count=edge_count)
+    items = [
+        LinkedItem(name, quantity, uom, False)  # noqa: FBT003 - in bulk
+        for name, (quantity, uom) in zip(links.names_of(given), amounts, strict=True)
+    ]
+    carriers = units[: items_max - len(items)]
+    items += [LinkedItem(name, None, None, True) for name in links.names_of(carriers)]  # noqa: FBT003 - in bulk
     return Closure(items, is_cut=len(items) < len(found) + len(units))
 
 
-def _sum_of(stated: Sequence[str]) -> tuple[str | None, str | None]:
-    """Return the sum of what several makings state; nothing if one does not, or in another unit."""
-    pairs = [one.partition(" ")[::2] for one in stated]
-    if not pairs or any(not amount or uom != pairs[0][1] for amount, uom in pairs):
-        return None, None
-    return str(reduce(EXACT.add, [Decimal(amount) for amount, _ in pairs])), pairs[0][1] or None
+def _amounts_of(links: Links, vertices: Sequence[int], *, edge_count: int) -> list[Amount]:
+    """Return what the makings of each item state in all. The same few amounts come again and again."""
+    is_run, first_in, next_in, sources, notes = links.is_run, links.first_in, links.next_in, links.sources, links.notes
+    known: dict[int, Amount] = {}
+    amounts: list[Amount] = []
+    add = amounts.append
+    for vertex in vertices:
+        total: Amount | None = None
+        edge = first_in[vertex]
+        while edge:
+            if edge < edge_count and is_run[sources[edge]]:
+                note = notes[edge]
+                if note not in known:
+                    known[note] = links.amount_of(note)
+                total = known[note] if total is None else _add(total, known[note])
+            edge = next_in[edge]
+        add(total or _UNSTATED)
+    return amounts
+
+
+def _add(one: Amount, other: Amount) -> Amount:
+    """Return the sum of two makings; nothing if one states no amount, or another unit."""
+    if one[0] is None or other[0] is None or one[1] != other[1]:
+        return _UNSTATED
+    return str(EXACT.add(Decimal(one[0]), Decimal(other[0]))), one[1]

@@ -33,6 +33,7 @@ _HEIGHTS_KEPT: Final = 64
 _LINK: Final = f"{LINK_HOST}/"
 _LINK_SIGN: Final = b"\x01"
 _RUN_SIGN: Final = b"\x02"
+_RUN: Final = _RUN_SIGN[0]
 """No canonical id begins with a control character."""
 
 
@@ -76,6 +77,8 @@ class Links:
         self.amount_ends = array("I", [0])
         self._slots = array("I", bytes(4 * _SLOTS_MIN))
         self._counts: dict[Height, int] = {Height(0): 1}
+        # Of the block that is added alone: else the rows would tell when the node was last started.
+        self._amounts_of_block: dict[str, int] = {}
 
     def edge_count(self, height: Height) -> int:
         """Return how many edges there were at one of the newest heights. Raises KeyError for an older one."""
@@ -85,15 +88,20 @@ class Links:
         """Return the number of an item, 0 if no event named it."""
         return self._find(_key_of(item))
 
-    def name_of(self, vertex: int) -> str:
-        """Return the item with this number."""
-        key = self.names[self.name_ends[vertex - 1] : self.name_ends[vertex]]
-        return _LINK + key[1:].decode() if key[:1] == _LINK_SIGN else key.decode()
+    def names_of(self, vertices: Iterable[int]) -> list[str]:
+        """Return the items with these numbers."""
+        names, ends, sign = self.names, self.name_ends, _LINK_SIGN[0]
+        return [
+            _LINK + key[1:].decode() if (key := names[ends[vertex - 1] : ends[vertex]])[0] == sign else key.decode()
+            for vertex in vertices
+        ]
 
-    def amount_of(self, note: int) -> str:
-        """Return the amount in the note of an edge: a number, a blank and a unit, or nothing of it."""
+    def amount_of(self, note: int) -> tuple[str | None, str | None]:
+        """Return the amount and unit in the note of an edge."""
         number = note >> 1
-        return self.amounts[self.amount_ends[number - 1] : self.amount_ends[number]].decode() if number else ""
+        text = self.amounts[self.amount_ends[number - 1] : self.amount_ends[number]].decode() if number else ""
+        amount, _, uom = text.partition(" ")
+        return amount or None, uom or None
 
     def add(self, height: Height, events: Iterable[EventRow], filings: Iterable[Filing]) -> tuple[bytes, list[str]]:
         """Add the events of a block; return the row that `load` takes, and the items that no event had named.
@@ -102,6 +110,7 @@ class Links:
         """
         vertices, edges, amounts = len(self.name_ends), len(self.sources), len(self.amount_ends)
         name_bytes, amount_bytes = len(self.names), len(self.amounts)
+        self._amounts_of_block = {}
         new: list[str] = []
         for row, filing in zip(events, filings, strict=True):
             event = row.event
@@ -127,54 +136,64 @@ class Links:
         )
         return _ENCODER.encode(added), new
 
-    def load(self, height: Height, encoded: bytes) -> None:
-        """Add what a block added, from its row. Raises MalformedError."""
+    def load(self, encoded: bytes) -> None:
+        """Add what a block added, from its row; `settle` when all are. Raises MalformedError."""
         try:
             added = _DECODER.decode(encoded)
-            ends, edges = _numbers(added.name_ends), len(self.sources)
+            self.name_ends += _numbers(added.name_ends)
             self.sources += _numbers(added.sources)
             self.targets += _numbers(added.targets)
             self.notes += _numbers(added.notes)
             self.amount_ends += _numbers(added.amount_ends)
-            self.amounts += added.amounts
-            self._load_names(added.names, ends)
-            self._chain(edges)
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise MalformedError(f"links: {error}") from error
+        self.names += added.names
+        self.amounts += added.amounts
+
+    def settle(self, height: Height) -> None:
+        """Find names and chain edges after all rows up to `height` were loaded. Raises MalformedError."""
+        if not len(self.sources) == len(self.targets) == len(self.notes):
+            raise MalformedError("links: edges without an end")
+        try:
+            self._seat_all()
+            self._chain_all()
+        except IndexError as error:
+            raise MalformedError("links: an edge to no vertex") from error
         self._counts = {height: len(self.sources)}
 
-    def _load_names(self, names: bytes, ends: "array[int]") -> None:
-        base = begin = len(self.names)
-        self.names += names
-        count, vertex = len(ends), len(self.name_ends)
-        self.is_parent += bytes(count)
-        self.first_in.frombytes(bytes(4 * count))
-        self.first_out.frombytes(bytes(4 * count))
-        self.name_ends += ends
-        while 2 * (vertex + count) > len(self._slots):
-            self._widen(vertex)
-        seat, note_run = self._seat, self.is_run.append
-        for end in ends:
+    def _seat_all(self) -> None:
+        count, size = len(self.name_ends), _SLOTS_MIN
+        while size < 2 * count:
+            size *= 2
+        slots, mask = array("I", bytes(4 * size)), size - 1
+        is_run = bytearray(b"\1") * count
+        names, begin = bytes(self.names), 0
+        for vertex, end in enumerate(self.name_ends):
             if end > begin:
-                key = names[begin - base : end - base]
-                seat(vertex, key)
-                note_run(key[:1] == _RUN_SIGN)
-            else:
-                note_run(1)
-            begin = end
-            vertex += 1
+                key = names[begin:end]
+                if key[0] != _RUN:
+                    is_run[vertex] = 0
+                slot = hash(key) & mask
+                while slots[slot]:
+                    slot = (slot + 1) & mask
+                slots[slot] = vertex
+                begin = end
+        self._slots, self.is_run, self.is_parent = slots, is_run, bytearray(count)
+        self.first_in, self.first_out = array("I", bytes(4 * count)), array("I", bytes(4 * count))
 
-    def _chain(self, edge: int) -> None:
-        """Chain the edges from `edge` on."""
-        first_in, first_out = self.first_in, self.first_out
-        next_in, next_out, is_parent = self.next_in.append, self.next_out.append, self.is_parent
-        for source, target, note in zip(self.sources[edge:], self.targets[edge:], self.notes[edge:], strict=True):
-            next_out(first_out[source])
-            next_in(first_in[target])
+    def _chain_all(self) -> None:
+        first_in, first_out, is_parent = self.first_in, self.first_out, self.is_parent
+        count = len(self.sources)
+        self.next_in, self.next_out = array("I", bytes(4 * count)), array("I", bytes(4 * count))
+        next_in, next_out = self.next_in, self.next_out
+        edges = zip(self.sources, self.targets, self.notes, strict=True)
+        next(edges)  # Edge 0 is none: it ends the chains.
+        for edge, (source, target, note) in enumerate(edges, 1):
+            next_out[edge] = first_out[source]
+            next_in[edge] = first_in[target]
             first_out[source] = first_in[target] = edge
             if note & PACKING:
                 is_parent[target] = 1
-            edge += 1
 
     def pass_by(self, height: Height) -> None:
         """Note that the block at `height` adds nothing."""
@@ -206,16 +225,13 @@ class Links:
         if key:
             if 2 * vertex > len(self._slots):
                 self._widen(vertex)
-            self._seat(vertex, key)
+            slots = self._slots
+            mask = len(slots) - 1
+            slot = hash(key) & mask
+            while slots[slot]:
+                slot = (slot + 1) & mask
+            slots[slot] = vertex
         return vertex
-
-    def _seat(self, vertex: int, key: bytes) -> None:
-        slots = self._slots
-        mask = len(slots) - 1
-        slot = hash(key) & mask
-        while slots[slot]:
-            slot = (slot + 1) & mask
-        slots[slot] = vertex
 
     def _widen(self, count: int) -> None:
         """Double the slots. count: vertices up to this number, exclusive, have a seat."""
@@ -278,9 +294,13 @@ class Links:
         """Return the note of an edge that states this amount; 0 if it is unknown."""
         if goods.amount is None:
             return 0
-        self.amounts += f"{goods.amount} {goods.uom or ''}".encode()
-        self.amount_ends.append(len(self.amounts))
-        return 2 * (len(self.amount_ends) - 1)
+        text = f"{goods.amount} {goods.uom or ''}"
+        note = self._amounts_of_block.get(text)
+        if note is None:
+            self.amounts += text.encode()
+            self.amount_ends.append(len(self.amounts))
+            note = self._amounts_of_block[text] = 2 * (len(self.amount_ends) - 1)
+        return note
 
 
 def _key_of(item: str) -> bytes:

@@ -45,7 +45,7 @@ from node.storage.store import Row, Snapshot, Store, create_store, open_store
 from node.wire.codec import MalformedError, pack, read_array, read_int, unpack
 from node.wire.ids import FeedId, FeedTip, MemberId, Seq
 
-INDEX_SCHEMA: Final = 4
+INDEX_SCHEMA: Final = 5
 """Raised with every change of what the index keeps: an older one is built anew."""
 FULL_CHECK_BYTES: Final = 256 * 1024 * 1024
 """An index up to this size is read whole at every start."""
@@ -343,9 +343,10 @@ def _load_links(store: Store) -> Links:
     """Return the links of all blocks up to the height of the state. Raises DamagedStoreError."""
     links = Links()
     try:
-        for key, value in store.rows(prefix=keys.LINKS):
-            links.load(keys.height_of(key), value)
-        links.pass_by(read_state(store.get(keys.STATE_MARK))[0])
+        # By start and stop: what is read once at the start stays out of the cache.
+        for _, value in store.rows(start=keys.LINKS, stop=keys.AFTER_LINKS):
+            links.load(value)
+        links.settle(read_state(store.get(keys.STATE_MARK))[0])
     except MalformedError as error:
         raise store.damaged(error) from error
     return links

@@ -101,6 +101,7 @@ FLAG_ID: Final = FLAGS + b"i"
 FLAG_MASTER: Final = FLAGS + b"q"
 FLAG_LIST: Final = FLAGS + b"l"
 LINKS: Final = b"W"
+AFTER_LINKS: Final = b"X"
 
 SCHEMA_MARK: Final = MARK + b"schema"
 NETWORK_MARK: Final = MARK + b"network"
