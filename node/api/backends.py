@@ -24,7 +24,7 @@ from node.api.schema.flags import (
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
-from node.api.schema.scopes import ScopeParams, ScopeResult
+from node.api.schema.scopes import ScopeParams, ScopePictureParams, ScopeResult
 from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.query.scopes import SeedRequest
@@ -174,6 +174,10 @@ class LineageBackend(Protocol):
 
     async def diff(self, asked: DiffParams) -> DiffResult:
         """Return what moved between two answers. Raises RequestError for what is no answer."""
+        ...
+
+    async def scope_picture(self, asked: ScopePictureParams) -> PictureResult:
+        """Return a picture of a scope. Raises as `scope` does."""
         ...
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:

@@ -72,6 +72,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         trace.trace_picture,
         trace.trace_common,
         scope.scope_compute,
+        scope.scope_picture,
         answer.answer_diff,
         flag.flag_list,
         flag.flag_get,

@@ -8,6 +8,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.scopes import ScopeResult
+from node.api.schema.traces import PictureResult
 from node.cli.options import call_node, home_option, json_option, read_seeds
 from node.lineage.hazards import Hazard
 from node.query.scope_text import render_scope
@@ -31,6 +32,9 @@ _HAZARDS: Final = [hazard.value for hazard in Hazard]
 @click.option("--as-of", help="Leave out what cannot have happened by then (RFC 3339).")
 @click.option("--height", type=int, help="Answer from the ledger as it was at that block.")
 @click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339).")
+@click.option("--format", type=click.Choice(["svg", "dot", "mermaid"]), help="Write a picture instead.")
+@click.option("--limit", type=int, help="Of a picture: draw up to so many items one by one.")
+@click.option("--narrow", is_flag=True, help="Of a picture as SVG: as wide as a telephone.")
 @home_option
 @json_option
 def command(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:
@@ -39,13 +43,21 @@ def command(items: tuple[str, ...], home: Path, *, as_json: bool, **given: objec
     ITEM in any spelling; several may be given. With no class of hazard the widest rules hold.
     """
     params = _params(items, given)
+    is_picture = given["format"] is not None
+    if is_picture:
+        params |= {name: given[name] for name in ("format", "limit", "narrow") if given[name] is not None}
+    elif given["limit"] is not None or given["narrow"]:
+        raise click.UsageError("--limit and --narrow go with --format")
 
     async def ask(client: RpcClient) -> bytes:
-        return await client.call_raw("scope.compute", params)
+        return await client.call_raw("scope.picture" if is_picture else "scope.compute", params)
 
     answer = call_node(home, ask)
     if as_json:
         click.echo(answer.decode())
+        return
+    if is_picture:
+        click.echo(msgspec.json.decode(answer, type=PictureResult).text, nl=False)
         return
     for line in render_scope(msgspec.json.decode(answer, type=ScopeResult)):
         click.echo(line)

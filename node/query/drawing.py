@@ -11,6 +11,10 @@ FILLS: Final = {
     Side.BACK: ("#B45F06", "#FDEBD0"),
     Side.FORWARD: ("#00714F", "#D8F0E6"),
     Side.BOTH: ("#6A3D9A", "#EADCF4"),
+    Side.CERTAIN: ("#A63A00", "#F6CDB8"),
+    Side.POSSIBLE: ("#7A5F00", "#FFF1B8"),
+    Side.OPEN: ("#7A5F00", "#FFFDF4"),
+    Side.EXCLUDED: ("#777777", "#EEEEEE"),
 }
 """Line and fill: after the colours of Okabe and Ito (2008), told apart by eyes that do not see red or green."""
 UNKNOWN_LINE: Final = "#555555"

@@ -7,7 +7,7 @@ boxes the thickest are drawn. What was done is said in the picture (`notes`), an
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -34,6 +34,11 @@ class Side(StrEnum):
     BACK = "back"
     FORWARD = "forward"
     BOTH = "both"
+    CERTAIN = "certain"
+    """Of a scope, as the next three."""
+    POSSIBLE = "possible"
+    OPEN = "open"
+    EXCLUDED = "excluded"
 
 
 class Kind(StrEnum):
@@ -83,6 +88,13 @@ class Picture:
     grouped: bool
 
 
+class Mark(NamedTuple):
+    """How an item is drawn in place of by its direction, and a line that is added to it."""
+
+    side: Side
+    words: str
+
+
 class _Group(NamedTuple):
     """Which box an item is in: of its own by its id, or by side, party and product."""
 
@@ -101,16 +113,29 @@ class _Way:
     words: str = ""
 
 
-def draw(answers: Sequence[Answer], *, limit: int = LIMIT) -> Picture:
-    """Return the picture of a trace, or of the two of one question. limit: 1 … LIMIT_MAX items drawn one by one."""
-    return _Drawing(answers, limit).picture()
+def draw(
+    answers: Sequence[Answer],
+    *,
+    limit: int = LIMIT,
+    marks: Mapping[str, Mark] | None = None,
+    title: str | None = None,
+    notes: Sequence[str] = (),
+) -> Picture:
+    """Return the picture of a trace, or of the two of one question. limit: 1 … LIMIT_MAX items drawn one by one.
+
+    marks: of every item, where something else than its direction is shown. title, notes: in place of what a trace says.
+    """
+    drawing = _Drawing(answers, limit, marks or {})
+    picture = drawing.picture()
+    return picture if title is None else replace(picture, title=title, notes=(*picture.notes, *notes))
 
 
 class _Drawing:
     """Puts boxes and arrows together for one picture."""
 
-    def __init__(self, answers: Sequence[Answer], limit: int) -> None:
+    def __init__(self, answers: Sequence[Answer], limit: int, marks: Mapping[str, Mark]) -> None:
         self._answers = answers
+        self._marks = marks
         self._limit = limit
         self._items: dict[str, AnswerItem] = {}
         self._sides: dict[str, Side] = {}
@@ -126,6 +151,7 @@ class _Drawing:
                 self._sides[item.id] = Side.SEED if is_seed or known is Side.SEED else known or side
                 if known not in (None, side, Side.SEED) and not is_seed:
                     self._sides[item.id] = Side.BOTH
+        self._sides.update((item, mark.side) for item, mark in marks.items() if item in self._items)
         self._find_parties()
         self._made = _outputs(self._events.values())
         self._boxes: list[Box] = []
@@ -148,7 +174,8 @@ class _Drawing:
         self._link(box_of, with_runs=not grouped)
         kept = self._thickest() if grouped else self._ways
         for (source, target), way in sorted(kept.items()):
-            self._arrows.append(Arrow(source, target, _taken_words(way), way.side))
+            side = self._boxes[target].side if self._marks else way.side
+            self._arrows.append(Arrow(source, target, _taken_words(way), side))
         self._unknowns(box_of, grouped=grouped)
         notes = [words] if grouped else []
         if len(kept) < len(self._ways):
@@ -221,7 +248,11 @@ class _Drawing:
     def _item_box(self, item: str) -> Box:
         found = self._items[item]
         kind = Kind.CARRIER if found.role == "carrier" else Kind.ITEM
-        lines = (*_item_lines(found), self._party_of(item))
+        lines = _item_lines(found)
+        if item in self._parties:
+            lines = (*lines, self._parties[item])
+        if item in self._marks:
+            lines = (*lines, self._marks[item].words)
         return Box(kind, self._sides[item], lines, "\n".join((*lines, item)))
 
     def _group_box(self, group: _Group, items: Sequence[str]) -> Box:
@@ -310,7 +341,7 @@ class _Drawing:
                     sides.setdefault(number, Side.BACK if answer.direction == "back" else Side.FORWARD)
         names = {event.party: event.party_name for event in self._events.values() if event.party and event.party_name}
         for (number, onward), unknowns in sorted(found.items(), key=lambda one: one[0]):
-            reasons = Counter(REASONS.get(one.reason, one.reason) for one in unknowns)
+            reasons = Counter(REASONS.get(one.reason, one.reason.replace("_", " ")) for one in unknowns)
             asked = list(dict.fromkeys(called(names.get(one.ask, one.ask)) for one in unknowns))
             words = [f"{reason} ({count:,})" if count > 1 else reason for reason, count in sorted(reasons.items())]
             ask = f"ask {asked[0]}" + (f" and {len(asked) - 1} more" if len(asked) > 1 else "")

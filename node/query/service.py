@@ -11,6 +11,7 @@ from typing import Final, TypedDict, Unpack
 import msgspec
 
 from consensus.types import Height
+from node.errors import RequestError
 from node.lineage.answer import Answer
 from node.lineage.closure import LinkedItem
 from node.lineage.custody import Masters
@@ -22,7 +23,7 @@ from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
 from node.lineage.scope import compute_scope
 from node.lineage.scope_answer import ScopeAnswer
-from node.lineage.trace import ITEMS_MAX, Direction, trace
+from node.lineage.trace import ITEMS_MAX, Direction, Question, Start, trace
 from node.query.common import find_common
 from node.query.common_answer import CommonAnswer, CommonRequest
 from node.query.errors import UnknownHeightError
@@ -180,14 +181,36 @@ class QueryService:
         Raises IdentifierError and RequestError for what cannot be read, and UnknownHeightError as `trace` does.
         """
         with self._open_reader() as reader:
-            question = read_request(request, reader)
-            if question.known_at is not None and question.known_at > reader.height:
-                raise UnknownHeightError(question.known_at, reader.height)
-            for number, seed in enumerate(question.seeds):
-                if seed.item is not None:
-                    find_item(reader, seed.item, f"params.seeds[{number}].item")
-            known_at = question.known_at
-            return compute_scope(reader, question, self._readings_at(reader.height if known_at is None else known_at))
+            return self._scope(reader, request)
+
+    def scope_with_trace(self, request: ScopeRequest) -> tuple[ScopeAnswer, Answer]:
+        """Return a scope, and the forward trace from the items that its seeds came to, on one snapshot: for a picture.
+
+        Raises as `scope`, and RequestError where the seeds came to nothing.
+        """
+        with self._open_reader() as reader:
+            found = self._scope(reader, request)
+            if not found.seeds:
+                raise RequestError("not_found", "nothing that was asked about was there then", field="params.seeds")
+            height = Height(found.height)
+            question = Question(
+                None,
+                Direction.FORWARD,
+                as_of_ms=read_time(request.as_of, "params.as_of"),
+                known_at=height,
+                starts=tuple([Start(item) for item in found.seeds]),
+            )
+            return found, trace(reader, question, self._readings_at(height))
+
+    def _scope(self, reader: LineageReader, request: ScopeRequest) -> ScopeAnswer:
+        question = read_request(request, reader)
+        if question.known_at is not None and question.known_at > reader.height:
+            raise UnknownHeightError(question.known_at, reader.height)
+        for number, seed in enumerate(question.seeds):
+            if seed.item is not None:
+                find_item(reader, seed.item, f"params.seeds[{number}].item")
+        known_at = question.known_at
+        return compute_scope(reader, question, self._readings_at(reader.height if known_at is None else known_at))
 
     def find(self, request: FindRequest) -> FindAnswer:
         """Return items that may be meant by what is left of a label. Raises RequestError for what cannot be read."""

@@ -29,6 +29,10 @@ _LEGEND: Final = (
     (Side.BACK, "where it came from"),
     (Side.FORWARD, "where it went"),
     (Side.BOTH, "on both ways"),
+    (Side.CERTAIN, "certain: must hold it"),
+    (Side.POSSIBLE, "possible: cannot be excluded"),
+    (Side.OPEN, "possible, only by what is not recorded"),
+    (Side.EXCLUDED, "excluded"),
 )
 
 

@@ -22,7 +22,7 @@ from node.api.schema.flags import (
 from node.api.schema.governance import Change, EvidenceResult, GovernList, GovernResult, ValidatorsResult
 from node.api.schema.items import FindParams, FindResult, ItemResult
 from node.api.schema.network import MembersResult, StatusResult
-from node.api.schema.scopes import ScopeParams, ScopeResult
+from node.api.schema.scopes import ScopeParams, ScopePictureParams, ScopeResult
 from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
 from node.api.schema.transactions import TransactionResult, Wait
 from node.errors import RequestError
@@ -171,6 +171,9 @@ class FakeNode:
 
     async def diff(self, asked: DiffParams) -> DiffResult:
         return DiffResult(same_question=True, before="", after="", changes=())
+
+    async def scope_picture(self, asked: ScopePictureParams) -> PictureResult:
+        return PictureResult(asked.format, "", 7, 0, 0, grouped=False, digests=())
 
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         raise NotFoundError("no such item", field="params.seeds")

@@ -14,14 +14,15 @@ from node.api.errors import NotFoundError
 from node.api.schema.answers import DiffParams, DiffResult
 from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
-from node.api.schema.scopes import ScopeParams, ScopeResult
+from node.api.schema.scopes import ScopeParams, ScopePictureParams, ScopeResult
 from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
 from node.errors import RequestError
 from node.lineage.trace import Direction
 from node.query.changes import diff_answers, read_answer
 from node.query.drawing import write_dot, write_mermaid
 from node.query.errors import UnknownHeightError, UnknownItemError
-from node.query.picture import draw
+from node.query.picture import Picture, draw
+from node.query.scope_picture import draw_scope
 from node.query.service import QueryService, TraceOptions
 from node.query.svg import write_svg
 
@@ -86,16 +87,8 @@ class LineageQueries:
         def answer() -> PictureResult:
             both = self._service.traces(question.asked, [Direction(way) for way in ways], **_options(question))
             picture = draw(both, limit=limit)
-            text = write_svg(picture, narrow=narrow) if format == "svg" else _WRITERS[format](picture)
-            return PictureResult(
-                format=format,
-                text=text,
-                height=both[0].height,
-                items=picture.items,
-                boxes=len(picture.boxes),
-                grouped=picture.grouped,
-                digests=tuple([one.digest for one in both]),
-            )
+            digests = tuple([one.digest for one in both])
+            return _written(picture, format, narrow=narrow, height=both[0].height, digests=digests)
 
         return await self._run(answer)
 
@@ -121,6 +114,18 @@ class LineageQueries:
 
         return await self._run(answer)
 
+    async def scope_picture(self, asked: ScopePictureParams) -> PictureResult:
+        """Return a picture of a scope. Raises as `scope` does."""
+
+        def answer() -> PictureResult:
+            scope, trace = self._service.scope_with_trace(asked)
+            picture = draw_scope(scope, trace, limit=asked.limit)
+            return _written(
+                picture, asked.format, narrow=asked.narrow, height=scope.height, digests=(scope.digest, trace.digest)
+            )
+
+        return await self._run(answer)
+
     async def scope(self, asked: ScopeParams) -> ScopeResult:
         """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""
         return await self._run(partial(self._service.scope, asked))
@@ -132,6 +137,19 @@ class LineageQueries:
             raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
         except UnknownHeightError as error:
             raise NotFoundError(error.message, field=error.field) from error
+
+
+def _written(
+    picture: Picture,
+    format: PictureFormat,  # noqa: A002 - the field's word
+    *,
+    narrow: bool,
+    height: int,
+    digests: tuple[str, ...],
+) -> PictureResult:
+    """Return a picture in its format."""
+    text = write_svg(picture, narrow=narrow) if format == "svg" else _WRITERS[format](picture)
+    return PictureResult(format, text, height, picture.items, len(picture.boxes), picture.grouped, digests)
 
 
 def _options(question: TraceQuestion) -> TraceOptions:

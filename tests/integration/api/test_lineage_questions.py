@@ -119,6 +119,17 @@ def test_pictures_come_in_three_formats(desk: Desk) -> None:
     assert desk.run("trace", "back", B1, "--narrow").exit_code == 2
 
 
+def test_a_scope_comes_as_a_picture(desk: Desk) -> None:
+    """In the colours of its sets."""
+    svg = desk.run("scope", FLOUR, "--hazard", "microbe", "--format", "svg")
+    assert svg.exit_code == 0, svg.output
+    ElementTree.fromstring(svg.output)
+    assert "How far microbe in" in svg.output
+    told = read(desk.run("scope", FLOUR, "--format", "mermaid", "--json"))
+    assert len(told["digests"]) == 2  # type: ignore[arg-type]
+    assert desk.run("scope", FLOUR, "--narrow").exit_code == 2
+
+
 def test_a_common_source_is_ranked(desk: Desk) -> None:
     """By command and over the API."""
     result = desk.run("common", B1, B2)
