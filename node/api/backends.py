@@ -196,6 +196,10 @@ class FlagBackend(Protocol):
         """Return one flag. Raises NotFoundError."""
         ...
 
+    async def waive(self, flag_id: str, reason: str, *, wait: Wait) -> TransactionResult:
+        """Waive a flag in this member's name. Raises NotFoundError, or RequestError for one that it may not waive."""
+        ...
+
     async def completeness(self, asked: CompletenessParams) -> CompletenessResult:
         """Return how complete an item's record is. Raises NotFoundError with near matches."""
         ...

@@ -76,6 +76,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answer.answer_diff,
         flag.flag_list,
         flag.flag_get,
+        flag.flag_waive,
         flag.item_completeness,
         party.party_scorecard,
         rpc_discover,

@@ -1,4 +1,4 @@
-"""`flag.list`, `flag.get`, `item.completeness`."""
+"""`flag.list`, `flag.get`, `flag.waive`, `item.completeness`."""
 
 from node.api.backends import Backends
 from node.api.operations import operation
@@ -9,7 +9,9 @@ from node.api.schema.flags import (
     FlagListResult,
     FlagParams,
     FlagResult,
+    WaiveParams,
 )
+from node.api.schema.transactions import TransactionResult
 
 
 @operation("flag.list")
@@ -28,3 +30,9 @@ async def flag_get(backends: Backends, params: FlagParams) -> FlagResult:
 async def item_completeness(backends: Backends, params: CompletenessParams) -> CompletenessResult:
     """How much of an item the record traces to its origins and accounts for since, and what it lacks."""
     return await backends.flags.completeness(params)
+
+
+@operation("flag.waive")
+async def flag_waive(backends: Backends, params: WaiveParams) -> TransactionResult:
+    """Say in this member's name why a flag may stand: it is then no longer open."""
+    return await backends.flags.waive(params.id, params.reason, wait=params.wait)

@@ -383,7 +383,13 @@ class _Life:
                 QueryService(stores.index.reader, readings.at, event_as_sent(stores.chain)), queries
             ),
             flags=FlagQueries(
-                FlagService(stores.index.reader), ScorecardService(stores.index.reader, readings.at), queries
+                FlagService(stores.index.reader),
+                ScorecardService(stores.index.reader, readings.at),
+                queries,
+                submit=transactions.submit,
+                network_id=network_id,
+                member=member,
+                clock=self._clock,
             ),
         )
 

@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "common": ("node.cli.common", "What several bad lots have in common."),
         "scope": ("node.cli.scope", "What a hazard must, may and cannot have reached."),
         "flags": ("node.cli.flags", "What does not add up, and who can settle it."),
+        "waive": ("node.cli.waive", "Say why a flag may stand."),
         "completeness": ("node.cli.completeness", "How much of an item is traced to its origins."),
         "scorecard": ("node.cli.scorecard", "How a party keeps its record."),
         "diff": ("node.cli.diff", "What moved between two answers."),

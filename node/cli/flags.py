@@ -20,7 +20,9 @@ from node.query.flag_text import render_flags
 @click.option("--code", help="Of this code alone, such as overdrawn.")
 @click.option("--group", type=click.Choice([one.value for one in Group]), help="Of this group of codes.")
 @click.option("--severity", type=click.Choice([one.value for one in Severity]), help="Of this severity alone.")
-@click.option("--state", type=click.Choice(["open", "countered", "any"]), help="Open ones, if not told otherwise.")
+@click.option(
+    "--state", type=click.Choice(["open", "countered", "waived", "any"]), help="Open ones, if not told otherwise."
+)
 @click.option("--since", help="Standing since then or later (RFC 3339, such as 2026-03-01T12:00:00Z).")
 @click.option("--limit", type=click.IntRange(1, 1_000), help="At most so many; 100 if not told.")
 @click.option("--after", help="Go on where an answer said that there are more.")

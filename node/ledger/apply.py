@@ -22,6 +22,7 @@ from node.ledger.roster import EpochRecord, Roster
 from node.ledger.state import EvidenceRow, StateReader, TransactionRow, WriteSet
 from node.ledger.transaction import Capture, Kind, SignedTransaction, decode_capture
 from node.ledger.verdicts import EventCode, TransactionCode
+from node.ledger.waivers import WaiverRow, decode_waiver
 from node.lineage.indexing import file_event
 from node.lineage.records import EventRef, EventRow, Filing, MasterRow
 from node.wire.codec import MalformedError, pack
@@ -70,6 +71,7 @@ class _Execution:
     ids: dict[Digest, None] = field(default_factory=dict)
     feed_clocks: dict[FeedId, int] = field(default_factory=dict)
     evidence: dict[bytes, EvidenceRow] = field(default_factory=dict)
+    waivers: list[WaiverRow] = field(default_factory=list)
     governing: Governing = field(init=False)
     roster: Roster = field(init=False)
     expiry_ms: int = field(init=False)
@@ -145,6 +147,10 @@ class _Execution:
                 return governing.withdraw(transaction.member, decode_reference(transaction.payload))
             case Kind.EVIDENCE:
                 return self._apply_evidence(signed, decode_evidence(transaction.payload))
+            case Kind.WAIVE:
+                waived, member = decode_waiver(transaction.payload), transaction.member
+                self.waivers.append(WaiverRow(waived.flag_id, member, waived.reason, signed.id, self.height))
+                return TransactionCode.ACCEPTED
             case _:
                 return TransactionCode.UNKNOWN_KIND
 
@@ -251,6 +257,7 @@ def apply_block(state: StateReader, block: Block, batches: Sequence[Batch]) -> W
         is_governance_changed=is_changed,
         epoch_record=record,
         evidence=evidence,
+        waivers=tuple(execution.waivers),
     )
 
 

@@ -8,6 +8,7 @@ from node.ledger.evidence import Evidence
 from node.ledger.governance import GovernanceState
 from node.ledger.roster import EpochRecord
 from node.ledger.verdicts import EventCode, TransactionCode
+from node.ledger.waivers import WaiverRow
 from node.lineage.records import EventRow, Filing, MasterRow
 from node.wire.ids import FeedId, MemberId
 
@@ -116,3 +117,4 @@ class WriteSet:
     is_governance_changed: bool
     epoch_record: EpochRecord | None
     evidence: tuple[EvidenceRow, ...]
+    waivers: tuple[WaiverRow, ...] = ()

@@ -40,6 +40,8 @@ class Kind(IntEnum):
     """Take back a proposal, or one's approval of it."""
     EVIDENCE = 6
     """Enter the proof that a member's node signed two things that exclude each other."""
+    WAIVE = 7
+    """Say why a flag may stand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ def _lines_of(answer: FlagsAnswer, flag: FlagView) -> Iterator[str]:
         yield f"  {event.time} {event.step or event.type}{place}, entered by {event.member}"
     who = ", ".join(_name(answer, party) for party in flag.parties)
     yield f"  settled by {flag.settles}{f': {who}' if who else ''}; closed by {flag.closes}"
+    for waiver in flag.waivers:
+        yield f"  waived by {waiver.member}: {waiver.reason}"
     yield f"  since {flag.since}, flag {flag.id}"
 
 

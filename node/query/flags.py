@@ -14,6 +14,8 @@ import msgspec
 from node.epcis.elements import parse_item
 from node.epcis.identifiers import identify, site_of
 from node.errors import RequestError
+from node.ledger.roster import Roster
+from node.ledger.waivers import WaiverRow
 from node.lineage.answer import OpenFlags
 from node.lineage.custody import Masters
 from node.lineage.findings import Severity
@@ -28,6 +30,7 @@ from node.query.scopes import read_time
 from node.storage import flags as stored
 from node.storage.flags import Listed, SubjectRow
 from node.storage.index import IndexReader
+from node.wire.ids import MemberId
 
 FLAGS_MAX: Final = 1_000
 ITEMS_MAX: Final = 100
@@ -45,7 +48,7 @@ OpenIndexReader = Callable[[], AbstractContextManager[IndexReader]]
 class FlagRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which flags. All that is given must hold. items: any of them, in any spelling. party: who can settle it; a place
     stands for the party there. member: who entered one of its events. since: standing since then or later (RFC 3339).
-    state: `open`, `countered` or `any`. after: `next` of the answer before.
+    state: `open`, `countered`, `waived` or `any`. after: `next` of the answer before.
     """
 
     items: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=ITEMS_MAX)] = ()
@@ -54,7 +57,7 @@ class FlagRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: _Text | None = None
     group: Group | None = None
     severity: Severity | None = None
-    state: Annotated[str, msgspec.Meta(pattern="^(open|countered|any)$")] = "open"
+    state: Annotated[str, msgspec.Meta(pattern="^(open|countered|waived|any)$")] = "open"
     since: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=FLAGS_MAX)] = 100
     after: Annotated[str, msgspec.Meta(max_length=2 * _AGE_BYTES)] | None = None
@@ -70,6 +73,15 @@ class FlagEvent(msgspec.Struct, frozen=True):
     time: str
     place: str | None
     member: str
+
+
+class WaiverView(msgspec.Struct, frozen=True):
+    """Why a flag may stand, and who says so. transaction: where it stands on the ledger."""
+
+    member: str
+    reason: str
+    transaction: str
+    height: int
 
 
 class FlagView(msgspec.Struct, frozen=True):
@@ -98,6 +110,7 @@ class FlagView(msgspec.Struct, frozen=True):
     settles: str
     closes: str
     holds_at: int
+    waivers: tuple[WaiverView, ...]
 
 
 class FlagsAnswer(msgspec.Struct, frozen=True):
@@ -156,7 +169,7 @@ class FlagService:
                     last = None
                     break
                 last = listed.age
-                if _is_asked(flag, request):
+                if _is_asked(reader, flag, request):
                     found.append(_view(reader, row, flag))
             else:
                 last = None
@@ -181,6 +194,12 @@ class FlagService:
             view = _view(reader, *found)
             return FlagAnswer(reader.height, reader.flags.height, FLAG_RULES, view, _names(reader, [view]))
 
+    def may_waive(self, flag_id: str, member: MemberId) -> bool:
+        """Return whether a member may waive a flag that stands."""
+        with self._open_reader() as reader:
+            found = reader.flags.find_flag(bytes.fromhex(flag_id))
+            return found is not None and may_waive(reader.governance.roster, found[1], member)
+
 
 def count_open(reader: IndexReader, items: Sequence[str]) -> OpenFlags:
     """Return how many open flags items have themselves; of many, only the first are looked at."""
@@ -188,7 +207,7 @@ def count_open(reader: IndexReader, items: Sequence[str]) -> OpenFlags:
     for item in items[:COUNTED_MAX]:
         row = reader.flags.find_subject(stored.short_subject(Subject(SubjectKind.ITEM, item)))
         for flag in () if row is None else row.evaluated.flags:
-            if not flag.is_countered:
+            if state_of(reader, flag) == "open":
                 counts[CODES[flag.code].severity] += 1
     complete = len(items) <= COUNTED_MAX
     return OpenFlags(counts[Severity.HIGH], counts[Severity.WARN], counts[Severity.NOTE], reader.flags.height, complete)
@@ -239,10 +258,10 @@ def _read_flag(reader: IndexReader, listed: Listed) -> tuple[SubjectRow, Flag]:
     return row, found[0]
 
 
-def _is_asked(flag: Flag, request: FlagRequest) -> bool:
+def _is_asked(reader: IndexReader, flag: Flag, request: FlagRequest) -> bool:
     code = CODES[flag.code]
     return (
-        (request.state == "any" or request.state == _state(flag))
+        (request.state == "any" or request.state == state_of(reader, flag))
         and (request.code is None or request.code == flag.code)
         and (request.group is None or request.group is code.group)
         and (request.severity is None or request.severity is code.severity)
@@ -251,8 +270,25 @@ def _is_asked(flag: Flag, request: FlagRequest) -> bool:
     )
 
 
-def _state(flag: Flag) -> str:
-    return "countered" if flag.is_countered else "open"
+def state_of(reader: IndexReader, flag: Flag) -> str:
+    """Return `open`, `countered` (another member declares an event of it void) or `waived`."""
+    if flag.is_countered:
+        return "countered"
+    return "waived" if waivers_of(reader, flag) else "open"
+
+
+def waivers_of(reader: IndexReader, flag: Flag) -> list[WaiverRow]:
+    """Return the waivers of a flag that count: of members that may waive it."""
+    waivers = reader.flags.waivers_of(flag.id)
+    return [waiver for waiver in waivers if may_waive(reader.governance.roster, flag, waiver.member)]
+
+
+def may_waive(roster: Roster, flag: Flag, member: MemberId) -> bool:
+    """Return whether a member may waive a flag: a validator, who entered an event of it, and who can settle it."""
+    if member in roster.validators or member in flag.members or member in flag.parties:
+        return True
+    found = roster.find(member)
+    return found is not None and bool(found.organisation_id) and identify(found.organisation_id).id in flag.parties
 
 
 def _view(reader: IndexReader, row: SubjectRow, flag: Flag) -> FlagView:
@@ -262,7 +298,7 @@ def _view(reader: IndexReader, row: SubjectRow, flag: Flag) -> FlagView:
         code=flag.code,
         group=code.group.value,
         severity=code.severity.value,
-        state=_state(flag),
+        state=state_of(reader, flag),
         subject_kind=_KINDS[row.subject.kind],
         subject=row.subject.key,
         items=flag.items,
@@ -276,6 +312,12 @@ def _view(reader: IndexReader, row: SubjectRow, flag: Flag) -> FlagView:
         settles=code.settles,
         closes=code.closes,
         holds_at=reader.flags.height if row.part is None or row.part.height is None else row.part.height,
+        waivers=tuple(
+            [
+                WaiverView(one.member, one.reason, one.transaction_id.hex(), one.height)
+                for one in waivers_of(reader, flag)
+            ]
+        ),
     )
 
 

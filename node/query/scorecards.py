@@ -26,7 +26,7 @@ from node.lineage.records import EventRow, PostingKind
 from node.lineage.texts import optional_text
 from node.lineage.timeline import FOREVER_MS
 from node.query.errors import UnknownItemError
-from node.query.flags import OpenIndexReader
+from node.query.flags import OpenIndexReader, state_of
 from node.query.starts import find_item
 from node.storage.flags import list_of_party, settings_of
 from node.storage.following import parameters_at
@@ -208,7 +208,7 @@ def _open_flags(reader: IndexReader, names: Iterable[str]) -> tuple[list[Flag], 
         if count == FLAGS_MAX:
             return list(found.values()), False
         stored = reader.flags.find_flag(listed.flag_id)
-        if stored is not None and not stored[1].is_countered:
+        if stored is not None and state_of(reader, stored[1]) == "open":
             found[listed.flag_id] = stored[1]
     return list(found.values()), True
 

@@ -11,13 +11,25 @@ from typing import Final, NamedTuple
 
 from consensus.types import Height
 from node.ledger.roster import Parameters
+from node.ledger.waivers import WaiverRow
 from node.lineage.flag_model import FLAG_ID_BYTES, FLAG_RULES, HOUR_MS, Evaluated, Flag, FlagSettings
 from node.lineage.records import EventRef
 from node.lineage.texts import optional_text
 from node.lineage.touch import Subject, SubjectKind
 from node.storage import keys
 from node.storage.store import Row, Snapshot, Store
-from node.wire.codec import MalformedError, Packable, pack, read_array, read_bool, read_bytes, read_int, unpack
+from node.wire.codec import (
+    MalformedError,
+    Packable,
+    pack,
+    read_array,
+    read_bool,
+    read_bytes,
+    read_digest,
+    read_int,
+    unpack,
+)
+from node.wire.ids import MemberId
 
 ALL: Final = "all"
 """The list of every flag."""
@@ -138,6 +150,17 @@ class FlagReader:
         found = [] if row is None else [flag for flag in row.evaluated.flags if flag.id == flag_id]
         return None if row is None or not found else (row, found[0])
 
+    def waivers_of(self, flag_id: bytes) -> list[WaiverRow]:
+        """Return the waivers of a flag on the ledger, by member; whoever gave them."""
+        prefix = keys.waiver_key(flag_id, "")
+        try:
+            return [
+                _decode_waiver(flag_id, MemberId(key[len(prefix) :].decode()), value)
+                for key, value in self._snapshot.list_rows(prefix)
+            ]
+        except (MalformedError, ValueError) as error:
+            raise self._store.damaged(error) from error
+
     def due_until(self, time_ms: int) -> Iterator[Subject]:
         """Yield the subjects that are due at a ledger time."""
         for key, _ in self._snapshot.rows(start=keys.FLAG_DUE, stop=keys.flag_due_key(time_ms + 1, b"")):
@@ -214,6 +237,23 @@ def settings_of(parameters: Parameters) -> FlagSettings:
         run_loss_permille=parameters.flag_run_loss_permille,
         back_dated_ms=parameters.flag_back_dated_hours * HOUR_MS,
         speed_kmh=parameters.flag_speed_kmh,
+    )
+
+
+def waiver_row(waiver: WaiverRow) -> Row:
+    """Return the row of a waiver: execution writes it, and flags are read with it."""
+    value = pack((waiver.reason, waiver.transaction_id, waiver.height))
+    return keys.waiver_key(waiver.flag_id, waiver.member), value
+
+
+def _decode_waiver(flag_id: bytes, member: MemberId, value: bytes) -> WaiverRow:
+    reason, transaction_id, height = read_array(unpack(value, what="waiver"), "waiver", length=3)
+    return WaiverRow(
+        flag_id,
+        member,
+        str(reason),
+        read_digest(transaction_id, "waiver.transaction"),
+        Height(read_int(height, "waiver.height")),
     )
 
 

@@ -26,7 +26,7 @@ from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting
 from node.lineage.row_codec import decode_row, encode_row
 from node.storage import keys
 from node.storage.errors import REINDEX_ADVICE, DamagedStoreError
-from node.storage.flags import FlagReader, FlagStore, first_mark, flag_mark_row, settings_of
+from node.storage.flags import FlagReader, FlagStore, first_mark, flag_mark_row, settings_of, waiver_row
 from node.storage.governance import GovernanceCache, governance_rows, read_epoch_row, read_evidence_row, rows_of_block
 from node.storage.index_rows import (
     ExecutedBlock,
@@ -399,6 +399,7 @@ class IndexStore:
             rows.append((keys.master_key(master.record.id, master.member), encoded))
             rows.append((keys.master_version_key(master.record.id, master.member, master.ref), encoded))
             rows.append((keys.flag_master_key(height, master.record.id), b""))
+        rows.extend(map(waiver_row, write_set.waivers))
         rows.extend(word_rows(master.record for master in write_set.masters))
         rows.extend((keys.feed_clock_key(feed), keys.u64(clock)) for feed, clock in write_set.feed_clocks)
         at = keys.u64(height)

@@ -39,6 +39,7 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
 | `V` what it is counted once by  | evidence: who signed two things, and both of them         |
+| `W` flag member                 | a waiver: `[reason, transaction id, height]`              |
 | `W` height u64                  | what the block adds to the arrays of `lineage/links`      |
 
 index/, follows the tables above on its own mark (`flags.py`)
@@ -93,6 +94,7 @@ WORD: Final = b"Q"
 TRANSACTION: Final = b"T"
 POSTING: Final = b"U"
 EVIDENCE: Final = b"V"
+WAIVER: Final = b"W"
 FLAGS: Final = b"Y"
 FLAG_MARK: Final = FLAGS + b"m"
 FLAG_SUBJECT: Final = FLAGS + b"s"
@@ -289,6 +291,11 @@ def epoch_key(epoch: Epoch) -> bytes:
 def evidence_key(key: bytes) -> bytes:
     """Return where evidence stands. key: see `EvidenceRow`."""
     return EVIDENCE + key
+
+
+def waiver_key(flag_id: bytes, member: str) -> bytes:
+    """Return where a member's waiver of a flag stands. member: empty for the beginning of all of the flag's."""
+    return WAIVER + flag_id + member.encode()
 
 
 def flag_due_key(due_ms: int, subject: bytes) -> bytes:

@@ -184,6 +184,9 @@ class FakeNode:
     async def flag(self, flag_id: str) -> FlagResult:
         raise NotFoundError("no such flag", field="params.id")
 
+    async def waive(self, flag_id: str, reason: str, *, wait: Wait) -> TransactionResult:
+        raise NotFoundError("no such flag", field="params.id")
+
     async def completeness(self, asked: CompletenessParams) -> CompletenessResult:
         raise NotFoundError("no such item", field="params.item")
 

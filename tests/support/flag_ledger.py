@@ -8,6 +8,8 @@ from pathlib import Path
 from consensus.types import Digest, Height
 from node.ledger.batch import Batch
 from node.ledger.roster import Parameters
+from node.ledger.state import WriteSet
+from node.ledger.transaction import Kind, SignedTransaction
 from node.ledger.verdicts import EventCode, TransactionCode
 from node.lineage.flag_model import Flag
 from node.storage.execution import execute_block
@@ -18,7 +20,7 @@ from node.storage.store import Row
 from tests.support.captures import build_capture
 from tests.support.chains import ChainBuilder
 from tests.support.events import lot, place, serial, unit
-from tests.support.networks import build_batch, build_genesis
+from tests.support.networks import build_batch, build_genesis, build_transaction
 
 Events = Sequence[dict[str, object]]
 _CHILDREN = {"epcList": "childEPCs", "quantityList": "childQuantityList"}
@@ -111,8 +113,8 @@ def place_of(number: int, owner: int) -> bytes:
 class FlagLedger:
     """An index in a folder. Close it."""
 
-    def __init__(self, folder: Path, *, parameters: Parameters | None = None) -> None:
-        self.genesis = build_genesis() if parameters is None else build_genesis(parameters=parameters)
+    def __init__(self, folder: Path, *, parameters: Parameters | None = None, members: int = 0) -> None:
+        self.genesis = build_genesis(parameters=parameters, members=members)
         create_index(folder, self.genesis)
         self.index: IndexStore = open_index(folder, self.genesis)
         self._builder = ChainBuilder(self.genesis)
@@ -127,25 +129,42 @@ class FlagLedger:
         later_ms: int = 1000,
     ) -> Height:
         """Execute a block with one transaction of these events, `later_ms` after the one before."""
-        self._nonce += 1
-        created_ms = self._builder.time_ms
         signed = build_capture(
             self.genesis,
             *[json.dumps(event).encode() for event in events],
             member=member,
-            nonce=self._nonce,
+            nonce=self._next_nonce(),
             vocabulary=vocabulary,
-            created_ms=created_ms,
+            created_ms=self._builder.time_ms,
         )
+        written = self._execute(signed, member, later_ms)
+        codes = [code for row in written.transactions for code in (row.code, *row.event_codes)]
+        assert set(codes) <= {TransactionCode.ACCEPTED, EventCode.DUPLICATE}, codes
+        return written.height
+
+    def waive(self, payload: bytes, *, member: str = "firm-0") -> TransactionCode:
+        """Execute a block with a waiver; return its verdict."""
+        signed = build_transaction(
+            self.genesis,
+            member=member,
+            kind=Kind.WAIVE,
+            payload=payload,
+            created_ms=self._builder.time_ms,
+            nonce=self._next_nonce(),
+        )
+        return self._execute(signed, member, 1000).transactions[0].code
+
+    def _next_nonce(self) -> int:
+        self._nonce += 1
+        return self._nonce
+
+    def _execute(self, signed: SignedTransaction, member: str, later_ms: int) -> WriteSet:
         tip = self._tips.get(member)
         seq, previous = (0, Digest(bytes(32))) if tip is None else (tip.header.seq + 1, tip.digest)
         batch = build_batch(self.genesis, signed, member=member, seq=seq, previous=previous)
         self._tips[member] = batch
         block = self._builder.build_block(batch, time_ms=self._builder.time_ms + later_ms)
-        written = execute_block(self.index, block, [batch], sync=False)
-        codes = [code for row in written.transactions for code in (row.code, *row.event_codes)]
-        assert set(codes) <= {TransactionCode.ACCEPTED, EventCode.DUPLICATE}, codes
-        return written.height
+        return execute_block(self.index, block, [batch], sync=False)
 
     def wait(self, hours: int) -> Height:
         """Execute a block with nothing in it, so much later."""

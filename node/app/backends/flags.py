@@ -1,11 +1,13 @@
 """Questions about flags, answered in a thread from snapshots of the index."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
 
+from consensus.types import Digest
 from node.api.errors import NotFoundError
 from node.api.schema.flags import (
     CompletenessParams,
@@ -16,9 +18,16 @@ from node.api.schema.flags import (
     ScorecardParams,
     ScorecardResult,
 )
+from node.api.schema.transactions import TransactionResult, Wait
+from node.clock import Clock
+from node.errors import RequestError
+from node.ledger.transaction import NONCE_BYTES, Kind, Transaction, sign_transaction
+from node.ledger.waivers import Waiver, decode_waiver
 from node.query.errors import UnknownItemError
 from node.query.flags import FlagService, UnknownFlagError
 from node.query.scorecards import ScorecardService
+from node.wire.codec import MalformedError
+from node.wire.ids import MemberId
 
 T = TypeVar("T")
 
@@ -26,10 +35,24 @@ T = TypeVar("T")
 class FlagQueries:
     """Fills in `api.backends.FlagBackend`; the work runs in the threads of `executor`."""
 
-    def __init__(self, service: FlagService, scores: ScorecardService, executor: Executor) -> None:
+    def __init__(
+        self,
+        service: FlagService,
+        scores: ScorecardService,
+        executor: Executor,
+        *,
+        submit: Callable[..., asyncio.Future[TransactionResult]],
+        network_id: Digest,
+        member: MemberId,
+        clock: Clock,
+    ) -> None:
         self._service = service
         self._scores = scores
         self._executor = executor
+        self._submit = submit
+        self._network_id = network_id
+        self._member = member
+        self._clock = clock
 
     async def flags(self, asked: FlagListParams) -> FlagListResult:
         """Return the flags asked for."""
@@ -41,6 +64,22 @@ class FlagQueries:
             return await self._run(partial(self._service.flag, flag_id))
         except UnknownFlagError as error:
             raise NotFoundError(error.message, field=error.field, hint=error.hint) from error
+
+    async def waive(self, flag_id: str, reason: str, *, wait: Wait) -> TransactionResult:
+        """Waive a flag in this member's name. Raises NotFoundError, or RequestError for one that it may not waive."""
+        payload = Waiver(bytes.fromhex((await self.flag(flag_id)).flag.id), reason).encode()
+        try:
+            decode_waiver(payload)
+        except MalformedError as error:
+            raise RequestError("invalid_params", str(error), field="params.reason") from error
+        if not await self._run(partial(self._service.may_waive, flag_id, self._member)):
+            words = f"{self._member} neither entered an event of this flag nor can settle it, and is no validator"
+            raise RequestError("not_entitled", words, field="params.id", hint="ask one of its parties to waive it")
+        created_ms, nonce = self._clock.wall_ms(), os.urandom(NONCE_BYTES)
+        signed = sign_transaction(
+            Transaction(Kind.WAIVE, self._member, None, created_ms, nonce, payload), self._network_id, None
+        )
+        return await self._submit(signed.encode(), wait=wait)
 
     async def completeness(self, asked: CompletenessParams) -> CompletenessResult:
         """Return how complete an item's record is. Raises NotFoundError with near matches."""

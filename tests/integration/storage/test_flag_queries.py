@@ -8,6 +8,8 @@ import pytest
 from node.epcis.errors import IdentifierError
 from node.errors import RequestError
 from node.ledger.roster import Parameters
+from node.ledger.verdicts import TransactionCode
+from node.ledger.waivers import Waiver
 from node.lineage.findings import Severity
 from node.lineage.flag_codes import Group
 from node.lineage.readings import Readings
@@ -18,6 +20,7 @@ from node.query.flags import FlagRequest, FlagsAnswer, FlagService, FlagView, Un
 from node.query.scorecard_text import render_completeness, render_scorecard
 from node.query.scorecards import CompletenessRequest, ScorecardRequest, ScorecardService
 from node.query.service import QueryService
+from node.wire.ids import MemberId
 from tests.support.events import lot, place
 from tests.support.flag_ledger import FlagLedger, called, make, place_of, receive, run, ship, void
 
@@ -198,3 +201,49 @@ def test_completeness_is_answered_with_names_and_read_well(ledger: FlagLedger) -
     assert any("30 kg: nobody recorded where this part of it came from" in line for line in text)
     with pytest.raises(UnknownItemError):
         scores(ledger).completeness(CompletenessRequest(lot("952110000009", "X")))
+
+
+def test_waiver_of_who_may_sets_a_flag_aside(tmp_path: Path) -> None:
+    """A validator, who entered an event, who can settle it; of another it counts nothing."""
+    ledger = FlagLedger(tmp_path / "index", members=2)
+    ledger.enter(receive(SALT, 30, 9), member="firm-4")
+    ledger.follow()
+    (flag,) = ask(ledger).flags
+    assert (
+        ledger.waive(Waiver(bytes.fromhex(flag.id), "not ours").encode(), member="firm-5") is TransactionCode.ACCEPTED
+    )
+    assert len(ask(ledger).flags) == 1
+    assert not FlagService(ledger.index.reader).may_waive(flag.id, MemberId("firm-5"))
+    ledger.waive(Waiver(bytes.fromhex(flag.id), "the sender is no member").encode(), member="firm-4")
+    assert ask(ledger).flags == ()
+    (waived,) = ask(ledger, state="waived").flags
+    assert [(one.member, one.reason) for one in waived.waivers] == [("firm-4", "the sender is no member")]
+    assert any("waived by firm-4: the sender is no member" in line for line in render_flags(ask(ledger, state="any")))
+    service = QueryService(ledger.index.reader)
+    counted = service.trace(SALT, Direction.BACK).open_flags
+    assert counted is not None
+    assert counted.high + counted.warn + counted.note == 0
+    ledger.waive(Waiver(bytes.fromhex(flag.id), "seen by the auditor").encode(), member="firm-0")
+    assert {one.member for one in ask(ledger, state="waived").flags[0].waivers} == {"firm-0", "firm-4"}
+    ledger.close()
+
+
+def test_waiver_holds_for_the_flag_as_it_was(tmp_path: Path) -> None:
+    """A larger amount is another flag, and open."""
+    ledger = FlagLedger(tmp_path / "index")
+    ledger.enter(make(FLOUR, 50, 7), run({FLOUR: 60}, {BREAD: 60}, 9))
+    ledger.follow()
+    (flag,) = ask(ledger, code="overdrawn").flags
+    ledger.waive(Waiver(bytes.fromhex(flag.id), "known").encode())
+    assert ask(ledger, code="overdrawn").flags == ()
+    ledger.enter(run({FLOUR: 40}, {BREAD: 40}, 8))
+    ledger.follow()
+    assert {one.amount for one in ask(ledger, code="overdrawn").flags} == {"50"}
+    ledger.close()
+
+
+def test_waiver_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:
+    """With a verdict, and changes nothing."""
+    ledger = FlagLedger(tmp_path / "index")
+    assert ledger.waive(b"nonsense") is TransactionCode.MALFORMED
+    ledger.close()

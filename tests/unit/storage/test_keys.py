@@ -92,6 +92,7 @@ def test_no_two_tables_share_a_letter() -> None:
         keys.TRANSACTION,
         keys.POSTING,
         keys.EVIDENCE,
+        keys.WAIVER,
         keys.FLAGS,
     ]
     for tables in (chain, index):
