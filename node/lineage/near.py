@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 CODE_LENGTH_MAX: Final = 64
+STEPS_A_LOOK: Final = 256
+"""Cells of the programme that one look pays for; more are taken from the looks that are left."""
 ANY_ONE: Final = "?"
 """In a pattern: one character that could not be read."""
 ANY_RUN: Final = "*"
@@ -95,6 +97,8 @@ def walk_near(next_name: NextName, pattern: str, *, edits_max: int, looks: Looks
         del rows[kept + 1 :]
         while len(rows) <= len(name) and min(rows[-1]) <= edits_max:
             rows.append(_next_row(pattern, rows, name))
+        # A look at long names by a long pattern is more work than one at a code.
+        looks.left -= (len(rows) - kept - 1) * len(pattern) // STEPS_A_LOOK
         if min(rows[-1]) <= edits_max:
             if rows[-1][-1] <= edits_max:
                 yield rows[-1][-1], name

@@ -86,3 +86,19 @@ def test_a_pattern_keeps_letters_digits_and_what_could_not_be_read() -> None:
     assert read_pattern("lot-1? / **7") == "LOT1?*7"
     assert fold_code("lot-1 / 7") == "LOT17"
     assert len(read_pattern("A" * 1_000)) == 64
+
+
+def test_a_long_pattern_uses_up_its_looks_sooner() -> None:
+    """A text of many unreadable characters is no way to keep a node busy."""
+    looks = Looks(1_000)
+    names = [f"https://id.gs1.org/01/09521102000046/10/L{number:06d}" for number in range(5_000)]
+
+    def next_name(at: str) -> str | None:
+        place = bisect_left(names, at)
+        return names[place] if place < len(names) else None
+
+    assert list(walk_near(next_name, "?" * 160, edits_max=2, looks=looks)) == []
+    assert looks.spent_out
+    looks = Looks(1_000)
+    assert len(list(walk_near(next_name, names[7].upper(), edits_max=1, looks=looks))) > 1
+    assert not looks.spent_out

@@ -142,6 +142,18 @@ def test_every_candidate_has_a_path_to_each_bad_lot_that_comes_from_it() -> None
                 assert path.steps[0].item == one.id
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_shares_are_those_of_the_closures(seed: int) -> None:
+    """FoodChain-Lab's score, counted another way: in how many of the bad lots' closures an item is."""
+    works = Works(seed)
+    bad = random.Random(seed).sample(works.breads, 9)
+    index = works.story.index()
+    closures = [{one.id for one in index.closure_of(lot, is_back=True, items_max=1_000).items} for lot in bad]
+    answer = works.ask(bad, limit=200)
+    counted = {one.id: one.seeds for one in answer.candidates if one.kind == "item"}
+    assert counted == {item: sum(item in closure for closure in closures) for item in set().union(*closures)}
+
+
 def test_quantity_fit_is_the_bad_lots_share_of_what_was_taken() -> None:
     """Of F the bad lots took 20 of 80, of G 60 of 70; what nobody took says nothing."""
     story = Chronicle()
