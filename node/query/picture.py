@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from node.epcis.identifiers import LINK_HOST, describe
 from node.lineage.answer import Answer, AnswerEvent, AnswerItem, AnswerUnknown
 from node.lineage.texts import number_text
-from node.query.text import REASONS, UNITS, amount_words, time_words
+from node.query.text import REASONS, UNITS, amount_words, flag_words, time_words
 
 LIMIT: Final = 60
 LIMIT_MAX: Final = 400
@@ -184,6 +184,9 @@ class _Drawing:
             codes = {warning.code: warning.message for warning in answer.warnings}
             notes += [codes[code] for code in ("item_limit", "depth_limit", "seed_items_left_out") if code in codes]
             notes.append(f"{_way_words(answer)} at height {answer.height}, digest {answer.digest[:16]}…")
+            if answer.open_flags is not None:
+                # Without what to do at a keyboard.
+                notes.append(flag_words(answer.open_flags).partition(" (")[0].capitalize())
         return Picture(
             self._title(),
             tuple(dict.fromkeys(notes)),

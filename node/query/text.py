@@ -74,12 +74,12 @@ def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]
     warnings = [f"{', '.join(short.get(item, item) for item in one.items)}: {one.message}" for one in answer.warnings]
     yield from _list("worth a look", warnings)
     if answer.open_flags is not None:
-        yield _flag_words(answer.open_flags)
+        yield flag_words(answer.open_flags)
     yield f"{len(answer.items)} items, {len(answer.events)} events, at height {answer.height}"
     yield f"digest {answer.digest}"
 
 
-def _flag_words(flags: OpenFlags) -> str:
+def flag_words(flags: OpenFlags) -> str:
     """Return how many flags stand in a trace."""
     counts = [(flags.high, "high"), (flags.warn, "warn"), (flags.note, "note")]
     words = ", ".join(f"{count} {name}" for count, name in counts if count)

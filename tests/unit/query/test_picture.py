@@ -5,9 +5,10 @@ import time
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 
 from node.epcis.model import MasterKind, MasterRecord
-from node.lineage.answer import Answer
+from node.lineage.answer import Answer, OpenFlags
 from node.query.drawing import plain, shorten, write_dot, write_mermaid
 from node.query.picture import Kind, Picture, Side, called, draw
 from node.query.svg import NARROW_WIDTH, write_svg
@@ -146,6 +147,12 @@ def test_what_the_answer_left_out_is_said_in_the_picture() -> None:
     """A picture is often all that is passed on."""
     picture = draw([bakery().back(B1, depth_max=1)])
     assert any("depth limit" in note for note in picture.notes)
+
+
+def test_open_flags_are_said_in_the_picture() -> None:
+    """Whoever sees it sees that something is not settled."""
+    answer = replace(bakery().back(B1), open_flags=OpenFlags(high=2, warn=0, note=1, height=9, complete=True))
+    assert "Open flags: 2 high, 1 note" in draw([answer]).notes
 
 
 @pytest.mark.parametrize("name", HOSTILE)
