@@ -20,7 +20,7 @@ from node.api.dispatch import Dispatcher
 from node.api.listeners import OperationsListener, RpcLimits, RpcListener, listen_http
 from node.app.backends.backup import Backups
 from node.app.backends.capture import Captures, OnTheWay
-from node.app.backends.flags import FlagQueries
+from node.app.backends.flags import FlagQueries, FlagsHealth
 from node.app.backends.governance import Governance
 from node.app.backends.ledger import LedgerQueries, event_as_sent
 from node.app.backends.lineage import LineageQueries
@@ -349,6 +349,7 @@ class _Life:
             lag_blocks_max=self._settings.operations.ready_lag_blocks_max,
         )
         status.add_metrics(self._metrics)
+        FlagsHealth(engine, stores.index).add_to(self._health, self._metrics)
         reporter = EvidenceReporter(engine.submit, stores.chain, stores.index, member, self._clock)
         observer.bring_evidence = reporter.bring
         self._status = status

@@ -22,7 +22,7 @@ from node.engine.journal import Group, Journal
 from node.engine.observer import Observer
 from node.engine.serving import Serve, build_answer, load_batches
 from node.engine.transport import Transport
-from node.errors import RequestError
+from node.errors import RequestError, StorageError
 from node.feed.records import check_copy
 from node.ledger.batch import Batch
 from node.ledger.evidence import pair_batches
@@ -118,6 +118,7 @@ class Engine:
         self._index = stores.index
         self._follower = ThreadPoolExecutor(1, "engine-flags")
         self._is_following = False
+        self._flags_failure: str | None = None
         self._followed_ms = clock.monotonic_ms()
         self._checkers = ThreadPoolExecutor(CHECKERS, "engine-check")
         self._server = ThreadPoolExecutor(1, "engine-serve")
@@ -149,6 +150,11 @@ class Engine:
     def unexecuted(self) -> int:
         """How many final blocks wait to be executed."""
         return self._execution.waiting + (1 if self._is_executing else 0)
+
+    @property
+    def flags_failure(self) -> str | None:
+        """Why flags follow execution no more, None while they do."""
+        return self._flags_failure
 
     def overview(self) -> Overview:
         """Return where this node stands, for people."""
@@ -488,7 +494,7 @@ class Engine:
 
     def _follow(self) -> None:
         """Take the flags further, unless that is under way. Execution goes first, but never starves them."""
-        if self._is_following or self._failure is not None:
+        if self._is_following or self._failure is not None or self._flags_failure is not None:
             return
         if self._is_executing and self._clock.monotonic_ms() - self._followed_ms < FLAGS_WAIT_MS:
             return
@@ -503,8 +509,13 @@ class Engine:
         if done.cancelled():
             return
         error = done.exception()
-        if error is not None:
+        if isinstance(error, StorageError):
             self._fail(error)
+        elif error is not None:
+            # A bug of ours that some event brings out would stop every node of the network, again at each start. Flags
+            # are no part of what nodes agree on: they stand still instead, and say so, until a version without it.
+            self._flags_failure = repr(error)
+            self._observer.on_alarm(f"flags stand still, by our own fault: {error!r}")
         elif done.result() is not None and self._stopping is None:
             self._follow()
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import TypeVar
+from typing import Final, Protocol, TypeVar
 
 from consensus.types import Digest
 from node.api.errors import NotFoundError
@@ -26,8 +26,14 @@ from node.ledger.waivers import Waiver, decode_waiver
 from node.query.errors import UnknownItemError
 from node.query.flags import FlagService, UnknownFlagError
 from node.query.scorecards import ScorecardService
+from node.storage.index import IndexStore
+from node.telemetry.health import Health, PartHealth, State
+from node.telemetry.metrics import Metrics
 from node.wire.codec import MalformedError
 from node.wire.ids import MemberId
+
+LAG_BLOCKS_MAX: Final = 100
+"""Flags that are further behind say so in the node's health: they may take a while after a start."""
 
 T = TypeVar("T")
 
@@ -97,3 +103,41 @@ class FlagQueries:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+class Follower(Protocol):
+    """What is known of an engine's following."""
+
+    @property
+    def flags_failure(self) -> str | None:
+        """Why flags follow execution no more, None while they do."""
+        ...
+
+
+class FlagsHealth:
+    """Tells health and metrics how far flags have followed execution."""
+
+    def __init__(self, engine: Follower, index: IndexStore) -> None:
+        self._engine = engine
+        self._index = index
+
+    def add_to(self, health: Health, metrics: Metrics) -> None:
+        """Have both ask."""
+        health.add("flags", self.check, is_needed=False)
+        metrics.sample("ledger_flags_height", lambda: self._heights()[1])
+
+    def check(self) -> PartHealth:
+        """Return how flags are: the node works without them, but says nothing new of what does not add up."""
+        executed, flags = self._heights()
+        if self._engine.flags_failure is not None:
+            words = (
+                f"flags stand still at height {flags}, by our own fault: {self._engine.flags_failure}; please report it"
+            )
+            return PartHealth(State.FAILED, words)
+        if executed - flags > LAG_BLOCKS_MAX:
+            return PartHealth(State.DEGRADED, f"flags hold at height {flags}, and follow up to {executed}")
+        return PartHealth(State.OK, f"flags hold at height {flags}")
+
+    def _heights(self) -> tuple[int, int]:
+        with self._index.reader() as reader:
+            return reader.height, reader.flags.height

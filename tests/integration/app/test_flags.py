@@ -10,7 +10,7 @@ import pytest
 from node.api.errors import NotFoundError
 from node.api.schema.flags import CompletenessParams, FlagListParams, ScorecardParams
 from node.api.schema.transactions import TransactionResult, Wait
-from node.app.backends.flags import FlagQueries
+from node.app.backends.flags import FlagQueries, FlagsHealth
 from node.clock import SystemClock
 from node.errors import RequestError
 from node.ledger.transaction import Kind, decode_signed
@@ -18,6 +18,8 @@ from node.ledger.waivers import decode_waiver
 from node.lineage.readings import Readings
 from node.query.flags import FlagService
 from node.query.scorecards import ScorecardService
+from node.telemetry.health import Health, PartHealth, State
+from node.telemetry.metrics import Metrics
 from node.wire.ids import MemberId
 from tests.support.events import lot
 from tests.support.flag_ledger import FlagLedger, receive
@@ -97,6 +99,27 @@ def test_waiver_that_nobody_would_count_is_refused_at_the_door(tmp_path: Path) -
         assert stranger.submitted == owner.submitted == []
 
     with_salt(tmp_path, scenario)
+
+
+def test_health_says_how_far_flags_are(tmp_path: Path) -> None:
+    """Behind for long, and standing still by our own fault."""
+
+    class Engine:
+        flags_failure: str | None = None
+
+    ledger = FlagLedger(tmp_path / "index")
+    engine, health, metrics = Engine(), Health(), Metrics()
+    FlagsHealth(engine, ledger.index).add_to(health, metrics)
+    for _ in range(101):
+        ledger.enter()
+    assert health.report()["flags"].state is State.DEGRADED
+    ledger.follow()
+    assert health.report()["flags"] == PartHealth(State.OK, "flags hold at height 101")
+    assert b"ledger_flags_height 101.0" in metrics.render()
+    engine.flags_failure = "ZeroDivisionError()"
+    assert health.report()["flags"].state is State.FAILED
+    assert not health.find_unready()
+    ledger.close()
 
 
 def test_unknown_items_and_parties_are_not_found(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from node.engine.driver import (
     Engine,
 )
 from node.engine.errors import HaltedError
-from node.errors import RequestError
+from node.errors import RequestError, StorageError
 from node.ledger.batch import Batch
 from node.ledger.evidence import pair_batches
 from node.ledger.roster import EpochRecord
@@ -304,6 +304,40 @@ async def nothing() -> None:
 def on_start(*effects: Effect) -> Script:
     """A replica that asks for these at its start, and for nothing after."""
     return lambda incoming: effects if isinstance(incoming, inputs.Started) else ()
+
+
+def test_a_bug_in_flags_stops_them_and_not_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are no part of what nodes agree on: the operator is told, and the engine goes on."""
+
+    def fails(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(driver, "follow", fails)
+    bench = Bench(on_start())
+
+    async def scenario() -> None:
+        await until(lambda: bench.engine.flags_failure is not None)
+
+    drive(bench, scenario)
+    assert len(bench.observer.alarms) == 1
+    assert "ZeroDivisionError" in bench.observer.alarms[0]
+
+
+def test_a_disk_that_fails_under_flags_stops_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written may be damaged: nothing goes on over it."""
+
+    def fails(_: object) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(driver, "follow", fails)
+    bench = Bench(on_start())
+
+    async def scenario() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as failed:
+        drive(bench, scenario)
+    assert isinstance(failed.value.exceptions[0], StorageError)
 
 
 def test_a_vote_is_on_disk_before_it_is_sent() -> None:
