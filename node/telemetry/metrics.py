@@ -36,7 +36,7 @@ METRICS: Final = (
     Described("ledger_open_proposals", "gauge", "Proposals that are open."),
     Described("ledger_waiting_proposals", "gauge", "Proposals that are approved and wait for an epoch."),
     Described("ledger_executed_height", "gauge", "Height of the newest executed block."),
-    Described("ledger_flags_height", "gauge", "Height that flags hold at."),
+    Described("storage_flags_height", "gauge", "Height that flags hold at."),
     Described("ledger_transactions_total", "counter", "Transactions executed."),
     Described("ledger_events_total", "counter", "Events executed."),
     Described("feed_own_batches", "gauge", "Batches that this node has put on its own feed."),

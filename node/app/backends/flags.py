@@ -124,7 +124,7 @@ class FlagsHealth:
     def add_to(self, health: Health, metrics: Metrics) -> None:
         """Have both ask."""
         health.add("flags", self.check, is_needed=False)
-        metrics.sample("ledger_flags_height", lambda: self._heights()[1])
+        metrics.sample("storage_flags_height", lambda: self._heights()[1])
 
     def check(self) -> PartHealth:
         """Return how flags are: the node works without them, but says nothing new of what does not add up."""

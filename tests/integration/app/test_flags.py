@@ -115,7 +115,7 @@ def test_health_says_how_far_flags_are(tmp_path: Path) -> None:
     assert health.report()["flags"].state is State.DEGRADED
     ledger.follow()
     assert health.report()["flags"] == PartHealth(State.OK, "flags hold at height 101")
-    assert b"ledger_flags_height 101.0" in metrics.render()
+    assert b"storage_flags_height 101.0" in metrics.render()
     engine.flags_failure = "ZeroDivisionError()"
     assert health.report()["flags"].state is State.FAILED
     assert not health.find_unready()
