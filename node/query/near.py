@@ -36,6 +36,7 @@ SAME_NAME_MAX: Final = 500
 
 _PRINTED: Final = re.compile(r"\((01|02)\)([^()]*)\((10|21)\)(.*)")
 _PATH: Final = re.compile(r"/(?:01|gtin)/([^/?#]*)/(?:(10|lot)|(21|ser))/([^/?#]*)")
+_SEPARATED: Final = re.compile(r"[/:()]")
 _GTIN: Final = re.compile(r"[0-9 ]{8,18}")
 _GTIN_LENGTH: Final = 14
 _OTHER_PRODUCT: Final = 3
@@ -77,10 +78,12 @@ def find_items(reader: LineageReader, text: str, looks: Looks) -> list[Match]:
     spelled = _spell_id(text)
     if spelled is not None:
         _collect(best, _near_ids(reader, spelled, looks))
-    # What follows an id's last sign is its code, when the rest is another product's or cannot be read.
-    for code in _codes_in(text, is_id=spelled is not None):
+    # What follows an id's last sign is its code, when the rest is another product's or cannot be read. Bare digits may
+    # be a GTIN, and a lot as well.
+    is_id = spelled is not None and _SEPARATED.search(text) is not None
+    for code in _codes_in(text, is_id=is_id):
         found = _near_codes(reader, code, looks)
-        if spelled is not None:
+        if is_id:
             found = (one._replace(rank=one.rank + _OTHER_PRODUCT) for one in found)
         _collect(best, found)
     return sorted(best.values(), key=lambda match: match.order)

@@ -86,6 +86,15 @@ def test_a_misread_pallet_number_is_found() -> None:
     assert ids(text=digits[:9] + "?" + digits[10:]) == [PALLET]
 
 
+@pytest.mark.parametrize("code", ["40000011", "400000112345", "4000001123456", "40000011234567"])
+def test_a_lot_code_of_as_many_digits_as_a_gtin_is_found(code: str) -> None:
+    """It is not taken for a product alone."""
+    story = Chronicle()
+    story.make({lot("8", code): 1}, at(1, "08:00"))
+    found = find(story.index(), FindRequest(text=code)).found
+    assert [one.code for one in found] == [code]
+
+
 def test_words_of_a_product_find_its_lots() -> None:
     """By their beginnings, without accents, and with a character misread."""
     assert ids(text="zuricher brot") == [BREAD]
