@@ -22,7 +22,7 @@ LOOK_AHEAD_BLOCKS: Final = 32
 """So many blocks of a range are pursued at once."""
 
 STRETCH_BLOCKS_MAX: Final = 200_000
-"""So many blocks may hang on one certificate. Their names take 7 MB; whoever votes holds them all as they are."""
+"""So many blocks may hang on one certificate. Their names take 15 MB; whoever votes holds them all as they are."""
 STRETCH_PAUSE_MS: Final = 150
 """Between two answers of a stretch: a member answers eight requests a second, and whatever is more it drops."""
 STRETCH_MS_MAX: Final = 120_000
