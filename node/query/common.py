@@ -39,7 +39,7 @@ from node.query.common_answer import CommonAnswer, CommonCandidate, CommonPath, 
 CONTROLS_MAX: Final = 100
 PEERS_MAX: Final = 2_000
 """Lots of one product from which the controls are chosen."""
-ITEMS_MAX: Final = 30_000
+ITEMS_MAX: Final = 20_000
 """Items that all traces of one question reach, at most: no further control is traced then."""
 SEED_ITEMS_MIN: Final = 500
 _KINDS: Final = ("item", "run", "line", "supplier", "place", "party")

@@ -1,7 +1,7 @@
 """From what a person asks about to the items that a trace begins from: items, runs, and what a place or party had.
 
-What a holder had in a window is read from the portions of each item that its events name (`lineage/spread_graph.py`,
-as the seeds of a scope are). The work is bounded; a seed that names more says so.
+What a holder had in a window is read from the portions of each item that its events name (`lineage/ledger.py`, as the
+seeds of a scope are). The work is bounded, the newest events come first, and a seed that names more says so.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ from node.lineage.facts import Facts
 from node.lineage.holdings import filed_names, with_contents
 from node.lineage.indexing import roles_in
 from node.lineage.items import ItemKind, read_item
-from node.lineage.portions import PortionKind
+from node.lineage.ledger import build_ledger
+from node.lineage.portions import LotLedger, Portion, PortionKind
 from node.lineage.reader import LineageReader
 from node.lineage.records import EventRow, PostingKind
-from node.lineage.spread_graph import Loaded, SpreadGraph, Vertex
 from node.lineage.texts import iso
 from node.lineage.timeline import FOREVER_MS
 from node.lineage.trace import Direction, Question, Start
@@ -32,6 +32,8 @@ from node.query.scopes import SeedRequest, read_time
 NEAR_MAX: Final = 5
 HOLDER_EVENTS_MAX: Final = 50_000
 """Events of one holder that are looked through."""
+ITEMS_JUDGED_MAX: Final = 20_000
+"""Items of one holder whose portions are read, to see whether they were there in the window: some ten seconds."""
 START_ITEMS_MAX: Final = 10_000
 """Items that one seed comes to."""
 WIDEST_TIME_MS: Final = 38 * 3_600_000
@@ -44,7 +46,6 @@ class StartReader:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._graph = SpreadGraph(facts)
 
     def read(self, seeds: Sequence[SeedRequest]) -> tuple[tuple[Start, ...], tuple[AnswerSeed, ...]]:
         """Return where to begin, and what each seed came to, in the order that they were asked in: n give n.
@@ -108,16 +109,19 @@ class StartReader:
         is_line = site_of(holder) != holder
         rows, is_cut = self._rows_at(holder, lo_ms if is_line else -FOREVER_MS, hi_ms)
         items = self._line_items(rows, holder, lo_ms) if is_line else with_contents(self._facts, _items_in(rows))
-        for item in sorted(set(items)):
-            facts = read_item(item)
-            if product is not None and facts.product != product and item != product:
-                continue
-            if not is_line and not self._was_there(item, holder, lo_ms, hi_ms):
-                continue
-            if len(found) == START_ITEMS_MAX:
+        meant = [
+            item
+            for item in dict.fromkeys(items)
+            if product is None or read_item(item).product == product or item == product
+        ]
+        # In the order of their finding, the newest first: what is cut off is what was there long ago.
+        for number, item in enumerate(meant):
+            if number == ITEMS_JUDGED_MAX or len(found) == START_ITEMS_MAX:
                 left_out = True
                 break
-            found.append(Start(item, from_ms, to_ms))
+            if is_line or self._was_there(item, holder, lo_ms, hi_ms):
+                found.append(Start(item, from_ms, to_ms))
+        found.sort()
         said = AnswerSeed(
             items=_ids(found),
             holder=holder,
@@ -164,12 +168,15 @@ class StartReader:
         if kind in (ItemKind.UNIT, ItemKind.ASSET, ItemKind.CLASS):
             # They have no stock of their own: their events tell where they were.
             return self._is_seen(item, holder, lo_ms, hi_ms)
-        loaded = self._graph.load_item(item)
-        for chain in loaded.chains.values():
+        ledger = build_ledger(item, self._facts)
+        chains: dict[tuple[str, str, str | None], list[Portion]] = {}
+        for portion in ledger.of_kind(PortionKind.POOL):
+            if holder in names_of(portion.holder):
+                chains.setdefault((portion.holder.key, portion.unit, portion.uom), []).append(portion)
+        for chain in chains.values():
             for state, until_ms in _lasting(chain):
-                began_ms = state.portion.row.event.time.lo_ms
-                if holder in names_of(state.portion.holder) and began_ms <= hi_ms and until_ms >= lo_ms:
-                    return _gone_ms(loaded, holder) >= lo_ms
+                if state.row.event.time.lo_ms <= hi_ms and until_ms >= lo_ms:
+                    return _gone_ms(ledger, holder) >= lo_ms
         return False
 
     def _is_seen(self, item: str, holder: str, lo_ms: int, hi_ms: int) -> bool:
@@ -231,17 +238,17 @@ def _items_in(rows: Sequence[EventRow]) -> Iterator[str]:
         yield from roles_in(row.event)
 
 
-def _lasting(chain: Sequence[Vertex]) -> Iterator[tuple[Vertex, int]]:
+def _lasting(chain: Sequence[Portion]) -> Iterator[tuple[Portion, int]]:
     """Yield the states of a stock, each with the latest time that it may have lasted until."""
     for place, state in enumerate(chain):
         last = place + 1 == len(chain)
-        yield state, FOREVER_MS if last else chain[place + 1].portion.row.event.time.hi_ms
+        yield state, FOREVER_MS if last else chain[place + 1].row.event.time.hi_ms
 
 
-def _gone_ms(loaded: Loaded, holder: str) -> int:
+def _gone_ms(ledger: LotLedger, holder: str) -> int:
     """Return by when all that the holder had of an item had gone by the record; FOREVER_MS if some is held."""
     gone_ms = -FOREVER_MS
-    for portion in loaded.ledger.portions:
+    for portion in ledger.portions:
         if holder not in names_of(portion.holder):
             continue
         if portion.kind is PortionKind.HELD and portion.hi != 0:

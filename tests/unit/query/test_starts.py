@@ -190,6 +190,14 @@ def test_a_holder_with_too_many_events_is_said_to_be_cut(monkeypatch: pytest.Mon
     assert "seed_items_left_out" in {one.code for one in answer.warnings}
 
 
+def test_a_holder_with_too_many_items_gives_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there long ago is cut off first."""
+    monkeypatch.setattr("node.query.starts.ITEMS_JUDGED_MAX", 2)
+    answer = ask(Direction.FORWARD, SeedRequest(holder=place(2), since="2026-01-06T16:00:00Z"))
+    assert answer.seeds[0].left_out
+    assert begun(answer) == [{B2}]
+
+
 def test_both_ways_hold_at_one_height() -> None:
     """On one snapshot."""
     both = asking(bakery()).trace_both((SeedRequest(item=D1),))
