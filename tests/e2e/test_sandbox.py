@@ -63,6 +63,7 @@ def test_a_sandbox_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind(t
         )
         assert answer.returncode == 0, answer.stderr
         assert "origins:" in answer.stdout
+        assert len(flags_of_all(net)) == 1
         nodes = [int((net / member / "LOCK").read_text()) for member in MEMBERS]
         process.send_signal(signal.SIGINT)
         assert process.stdout.read().endswith("Stopped.\n")
@@ -74,6 +75,23 @@ def test_a_sandbox_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind(t
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def flags_of_all(net: Path) -> set[str]:
+    """What the nodes say does not add up, once the flags of each have followed to the newest block."""
+    deadline = time.monotonic() + 20
+    while True:
+        answers = [
+            subprocess.run(
+                [sys.executable, "-m", "node.cli", "flags", "--json", "--home", str(net / member)],
+                capture_output=True, text=True, check=True, timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            ).stdout
+            for member in MEMBERS
+        ]  # fmt: skip
+        read = [json.loads(answer) for answer in answers]
+        if all(one["flags_height"] == one["height"] for one in read) or time.monotonic() > deadline:
+            assert all(len(one["flags"]) > 5 for one in read)
+            return set(answers)
 
 
 def ask(home: Home, item: str, direction: Direction) -> Answer:

@@ -5,8 +5,11 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from consensus.types import Digest, Height
+from consensus.messages import FLAG_EPOCH_END
+from consensus.types import Digest, Epoch, Height
 from node.ledger.batch import Batch
+from node.ledger.changes import SetParameters
+from node.ledger.governance import Request
 from node.ledger.roster import Parameters
 from node.ledger.state import WriteSet
 from node.ledger.transaction import Kind, SignedTransaction
@@ -113,8 +116,10 @@ def place_of(number: int, owner: int) -> bytes:
 class FlagLedger:
     """An index in a folder. Close it."""
 
-    def __init__(self, folder: Path, *, parameters: Parameters | None = None, members: int = 0) -> None:
-        self.genesis = build_genesis(parameters=parameters, members=members)
+    def __init__(
+        self, folder: Path, *, parameters: Parameters | None = None, members: int = 0, validators: int = 4
+    ) -> None:
+        self.genesis = build_genesis(parameters=parameters, validators=validators, members=members)
         create_index(folder, self.genesis)
         self.index: IndexStore = open_index(folder, self.genesis)
         self._builder = ChainBuilder(self.genesis)
@@ -163,8 +168,26 @@ class FlagLedger:
         seq, previous = (0, Digest(bytes(32))) if tip is None else (tip.header.seq + 1, tip.digest)
         batch = build_batch(self.genesis, signed, member=member, seq=seq, previous=previous)
         self._tips[member] = batch
-        block = self._builder.build_block(batch, time_ms=self._builder.time_ms + later_ms)
+        block = self._builder.build_block(batch, time_ms=self._builder.time_ms + later_ms, epoch=self._epoch())
         return execute_block(self.index, block, [batch], sync=False)
+
+    def _epoch(self) -> Epoch:
+        with self.index.reader() as reader:
+            return reader.governance.roster.epoch
+
+    def set_parameters(self, parameters: Parameters) -> Height:
+        """Have the lone validator change the parameters, and end the epoch."""
+        payload = Request((SetParameters(parameters),), "").encode()
+        created_ms, nonce = self._builder.time_ms, self._next_nonce()
+        signed = build_transaction(self.genesis, kind=Kind.PROPOSE, payload=payload, created_ms=created_ms, nonce=nonce)
+        decided = self._execute(signed, "firm-0", 1000)
+        block = self._builder.build_block(
+            epoch=self._epoch(),
+            executed_height=decided.height,
+            flags=FLAG_EPOCH_END,
+            next_epoch_digest=decided.governance.due_digest,
+        )
+        return execute_block(self.index, block, [], sync=False).height
 
     def wait(self, hours: int) -> Height:
         """Execute a block with nothing in it, so much later."""

@@ -208,6 +208,7 @@ def _what_next(firms: Sequence[RunningFirm], story: Story, program: str) -> list
         f"  {program} scope '{story.contaminated}' --hazard microbe --home {first.home.root}",
         f"  {program} scope '{story.contaminated}' --hazard microbe --format svg --home {first.home.root} > scope.svg",
         f"  {program} find 'LO?' --place Bakery --home {first.home.root}    # a smudged label",
+        f"  {program} flags --home {first.home.root}",
         f"  kill -9 $(head -1 {firms[1].home.lock})    # the bakery's node: the other three go on",
         f"  {program} start --home {firms[1].home.root}    # and it catches up",
         f"Logs: {first.home.root.parent}/*/log",

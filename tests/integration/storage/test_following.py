@@ -321,3 +321,31 @@ def test_looks_grow_with_the_history() -> None:
     looks = {following.looks_at(count) for count in range(1_024, 1_000_000, 500)}
     assert len(looks) < 70
     assert all(count * 7 / 9 <= following.looks_at(count) <= count for count in range(1_024, 1_000_000, 501))
+
+
+def test_other_parameters_have_all_evaluated_anew(tmp_path: Path) -> None:
+    """At the block that they come into force with, however it is reached; what was judged by the old ones is gone."""
+    stored: list[list[Row]] = []
+    for number, step in enumerate((1, None)):
+        ledger = FlagLedger(tmp_path / str(number), validators=1)
+        ledger.enter(make(FLOUR, 1_000, 7), called(make(BREAD, 5, 7), "1"), called(make(BREAD, 6, 7), "1"))
+        ledger.enter(run({FLOUR: 900}, {BREAD: 800}, 9, name="R"), run({FLOUR: 100}, {BREAD: 94}, 10))
+        if step is not None:
+            ledger.follow(events_max=step)
+            assert ledger.codes(BREAD) == {"run_loss"}
+        ledger.set_parameters(Parameters(flag_run_loss_permille=500))
+        if step is not None:
+            anew = follow(ledger.index, events_max=step)
+            while anew is not None and anew.height < ledger.index.height:
+                anew = follow(ledger.index, events_max=step)
+            assert anew is not None
+            # Flour, bread, the run and the eventID.
+            assert anew.subjects == 4
+        ledger.follow()
+        assert ledger.codes() == {"event_id_reused"}
+        ledger.enter(run({FLOUR: 10}, {BREAD: 4}, 11))
+        ledger.follow()
+        assert "run_loss" in ledger.codes(BREAD)
+        stored.append(ledger.rows())
+        ledger.close()
+    assert stored[0] == stored[1]
