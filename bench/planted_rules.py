@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 from unittest.mock import patch
@@ -10,11 +11,15 @@ from unittest.mock import patch
 from msgspec import structs
 
 from node.epcis.model import Event
+from node.lineage.declared import Declared, Found, SiteRule, Topic
 from node.lineage.hazards import RULES, Hazard
+from node.lineage.plug_flow import Passage, passages
 from node.lineage.readings import Readings
+from node.lineage.runs import Run
 from node.lineage.spread import OPEN, Spread
 
 _is_cleaning = Readings.is_cleaning
+_rule_of = Declared.rule_of
 _reach = Spread._reach
 
 
@@ -52,6 +57,29 @@ def clocks_never_err() -> AbstractContextManager[Any]:
     return patch("node.lineage.scope.Readings", partial(Readings, clock_tolerance_ms=0))
 
 
+def fifo_without_declaration() -> AbstractContextManager[Any]:
+    """Every vessel is taken for one of plug flow."""
+
+    def rule_of(self: Declared, run: Run, topic: Topic) -> Found:
+        return Found(SiteRule("fifo"), None, "") if topic is Topic.MIXING else _rule_of(self, run, topic)
+
+    return patch.object(Declared, "rule_of", rule_of)
+
+
+def fifo_without_heel() -> AbstractContextManager[Any]:
+    """Goods that come out early or late by less than the validated heel are excluded."""
+
+    def without(run: Run, _heel: Decimal, _uom: str | None) -> list[Passage] | None:
+        return passages(run, Decimal(0), None)
+
+    return patch("node.lineage.spread_rules.passages", without)
+
+
+def mixed_whatever_the_times() -> AbstractContextManager[Any]:
+    """A declared mix is reckoned in the order of the entries, where times do not tell what was in."""
+    return patch("node.lineage.bounds._is_ordered", return_value=True)
+
+
 PLANTED: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     rule.__name__: rule
     for rule in (
@@ -60,5 +88,8 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
         unverified_cleaning_counts,
         unknown_is_clean,
         clocks_never_err,
+        fifo_without_declaration,
+        fifo_without_heel,
+        mixed_whatever_the_times,
     )
 }

@@ -103,8 +103,10 @@ every row; only what the record says grows.
 which class is which is in [scope.md](scope.md). For a microbe truly affected is also what a dirty line touched.
 
 A *miss* is truly affected quantity outside *certain* and *possible*, a bound that does not contain the truth, or goods
-called certain that never held any. Every level of every world is held to that. The record of a world lacks no more than
-any record could bear: it does not leave out one input of a recorded run, nor both maker and sender of a lot.
+called certain that never held any. What spreads is withdrawn whole, so of a microbe each place is looked at: a lot is
+missed at a party where the scope has nothing of it. Every level of every world is held to that. The record of a world
+lacks no more than any record could bear: it does not leave out one input of a recorded run, nor both maker and sender
+of a lot.
 `--planted RULE` lets the engine exclude too much, to see that it is found; `python -m bench.precision --help` lists
 the rules.
 

@@ -29,6 +29,7 @@ _HAZARDS: Final = [hazard.value for hazard in Hazard]
 @click.option("--resident", is_flag=True, help="A cleaning does not end it.")
 @click.option("--colocation", is_flag=True, help="What shared a unit with affected goods counts, too.")
 @click.option("--rules", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON list of run rules.")
+@click.option("--distrust", multiple=True, help="A declared rule not to rely on: its place, record or name.")
 @click.option("--as-of", help="Leave out what cannot have happened by then (RFC 3339).")
 @click.option("--height", type=int, help="Answer from the ledger as it was at that block.")
 @click.option("--known-at", help="Answer from what the ledger held at that time (RFC 3339).")
@@ -78,6 +79,8 @@ def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, objec
     for name in ("resident", "colocation"):
         if given[name]:
             params[name] = True
+    if given["distrust"]:
+        params["distrusted"] = list(given["distrust"])  # type: ignore[call-overload]  # A tuple of texts.
     rules = given["rules"]
     if isinstance(rules, Path):
         try:

@@ -5,6 +5,7 @@ only other site of this custodian that holds the lot; from the only other holdin
 that nobody knows, and the other holdings may have less (LINEAGE §2). Either is a finding, and excludes nothing.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from node.lineage.custody import Holder
@@ -261,6 +262,7 @@ class Balance:
 
     def close(self) -> None:
         """Add what is held, and what is on its way, at last."""
+        self._feed_uncounted()
         for pool in self.stocks:
             self._end(pool, PortionKind.HELD, pool.since, pool.state)
         for way in self.transit:
@@ -274,6 +276,46 @@ class Balance:
             if way.receipt is not None:
                 last.reports = (way.receipt,)
 
+    def _feed_uncounted(self) -> None:
+        """Give receipts without an amount a source for what was taken beyond all that was shipped to them.
+
+        Their stock has no bound of its own, so no draw on it comes short: only all draws together tell.
+        """
+        received = [one for one in self.portions if one.kind is PortionKind.RECEIVED and one.hi is None]
+        if not received:
+            return
+        came: dict[int, list[Flow]] = {}
+        for flow in self.flows:
+            came.setdefault(flow.target, []).append(flow)
+        places: dict[tuple[str, str], list[Portion]] = {}
+        for one in received:
+            places.setdefault((one.holder.key, one.unit), []).append(one)
+        for (key, unit), ones in places.items():
+            states = {
+                portion.number
+                for portion in self.portions
+                if portion.kind is PortionKind.POOL and (portion.holder.key, portion.unit) == (key, unit)
+            }
+            fed = [source for state in states for source in came.get(state, ()) if source.source not in states]
+            sources = [self.portions[number] for number in sorted({flow.source for flow in fed})]
+            # What was credited there, by its own amount or by all that was shipped to it.
+            bounds = [one.hi if one.hi is not None else _total(came.get(one.number, ())) for one in sources]
+            taken = sum(
+                (
+                    self.portions[target].lo
+                    for target, flows in came.items()
+                    if target not in states and all(flow.source in states for flow in flows)
+                ),
+                ZERO,
+            )
+            uoms = {portion.uom for portion in (*sources, *ones)}
+            if None in bounds or len(uoms) > 1 or taken <= sum((one for one in bounds if one is not None), ZERO):
+                continue
+            first = ones[0]
+            source = self.portion(PortionKind.UNKNOWN, first.row, first.holder, None, first.uom, reading=True)
+            self.flow(source, first, None, first.uom, reading=True)
+            self.findings.append(Finding("amounts_differ", first.row, first.holder, uom=first.uom))
+
     def _end(self, pool: Pool, kind: PortionKind, row: EventRow, source: Portion) -> Portion:
         self._settle(pool)
         uom = None if pool.uom == UNCOUNTED else pool.uom
@@ -281,3 +323,10 @@ class Balance:
         self.portions.append(last)
         self.flow(source, last, pool.hi if source is pool.state else source.hi, uom)
         return last
+
+
+def _total(flows: Iterable[Flow]) -> Decimal | None:
+    """Return how much flows bring at most; None without bound, also if there are none."""
+    amounts = [flow.hi for flow in flows]
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, ZERO) if amounts and len(known) == len(amounts) else None

@@ -77,7 +77,7 @@ class Bounds:
         self._fresh = self._fresh_outputs()
         self._clean: list[int] = []
         self._find_clean()
-        for run in self._spread.mixed:
+        for run in self._spread.rules.mixed:
             self._mix(run)
         self.doubtful = [number for number in spread.seeds if self._graph.vertices[number].kind in UNSOURCED]
         """Goods with the seed's own code whose source nobody recorded: seed material, and perhaps the same goods as
@@ -111,9 +111,9 @@ class Bounds:
         """A declared `mixed` run: each output has the share of seed material that its stock had when it was drawn.
 
         An output's share is of [least, most] what is in; it is rounded outward. Without known amounts of one unit the
-        rule says nothing, and the run stays `any`.
+        rule says nothing, and the run stays `any`; so too where times do not tell what was in when it was drawn.
         """
-        if not run.is_one_unit:
+        if not run.is_one_unit or not _is_ordered(run):
             return
         base = self._spread.graph.first_of(run)
         least = most = stock = 0
@@ -352,6 +352,17 @@ class Bounds:
                 found.add(edge.target)
                 pending.append(edge.target)
         return found
+
+
+def _is_ordered(run: Run) -> bool:
+    """Return whether it is certain of each output which inputs were in by then; what one event takes in, it gives."""
+    for output in run.outputs:
+        time = output.row.event.time
+        for taken in run.inputs:
+            other = taken.row.event.time
+            if taken.row is not output.row and other.lo_ms <= time.hi_ms and time.lo_ms <= other.hi_ms:
+                return False
+    return True
 
 
 def find_loops(count: int, edges: Sequence[Edge]) -> set[int]:

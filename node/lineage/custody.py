@@ -15,7 +15,7 @@ from node.epcis.identifiers import identify, site_of
 from node.epcis.model import Event, MasterRecord
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Movement, Readings
-from node.lineage.records import EventRow
+from node.lineage.records import EventRow, MasterRow
 from node.lineage.units import read_fact
 
 UNIT_FACT: Final = "unitFact"
@@ -64,16 +64,18 @@ class Masters:
     def __init__(self, reader: LineageReader, *, known_at: Height) -> None:
         self._reader = reader
         self._known_at = known_at
-        self._records: dict[str, tuple[MasterRecord, ...]] = {}
+        self._rows: dict[str, tuple[MasterRow, ...]] = {}
+
+    def rows_of(self, subject: str) -> tuple[MasterRow, ...]:
+        """Return the same as `of`, with who entered it."""
+        rows = self._rows.get(subject)
+        if rows is None:
+            rows = self._rows[subject] = tuple(self._reader.master_of(subject, known_at=self._known_at))
+        return rows
 
     def of(self, subject: str) -> tuple[MasterRecord, ...]:
         """Return what the members state of a product, place or party, by member."""
-        records = self._records.get(subject)
-        if records is None:
-            rows = self._reader.master_of(subject, known_at=self._known_at)
-            records = tuple([row.record for row in rows])
-            self._records[subject] = records
-        return records
+        return tuple([row.record for row in self.rows_of(subject)])
 
     def unit_fact(self, product: str, uom: str | None) -> tuple[Decimal, str] | None:
         """Return how much of another unit one `uom` of the product is; None if nobody states it, or two differ."""

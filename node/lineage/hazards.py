@@ -27,18 +27,20 @@ class Hazard(StrEnum):
 @dataclass(frozen=True, slots=True)
 class HazardRule:
     """by_amount: whether amounts may exclude. by_contact: whether equipment passes it on. cleaning: whether a verified
-    cleaning ends it. kill_step: whether a kill step for its agent does."""
+    cleaning ends it. kill_step: whether a kill step for its agent does. carry_over: whether equipment passes on as
+    much as its site declares."""
 
     by_amount: bool
     by_contact: bool
     cleaning: bool
     kill_step: bool
+    carry_over: bool = False
 
 
 RULES: Final[dict[Hazard, HazardRule]] = {
     Hazard.PIECE: HazardRule(by_amount=True, by_contact=False, cleaning=False, kill_step=False),
     Hazard.ORIGIN: HazardRule(by_amount=True, by_contact=False, cleaning=False, kill_step=False),
-    Hazard.CHEMICAL: HazardRule(by_amount=True, by_contact=False, cleaning=True, kill_step=False),
+    Hazard.CHEMICAL: HazardRule(by_amount=True, by_contact=False, cleaning=True, kill_step=False, carry_over=True),
     Hazard.FRAGMENT: HazardRule(by_amount=False, by_contact=True, cleaning=True, kill_step=False),
     Hazard.ALLERGEN: HazardRule(by_amount=False, by_contact=True, cleaning=True, kill_step=False),
     Hazard.MICROBE: HazardRule(by_amount=False, by_contact=True, cleaning=True, kill_step=True),

@@ -4,13 +4,17 @@
 answer sets of LINEAGE §1. docs/scope.md tells how to read the answer.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
+from msgspec import structs
+
 from consensus.types import Digest
 from node.lineage.bounds import EXACT_SETS_MAX, EXACT_WORK_MAX, Bound, Bounds, Intervals
 from node.lineage.custody import Holder, ask_whom
+from node.lineage.declared import SiteRule
 from node.lineage.facts import open_facts
 from node.lineage.findings import REMEDIES
 from node.lineage.items import ItemKind, read_item
@@ -29,7 +33,7 @@ from node.lineage.scope_answer import (
     ScopeUnknown,
     seal,
 )
-from node.lineage.scope_question import ScopeQuestion
+from node.lineage.scope_question import RunRule, ScopeQuestion
 from node.lineage.seeds import plant
 from node.lineage.spread import LINKED, Spread
 from node.lineage.spread_graph import Link, SpreadGraph, Vertex
@@ -62,6 +66,10 @@ class Scope:
         self.spread = Spread(self.graph, question)
         plant(self.spread, question.seeds)
         self.spread.run()
+        rules = self.spread.rules
+        self._relied: list[RunRule | SiteRule] = [*question.rules, *sorted(rules.relied, key=_by_place)]
+        for place, warning in rules.refused:
+            self.spread.warn(warning, place)
         self.bounds = Bounds(self.spread)
         self.seed_uoms = self._seed_uoms()
         self._assigned = self._one_outputs()
@@ -199,7 +207,6 @@ class Scope:
             Decimal(amount.min) > 0 for amount in totals.content
         )
         excluded = tuple([self._excluded(one) for one in sorted(self.unreached, key=_order)])
-        reasons = [portion.reason for portion in excluded]
         return seal(
             ScopeAnswer(
                 hazard=self.question.hazard.value,
@@ -215,9 +222,7 @@ class Scope:
                 lots=tuple([self._sum(item, ones, is_sum=is_sum) for item, ones in sorted(lots.items())]),
                 holders=tuple([self._sum(name, ones, is_sum=is_sum) for name, ones in sorted(holders.items())]),
                 unknowns=self._unknowns(current),
-                declared=tuple(
-                    [ScopeRule(one.rule, one.record, one.by, reasons.count(one.rule)) for one in self.question.rules]
-                ),
+                declared=self._rules(excluded),
                 flags=self._flags(),
                 warnings=self._warnings(),
                 not_followed=self.spread.left_out,
@@ -292,12 +297,28 @@ class Scope:
 
     def _excluded(self, vertex: Vertex) -> ScopePortion:
         none = Bound(_ZERO, _ZERO, _ZERO)
-        return self._portion(
-            vertex, "excluded", None, self.why_excluded(vertex), none, vertex.portion.uom, (_ZERO, _ZERO)
-        )
+        why, rule = self._exclusion(vertex)
+        portion = self._portion(vertex, "excluded", None, why, none, vertex.portion.uom, (_ZERO, _ZERO))
+        return portion if rule is None else structs.replace(portion, rule=rule)
+
+    def _rules(self, excluded: Sequence[ScopePortion]) -> tuple[ScopeRule, ...]:
+        """Return what was relied on: the question's rules, then what sites declare; then what counts for nothing."""
+        counts = Counter(portion.rule for portion in excluded)
+        rules = [
+            ScopeRule(one.rule, one.record, one.by, counts[number])
+            if isinstance(one, RunRule)
+            else ScopeRule(one.rule, one.record, one.by, counts[number], one.place, one.member)
+            for number, one in enumerate(self._relied)
+        ]
+        refused = sorted({place for place, _warning in self.spread.rules.refused})
+        return (*rules, *[ScopeRule("any", "", "", 0, place) for place in refused])
 
     def why_excluded(self, vertex: Vertex) -> str:
         """Return what excludes a portion: a cut rule, the amounts, the time, or that it is another portion."""
+        return self._exclusion(vertex)[0]
+
+    def _exclusion(self, vertex: Vertex) -> tuple[str, int | None]:
+        """Return why, and the place in `declared` of the rule that does."""
         pending, seen = [vertex.number], {vertex.number}
         found = "other_portion"
         while pending:
@@ -305,7 +326,8 @@ class Scope:
                 edge = self.graph.edges[number]
                 is_reached = edge.source in self.spread.level
                 if edge.link is Link.CUT and is_reached:
-                    return edge.why
+                    rule = self.spread.rules.cut_by.get(number)
+                    return edge.why, None if rule is None else self._relied.index(rule)
                 if edge.hi == 0 and is_reached:
                     found = "quantity"
                 if edge.source not in seen:
@@ -313,8 +335,8 @@ class Scope:
                     pending.append(edge.source)
         is_last = vertex.kind in (PortionKind.HELD, PortionKind.IN_TRANSIT)
         if found == "other_portion" and not is_last and self._is_before(vertex):
-            return "before"
-        return found
+            return "before", None
+        return found, None
 
     def _is_before(self, vertex: Vertex) -> bool:
         """Return whether the portion was there before anything in scope came to its lot or run."""
@@ -500,6 +522,10 @@ _QUESTIONS: Final = {
     "not_received": "Did {item} arrive, and how much of it?",
     "no_inputs": "What was {item} made of? Was {used} used?",
 }
+
+
+def _by_place(rule: SiteRule) -> tuple[str, str, str]:
+    return rule.place, rule.rule, rule.member
 
 
 def _order(vertex: Vertex) -> tuple[str, int, str, bytes, str, str]:

@@ -24,7 +24,7 @@ class ScopePortion(msgspec.Struct, frozen=True):
 
     event: `<transaction id>:<place>`. reason: why, a stable code. content: seed material in it; content_known: its most
     if nothing unknown was tainted. affected: its own goods that may hold any. because: the events of a chain from a
-    seed.
+    seed. rule: of an excluded one, the place in `declared` of the rule that excludes it.
     """
 
     item: str
@@ -42,6 +42,7 @@ class ScopePortion(msgspec.Struct, frozen=True):
     content_known: str | None
     affected: Amount
     because: tuple[str, ...]
+    rule: int | None = None
 
 
 class ScopeSum(msgspec.Struct, frozen=True):
@@ -67,12 +68,18 @@ class ScopeUnknown(msgspec.Struct, frozen=True):
 
 
 class ScopeRule(msgspec.Struct, frozen=True):
-    """A rule that was relied on: what it is, whose word it is, and how many portions it excluded."""
+    """A rule that was relied on: what it is, whose word it is, and how many portions it excluded.
+
+    place, member: of a declared one, where it holds and who declared it. rule `any`: what was declared there counts for
+    nothing (`rules_differ` or `rule_unreadable` in the warnings).
+    """
 
     rule: str
     record: str
     by: str
     excluded: int
+    place: str | None = None
+    member: str | None = None
 
 
 class ScopeFlag(msgspec.Struct, frozen=True):

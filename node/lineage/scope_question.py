@@ -49,8 +49,8 @@ class RunRule:
 class ScopeQuestion:
     """A recall case in short. agent: of a microbe, such as "Salmonella". resident: a cleaning does not end it.
 
-    colocation: whether one unit or vehicle passes it on. suspected_step: a run rule of that name is not relied on.
-    portions_max: how many portions are listed; all are counted.
+    colocation: whether one unit or vehicle passes it on. distrusted: declared rules that are not relied on, by their
+    place, record or name: the step that is suspected to have failed, say.
     """
 
     seeds: tuple[Seed, ...]
@@ -59,6 +59,7 @@ class ScopeQuestion:
     resident: bool = False
     colocation: bool = False
     rules: tuple[RunRule, ...] = ()
+    distrusted: tuple[str, ...] = ()
     as_of_ms: int | None = None
     known_at: Height | None = None
     vertices_max: int = VERTICES_MAX

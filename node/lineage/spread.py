@@ -10,18 +10,19 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from node.epcis.identifiers import site_of
 from node.epcis.model import Action, EventType
+from node.lineage.carry_over import CarryOver
 from node.lineage.custody import Holder
-from node.lineage.hazards import RULES, Hazard
+from node.lineage.declared import SiteRule, Topic, equipment_of
+from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.portions import PortionKind
-from node.lineage.readings import VERIFIED, Movement
+from node.lineage.readings import Movement
 from node.lineage.records import ROLE_INSTANCES, EventRow, Posting, PostingKind
-from node.lineage.runs import Run
-from node.lineage.scope_question import RunRule, ScopeQuestion
-from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, states_since
+from node.lineage.scope_question import ScopeQuestion
+from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, may_come_to, states_since
+from node.lineage.spread_rules import RunRules
 from node.lineage.timeline import FOREVER_MS
 from node.lineage.whereabouts import names_of
 
@@ -44,7 +45,7 @@ class Spread:
         self.warnings: dict[str, set[str]] = {}
         self.made_open: dict[int, set[str]] = {}
         self.fresh: set[int] = set()
-        self.mixed: list[Run] = []
+        self.rules = RunRules(graph, question)
         self.left_out = 0
         self._queue: list[int] = []
         self._entered: set[int] = set()
@@ -55,10 +56,12 @@ class Spread:
         self._rows: dict[str, list[EventRow]] = {}
         self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
         self._contacts: set[tuple[int, object]] = set()
-        self._ruled: set[object] = set()
         self._shared: set[int] = set()
         self._piled: dict[tuple[str, str, str, str | None], int] = {}
         self._classes: set[str] = set()
+        self._class_lots: dict[str, dict[str, None]] = {}
+        self._class_pools: dict[str, list[Vertex]] = {}
+        self._class_hubs: dict[tuple[str, str, str], Vertex] = {}
         self._moved: set[tuple[str, str]] = set()
         self._hubs: dict[str, Vertex] = {}
         self._touched: dict[int, int] = {}
@@ -136,7 +139,7 @@ class Spread:
             return
         if kind is PortionKind.USED:
             run = self.graph.load_run(vertex.portion.row)
-            self._apply_rules(run)
+            self.rules.apply(run)
         if kind not in (PortionKind.POOL, PortionKind.WAY):
             self._enter_lot(vertex)
         self._enter_names(vertex)
@@ -159,6 +162,10 @@ class Spread:
             self._reach(first + gain, OPEN, -1)
         if self.rule.by_contact:
             self._spread_by_contact(vertex)
+        elif self.rule.carry_over:
+            carried = self.rules.declared(vertex.run, Topic.CARRY_OVER)
+            if carried is not None:
+                self._spread_by_contact(vertex, carried)
 
     # (a) Goods of the lot that nobody recorded the source of.
 
@@ -189,6 +196,10 @@ class Spread:
             self._to_lot(vertex)
         if facts.product is not None and portion.kind is PortionKind.POOL and facts.kind is not ItemKind.CLASS:
             self._to_class(vertex, facts.product)
+        elif facts.kind is ItemKind.CLASS and portion.kind is PortionKind.POOL and portion.number >= 0:
+            self._class_pools.setdefault(item, []).append(vertex)
+            for lot in self._class_lots.get(item, ()):
+                self._from_class(vertex, lot)
 
     def _to_pieces(self, vertex: Vertex) -> None:
         """A lot's stock may be in the pieces that are commissioned of it there."""
@@ -234,6 +245,11 @@ class Spread:
         loaded = self._load(product)
         if loaded is None:
             return
+        lots = self._class_lots.setdefault(product, {})
+        if vertex.item not in lots:
+            lots[vertex.item] = None
+            for pool in self._class_pools.get(product, ()):
+                self._from_class(pool, vertex.item)
         names, since_ms = names_of(vertex.portion.holder), vertex.portion.row.event.time.lo_ms
         for portion in loaded.ledger.portions:
             if portion.kind not in (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED, PortionKind.FOUND):
@@ -241,6 +257,23 @@ class Spread:
             if names & names_of(portion.holder) and portion.row.event.time.hi_ms >= since_ms:
                 self.warn("class_without_lot", product)
                 self.graph.add_edge(vertex.number, loaded.vertex(portion), portion.hi, portion.uom, Link.READING)
+
+    def _from_class(self, pool: Vertex, lot: str) -> None:
+        """Goods of a lot that came somewhere by their product's name may go on there by the lot's."""
+        holder = pool.portion.holder.key
+        key = (holder, pool.item, lot)
+        hub = self._class_hubs.get(key)
+        if hub is None:
+            states = [
+                state
+                for (at, _unit, _uom), chain in self.graph.items[lot].chains.items()
+                if at == holder
+                for state in states_since(chain, self._first_ms)
+            ]
+            hub = self._class_hubs[key] = self.graph.add_hub(pool.portion)
+            for state in states:
+                self.graph.add_edge(hub.number, state.number, None, None, Link.READING)
+        self.graph.add_edge(pool.number, hub.number, None, pool.portion.uom, Link.READING)
 
     # (b) Stock in scope that may have been used without a record.
 
@@ -396,24 +429,28 @@ class Spread:
 
     # Contact.
 
-    def _spread_by_contact(self, vertex: Vertex) -> None:
-        """Runs on the same equipment, until a verified cleaning, may hold what this run took in."""
+    def _spread_by_contact(self, vertex: Vertex, carried: SiteRule | None = None) -> None:
+        """Runs on the same equipment, until a verified cleaning, may hold what this run took in.
+
+        carried: only those that a declared carry-over reaches.
+        """
         facts, readings = self.graph.facts, self.graph.facts.readings
         row = vertex.portion.row
         holder = facts.custody.holder_of(row)
         since_ms = row.event.time.lo_ms
-        equipment = _equipment_of(row)
+        equipment = equipment_of(row)
         rows = self._rows_at(names_of(holder))
-        # A vessel holds what was put in until its run is over: a cleaning before that ends nothing.
-        over_ms = row.event.time.hi_ms if vertex.run is None else vertex.run.hi_ms
+        assert vertex.run is not None
+        over_ms = self._over_ms(vertex.run.hi_ms, rows, equipment, holder)
         clean_ms = self._next_cleaning(rows, over_ms, equipment)
+        reach = None if carried is None else CarryOver(carried, rows, equipment, over_ms, facts)
         for other in rows:
             event = other.event
             if event.type is not EventType.TRANSFORMATION or event.time.hi_ms < since_ms:
                 continue
             if facts.custody.holder_of(other).key != holder.key:
                 continue
-            theirs = _equipment_of(other)
+            theirs = equipment_of(other)
             named = equipment is not None and theirs is not None
             if named and equipment != theirs:
                 continue
@@ -421,8 +458,10 @@ class Spread:
             if end_ms is None:
                 end_ms = FOREVER_MS if named else over_ms + readings.contact_window_ms
             is_after = event.time.lo_ms > end_ms
+            if reach is not None and not reach.may_reach(event.time.lo_ms):
+                continue
             run = self.graph.load_run(other)
-            self._apply_rules(run)
+            self.rules.apply(run)
             key = (vertex.number, other.event.event_digest)
             if run is vertex.run or key in self._contacts:
                 continue
@@ -434,10 +473,36 @@ class Spread:
                 target = self.graph.line_of(line.item, line.row, PortionKind.OUTPUT)
                 if target is None or line.row.event.time.hi_ms < since_ms:
                     continue
-                if self._touched.get(target, Link.CUT + 1) > link:
+                if self.rule.by_amount or self._touched.get(target, Link.CUT + 1) > link:
                     # One way to get there says it all, for amounts do not count: the surest.
                     self._touched[target] = link
                     self.graph.add_edge(vertex.number, target, None, None, link, "clean_break")
+
+    def _over_ms(self, over_ms: int, rows: Iterable[EventRow], equipment: str | None, holder: Holder) -> int:
+        """Return when the last of the runs was over that a cleaning or the contact window found still going on.
+
+        A vessel holds what was put in until its run is over: a cleaning before that ends nothing. So does a vessel
+        that this run's residue got into.
+        """
+        facts = self.graph.facts
+        spans: dict[object, tuple[int, int]] = {}
+        for row in rows:
+            theirs = equipment_of(row)
+            is_part = row.event.type is EventType.TRANSFORMATION and row.event.transformation_id is not None
+            if not is_part or (equipment is not None and theirs is not None and equipment != theirs):
+                continue
+            if facts.custody.holder_of(row).key == holder.key:
+                key, time = facts.timelines.run_of(row), row.event.time
+                lo_ms, hi_ms = spans.get(key, (time.lo_ms, time.hi_ms))
+                spans[key] = (min(lo_ms, time.lo_ms), max(hi_ms, time.hi_ms))
+        while True:
+            end_ms = self._next_cleaning(rows, over_ms, equipment)
+            if end_ms is None:
+                end_ms = over_ms + facts.readings.contact_window_ms
+            later = max((hi for lo, hi in spans.values() if lo <= end_ms), default=over_ms)
+            if later <= over_ms:
+                return over_ms
+            over_ms = later
 
     def _spread_in_pile(self, vertex: Vertex) -> None:
         """What grows or is passed on reaches all of the lot in one place, in whatever unit it is counted."""
@@ -450,6 +515,11 @@ class Spread:
             if (holder, unit) == (portion.holder.key, portion.unit) and uom != portion.uom:
                 state = next(iter(states_since(chain, since_ms)))
                 self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
+        loaded = self.graph.items[vertex.item]
+        for sent in loaded.ledger.of_kind(PortionKind.IN_TRANSIT):
+            # It may have come without a record, and lie beside.
+            if may_come_to(sent, portion):
+                self.graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN)
 
     def _spread_in_unit(self, vertex: Vertex) -> None:
         """If the case names co-location: what shared a unit with goods in scope may hold some."""
@@ -472,57 +542,11 @@ class Spread:
             time = row.event.time
             if time.lo_ms <= after_ms or not readings.is_cleaning(row.event):
                 continue
-            cleaned = _equipment_of(row)
+            cleaned = equipment_of(row)
             if cleaned is not None and cleaned != equipment:
                 continue  # Another line was cleaned, or we do not know that it was this one.
             found = time.hi_ms if found is None else min(found, time.hi_ms)
         return found
-
-    # Declared rules.
-
-    def _apply_rules(self, run: Run) -> None:
-        key = run.key
-        if key in self._ruled:
-            return
-        self._ruled.add(key)
-        for rule in self.question.rules:
-            if rule.run not in _names_of_run(run):
-                continue
-            if rule.rule == "kill_step" and self._kills(rule, run):
-                self._cut(run, rule, keep={})
-            elif rule.rule == "assigned" and self.rule.by_amount:
-                keep: dict[str, set[str]] = {}
-                for source, target in rule.pairs:
-                    keep.setdefault(target, set()).add(source)
-                self._cut(run, rule, keep=keep)
-            elif rule.rule == "mixed":
-                self.mixed.append(run)
-
-    def _kills(self, rule: RunRule, run: Run) -> bool:
-        """Return whether the step stops this hazard: by its agent, with a passing record of this very run."""
-        if not self.rule.kill_step or self.question.hazard is not Hazard.MICROBE:
-            return False
-        passed = all(line.row.event.disposition == VERIFIED for line in run.outputs)
-        return passed and self.question.agent is not None and self.question.agent in rule.agents
-
-    def _cut(self, run: Run, rule: RunRule, *, keep: dict[str, set[str]]) -> None:
-        """Cut a run's outputs from its inputs, but for the pairs that an assigned map keeps."""
-        graph = self.graph
-        for line in run.outputs:
-            target = graph.line_of(line.item, line.row, PortionKind.OUTPUT)
-            if target is None:
-                continue
-            for number in graph.into[target]:
-                edge = graph.edges[number]
-                if graph.vertices[edge.source].run is run:
-                    graph.edges[number] = edge._replace(link=Link.CUT, why=rule.rule)
-            given = graph.vertices[target].portion
-            for taken in run.inputs:
-                if taken.item not in keep.get(line.item, ()):
-                    continue
-                source = graph.line_of(taken.item, taken.row, PortionKind.USED)
-                if source is not None:
-                    graph.add_edge(source, target, given.hi, given.uom, Link.FACT)
 
     def warn(self, code: str, item: str) -> None:
         """Note what is odd, read in our way, or left out."""
@@ -531,16 +555,3 @@ class Spread:
 
 def _by_content(row: EventRow) -> tuple[int, bytes, str]:
     return row.event.time.lo_ms, row.event.event_digest, row.member
-
-
-def _equipment_of(row: EventRow) -> str | None:
-    """Return the line or vessel that an event names: a place within its site, or None."""
-    for place in (row.event.read_point, row.event.location):
-        if place is not None and site_of(place) != place:
-            return place
-    return None
-
-
-def _names_of_run(run: Run) -> set[str]:
-    names = {line.row.event.event_digest.hex() for line in (*run.inputs, *run.outputs)}
-    return names | {run.key[0]} if isinstance(run.key[0], str) else names

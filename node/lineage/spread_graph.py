@@ -225,7 +225,7 @@ class SpreadGraph:
                 state
                 for chain in loaded.chains.values()
                 for state in states_since(chain, since_ms)
-                if any(_may_come_to(one.portion, state.portion) for one in sent)
+                if any(may_come_to(one.portion, state.portion) for one in sent)
             ]
             if not targets:
                 continue
@@ -234,6 +234,11 @@ class SpreadGraph:
                 self.add_edge(one.number, hub.number, one.portion.hi, one.portion.uom, Link.OPEN)
             for state in targets:
                 self.add_edge(hub.number, state.number, None, None, Link.OPEN)
+                for edge in [self.edges[number] for number in self.out[state.number]]:
+                    drawn = self.vertices[edge.target].portion
+                    if drawn.hi is None and drawn.kind is not PortionKind.HELD:
+                        # Of an unknown amount, which the stock bounds: with what came unrecorded it was larger.
+                        self.add_edge(hub.number, edge.target, None, None, Link.OPEN)
 
 
 def states_since(chain: Sequence[Vertex], since_ms: int) -> Iterable[Vertex]:
@@ -245,7 +250,8 @@ def states_since(chain: Sequence[Vertex], since_ms: int) -> Iterable[Vertex]:
     return chain[last:]
 
 
-def _may_come_to(shipped: Portion, state: Portion) -> bool:
+def may_come_to(shipped: Portion, state: Portion) -> bool:
+    """Return whether what was shipped and never received may be where a stock is."""
     if state.holder.key == shipped.holder.key:
         return False
     receiver = shipped.receiver

@@ -21,6 +21,8 @@ MESSAGES: Final[dict[str, str]] = {
     "no_source": "Goods appear without a record of where they came from.",
     "receipt_without_shipment": "Goods were received that no recorded shipment sent there.",
     "run_gain": "More came out of a run than went in.",
+    "rule_unreadable": "What is declared of a line, vessel or site cannot be read: it counts for nothing.",
+    "rules_differ": "The members of one run declare different rules: none of them counts.",
     "run_links_left_out": "A run has very many links: its items are all here, but not every link between them.",
     "seed_items_left_out": "What was asked about names more than is looked through: the trace begins from a part.",
     "serial_in_lot_stock": "A piece is part of its lot's stock: what was drawn by the lot's code may have been it.",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion, ScopeSum
+from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion, ScopeRule, ScopeSum
 from node.query.text import UNITS
 
 LISTED_MAX: Final = 40
@@ -16,6 +16,7 @@ _WHY: Final = {
     "assigned": "an assigned map gives it to others",
     "before": "it was there before",
     "clean_break": "after a verified cleaning",
+    "fifo": "first in, first out: its turn was another",
     "kill_step": "after a kill step that passed",
     "other_portion": "another portion",
     "quantity": "by the recorded amounts nothing can have come here",
@@ -37,6 +38,7 @@ def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterat
         for one in answer.excluded
     ]
     yield from _section("excluded", excluded, listed_max)
+    yield from _section("rules relied on", [_rule_words(answer, one) for one in answer.declared], listed_max)
     yield from _section("with whom", [_sum_words(answer, one) for one in answer.holders], listed_max)
     questions = [
         f"ask {_name(answer, one.ask)}: {_named(answer, one.question)}{_removes(one.removes)}"
@@ -70,6 +72,14 @@ def _words(answer: ScopeAnswer, one: ScopePortion) -> str:
     where = " at ".join(dict.fromkeys(named)) or one.party or one.place or "nobody named"
     to = f" to {_name(answer, one.receiver)}" if one.receiver is not None else ""
     return f"{_name(answer, one.item)}, {one.kind.replace('_', ' ')}, {where}{to}, {_amount(one.quantity)}"
+
+
+def _rule_words(answer: ScopeAnswer, one: ScopeRule) -> str:
+    where = "" if one.place is None else f" at {_name(answer, one.place)}"
+    if one.rule == "any":
+        return f"what is declared{where} cannot be read or differs: it counts for nothing"
+    whose = "" if one.member is None else f", declared by {one.member}"
+    return f"{one.rule}{where}{whose}: record {one.record}, approved by {one.by}; it excluded {one.excluded}"
 
 
 def _sum_words(answer: ScopeAnswer, one: ScopeSum) -> str:

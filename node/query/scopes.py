@@ -6,6 +6,7 @@ import msgspec
 
 from consensus.types import Digest, Height
 from node.epcis.elements import parse_item
+from node.epcis.errors import IdentifierError
 from node.epcis.identifiers import identify
 from node.epcis.times import read_instant
 from node.errors import RequestError
@@ -54,7 +55,8 @@ class RuleRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ScopeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a scope is computed from. hazard: the class; without one, the widest rules hold.
 
-    agent: of a microbe. resident: a cleaning does not end it. colocation: what shared a unit counts. as_of: leave out
+    agent: of a microbe. resident: a cleaning does not end it. colocation: what shared a unit counts. distrusted: rules
+    that sites declare and that do not count here, by place, record or name. as_of: leave out
     what cannot have happened by then. height: answer from the ledger as it was at that block; known_at: at that time.
     """
 
@@ -64,6 +66,7 @@ class ScopeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resident: bool = False
     colocation: bool = False
     rules: Annotated[tuple[RuleRequest, ...], msgspec.Meta(max_length=1_000)] = ()
+    distrusted: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=64)] = ()
     as_of: _Time | None = None
     height: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     known_at: _Time | None = None
@@ -87,6 +90,7 @@ def read_request(request: ScopeRequest, reader: LineageReader) -> ScopeQuestion:
         resident=request.resident,
         colocation=request.colocation,
         rules=rules,
+        distrusted=tuple([name for text in request.distrusted for name in _spellings(text)]),
         as_of_ms=read_time(request.as_of, "params.as_of"),
         known_at=earlier_of(None if request.height is None else Height(request.height), by_time),
     )
@@ -108,6 +112,14 @@ def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
         from_ms=read_time(seed.since, f"{field}.from"),
         to_ms=read_time(seed.until, f"{field}.to"),
     )
+
+
+def _spellings(text: str) -> tuple[str, ...]:
+    """Return what a rule may be distrusted by: a record or a rule's name as it is, a place also by its canonical id."""
+    try:
+        return text, identify(text).id
+    except IdentifierError:
+        return (text,)
 
 
 def _read_rule(rule: RuleRequest, number: int, reader: LineageReader) -> RunRule:

@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import Final
 
 from node.lineage.hazards import Hazard
-from node.lineage.scope_answer import Amount, ScopeAnswer
+from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion
 from node.lineage.scope_question import Seed
 from tests.support.chronicle import Chronicle
-from tests.support.events import place
+from tests.support.events import party, place
 from tests.support.truth_play import KG, Doing, Fact, Held, SeedBy, build_play, weigh
 from tests.support.truth_record import PRIMARY_STEP, WHOLE, Detail, Record, names, write_record
 
@@ -136,6 +136,8 @@ def missed_grams(world: World, story: Chronicle, answer: ScopeAnswer) -> dict[st
     some event names it. story: the record that was asked.
     """
     hazard = Hazard(answer.hazard)
+    if hazard in SPREADING:
+        return _missed_places(world, story, answer)
     affected: dict[str, int] = {}
     for held in world.truth:
         affected[held.lot] = affected.get(held.lot, 0) + affected_of(held, hazard)
@@ -155,6 +157,46 @@ def missed_grams(world: World, story: Chronicle, answer: ScopeAnswer) -> dict[st
     return missed
 
 
+def _missed_places(world: World, story: Chronicle, answer: ScopeAnswer) -> dict[str, int]:
+    """Return what is truly affected at a party at which nothing of its lot is in scope, in grams.
+
+    What spreads is withdrawn whole wherever it is in scope, so places count and amounts do not: the record may know of
+    less of a lot than lies there.
+    """
+    inside, outside = places_in_scope(answer)
+    in_scope = {lot_sum.name for lot_sum in answer.lots}
+    named = {goods.item for row in story.rows for goods in (*row.event.goods, *row.event.inputs, *row.event.outputs)}
+    missed: dict[str, int] = {}
+    for held in world.truth:
+        names_of_lot = (held.lot, held.lot.partition("/10/")[0])
+        there = {(held.party, name) for name in names_of_lot}
+        if not held.exposed or there & inside:
+            continue
+        if there & outside or (in_scope.isdisjoint(names_of_lot) and held.lot in named):
+            missed[held.lot] = missed.get(held.lot, 0) + held.exposed
+    return missed
+
+
+def places_in_scope(answer: ScopeAnswer) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
+    """Return (party, item) of what is held, or on its way there, in scope; and of what is excluded."""
+    inside: set[tuple[int, str]] = set()
+    outside: set[tuple[int, str]] = set()
+    for portion in (*answer.portions, *answer.excluded):
+        if portion.kind in ("held", "in_transit"):
+            at = (party_of(portion), portion.item)
+            (outside if portion.status == "excluded" else inside).add(at)
+    return inside, outside
+
+
+PLACES: Final = {name: number for number in range(1, 10) for name in (place(number), party(number))}
+
+
+def party_of(portion: ScopePortion) -> int:
+    """Return who has a portion, or is to have it; 0 if nobody says."""
+    name = portion.place if portion.kind == "held" else (portion.receiver or "").removeprefix("the party at ")
+    return PLACES.get(name or "", 0)
+
+
 def broken_bounds(world: World, story: Chronicle, answer: ScopeAnswer) -> list[tuple[str, str]]:
     """Return (lot, what) of the bounds of a lot's sum that do not contain the truth of all that was ever made of it."""
     hazard = Hazard(answer.hazard)
@@ -163,7 +205,12 @@ def broken_bounds(world: World, story: Chronicle, answer: ScopeAnswer) -> list[t
     for making in world.makings:
         made.setdefault(making.lot, []).append(making)
     sums = {lot_sum.name: lot_sum for lot_sum in answer.lots}
-    broken = []
+    # What spreads is in scope whole, wherever it is.
+    broken = [
+        (portion.item, "not all of it")
+        for portion in answer.portions
+        if hazard in SPREADING and portion.kind == "held" and portion.affected.max != portion.quantity.max
+    ]
     for code, makings in made.items():
         product = code.partition("/10/")[0]
         own = sums.get(code)
@@ -176,7 +223,7 @@ def broken_bounds(world: World, story: Chronicle, answer: ScopeAnswer) -> list[t
             broken.append((code, "least content"))
         if own is not None and _least(own.affected) > affected:
             broken.append((code, "least affected"))
-        if code in reworked or not _recorded(world, story, code):
+        if hazard in SPREADING or code in reworked or not _recorded(world, story, code):
             continue
         if (most := _most(amount for one in both for amount in one.content)) is not None and most < content:
             broken.append((code, "most content"))

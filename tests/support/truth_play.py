@@ -2,8 +2,8 @@
 
 Every gram is a piece of a *slab*: so much goods with so much seed material in it, perhaps touched by a dirty line.
 Goods move, split, mix in runs, fill and leave vessels, come back, are reworked into their own code. Lines get dirty and
-are cleaned. Nothing here knows the engine. Worlds below RICH_FROM have neither vessels nor lines: they were there
-first, and each number must stay the world that it was.
+are cleaned. Nothing here knows the engine. Worlds below RICH_FROM have neither vessels nor lines, and from BUSY_FROM on
+vessels are filled and drawn all the time, and less is left off the record: each number must stay the world that it was.
 """
 
 import random
@@ -18,6 +18,7 @@ MINUTE_MS: Final = 60_000
 KG: Final = 1000
 """Grams."""
 RICH_FROM: Final = 10_000
+BUSY_FROM: Final = 20_000
 RESIDUE_MS: Final = 23 * 60 * MINUTE_MS
 """For so long a dirty line may leave something in what runs on it: less than the network's contact window."""
 VESSEL_LINE: Final = 9
@@ -231,6 +232,7 @@ class Play:
     hand_overs: int = 0
     is_reworked: bool = False
     is_rich: bool = False
+    is_busy: bool = False
     lines: dict[int, int] = field(default_factory=dict)
     vessels: dict[int, Vessel] = field(default_factory=dict)
     cleanings: list[Cleaning] = field(default_factory=list)
@@ -301,6 +303,8 @@ class Play:
         amount = self.kilograms(40, 200)
         if is_seed:
             self.seed_lot, self.seed_fact = code, len(self.facts)
+        if self.is_busy:
+            amount = self.kilograms(20, 80)
         self.bring(farm, code, [Slab(amount, Fraction(amount if is_seed else 0))])
         self.facts.append(Fact(Doing.MAKE, self.now_ms, farm, ((code, amount),)))
 
@@ -308,11 +312,16 @@ class Play:
         holders = [at for at in (*self.farms, *self.plants) if self.stock_of(at)]
         if not holders:
             return
+        if self.is_busy and self.chance.random() < 0.7:
+            # Goods do not lie where they were grown.
+            holders = [at for at in self.farms if at in holders] or holders
         sender = self.chance.choice(holders)
         code = self.chance.choice(self.stock_of(sender))
         pile = self.piles[sender, code]
         amount = pile.amount if self.chance.random() < 0.4 else self.chance.randint(1, pile.amount // KG) * KG
         places = [at for at in (*self.plants, *self.shops) if at != sender]
+        if self.is_busy and sender in self.farms:
+            places = list(self.plants)
         receiver = self.chance.choice(places)
         self.hand_overs += 1
         slabs = pile.take(amount, self.chance)
@@ -347,7 +356,8 @@ class Play:
         slabs: list[Slab] = []
         for code in self.chance.sample(stock, k=min(len(stock), self.chance.randint(1, 3))):
             pile = self.piles[plant, code]
-            amount = self.chance.randint(1, pile.amount // KG) * KG
+            least = pile.amount // KG // 2 if self.is_busy else 1
+            amount = self.chance.randint(max(1, least), pile.amount // KG) * KG
             slabs.extend(pile.take(amount, self.chance))
             taken.append((code, amount))
         total = sum(slab.amount for slab in slabs)
@@ -394,7 +404,8 @@ class Play:
         plant = self.chance.choice(plants)
         code = self.chance.choice(self.stock_of(plant))
         pile, vessel = self.piles[plant, code], self.vessels[plant]
-        amount = self.chance.randint(1, pile.amount // KG) * KG
+        most = min(pile.amount // KG, 40) if self.is_busy else pile.amount // KG
+        amount = self.chance.randint(1, most) * KG
         if vessel.run is None:
             self.runs += 1
             vessel.run, vessel.lot = f"urn:example:run:{self.runs}", None
@@ -411,7 +422,10 @@ class Play:
         plant = self.chance.choice(plants)
         vessel = self.vessels[plant]
         within = vessel.pile.amount
-        amount = within if self.chance.random() < 0.25 else self.chance.randint(1, within // KG) * KG
+        if self.is_busy:
+            amount = self.chance.randint(1, min(within // KG, 25)) * KG
+        else:
+            amount = within if self.chance.random() < 0.25 else self.chance.randint(1, within // KG) * KG
         if vessel.lot is None or self.chance.random() < 0.7:
             vessel.lot = self.new_lot(70 + plant)
         slabs = vessel.draw(amount, self.chance)
@@ -457,19 +471,22 @@ def build_play(number: int, chance: random.Random) -> Play:
         plants=range(1 + farms, 1 + farms + plants),
         shops=range(1 + farms + plants, 1 + farms + plants + shops),
         is_rich=number >= RICH_FROM,
+        is_busy=number >= BUSY_FROM,
     )
     acts = [play.make, play.ship, play.run, play.end]
     weights = [3, 6, 5, 1]
     if play.is_rich:
         acts += [play.fill, play.draw, play.clean]
-        weights = [6, 12, 8, 2, 5, 6, 3]
+        weights = [4, 10, 3, 2, 14, 20, 4] if play.is_busy else [6, 12, 8, 2, 5, 6, 3]
         play.seed_by = chance.choice(tuple(SeedBy))
         for plant in play.plants:
-            play.lines[plant] = chance.randint(1, 2)
-            mode = chance.choice(("fifo", "fifo", "mixed", "any"))
-            heel = chance.choice((0, 10, 20)) * KG
+            play.lines[plant] = chance.randint(2, 4) if play.is_busy else chance.randint(1, 2)
+            mode = chance.choice(("fifo", "fifo", *(("fifo",) if play.is_busy else ()), "mixed", "any"))
+            heel = chance.choice((0, 4, 8) if play.is_busy else (0, 10, 20)) * KG
             play.vessels[plant] = Vessel(mode, heel, is_declared=mode != "any" and chance.random() < 0.8)
-    steps = chance.randint(30, 80) if play.is_rich else chance.randint(12, 45)
+    steps = (
+        chance.randint(50, 100) if play.is_busy else chance.randint(30, 80) if play.is_rich else chance.randint(12, 45)
+    )
     for _ in range(2):
         play.make()
         play.pass_time()

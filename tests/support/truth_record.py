@@ -14,11 +14,11 @@ from typing import Final
 from msgspec import structs
 
 from consensus.types import Digest
-from node.epcis.model import Action, Event, EventType, Interval, MasterRecord
+from node.epcis.model import Action, Event, EventType, Interval, MasterKind, MasterRecord
 from tests.support.chronicle import Chronicle
 from tests.support.events import DAY_MS, DAY_ONE_MS, build_event, build_row, party, place
 from tests.support.memory_index import build_master
-from tests.support.truth_play import KG, MINUTE_MS, Amounts, Cleaning, Doing, Fact, Play, SeedBy
+from tests.support.truth_play import KG, MINUTE_MS, VESSEL_LINE, Amounts, Cleaning, Doing, Fact, Play, SeedBy, Vessel
 
 TOLERANCE_MS: Final = 15 * MINUTE_MS
 
@@ -60,6 +60,8 @@ class Scribe:
         self._smears = play.smears
         self._seed_fact = None if play.seed_by is SeedBy.LOT else play.seed_fact
         self._is_rich = play.is_rich
+        self._is_busy = play.is_busy
+        self._share = 0.04 if play.is_busy else 0.2
         parties = (*play.farms, *play.plants, *play.shops)
         # Any two clocks differ by less than the tolerance.
         self._clocks_ms = {one: chance.randint(-7, 7) * MINUTE_MS for one in parties}
@@ -69,18 +71,19 @@ class Scribe:
         """Return the reports in the order of events, and how many facts have none."""
         chance = self._chance
         for number in chance.sample(range(len(self._facts)), k=len(self._facts)):
-            if chance.random() < 0.2 and self._may_drop(number):
+            if chance.random() < self._share and self._may_drop(number):
                 del self._kept[number]
         reports = [self._report(number) for number in sorted(self._kept)]
         return reports, len(self._facts) - len(reports)
 
     def _report(self, number: int) -> Report:
         chance, fact = self._chance, self._facts[number]
+        is_metered = self._is_busy and fact.doing in (Doing.FILL, Doing.DRAW)
         return Report(
             fact,
             self.shown_ms(fact.party, fact.when_ms),
-            is_dated=chance.random() < 0.12,
-            is_uncounted=chance.random() < 0.1,
+            is_dated=chance.random() < (0.04 if is_metered else 0.12),
+            is_uncounted=chance.random() < (0.01 if is_metered else 0.1),
             is_uncoded=fact.doing in (Doing.SHIP, Doing.RECEIVE)
             and chance.random() < 0.05
             and number != self._seed_fact,
@@ -233,14 +236,24 @@ def write_record(play: Play, chance: random.Random) -> tuple[Record, int]:
     reports, dropped = scribe.write()
     kept = [one for one in play.cleanings if chance.random() < 0.85]
     cleanings = [(replace(one, when_ms=scribe.shown_ms(one.party, one.when_ms)), chance.random() < 0.1) for one in kept]
-    return Record(
-        tuple(reports),
-        tuple(cleanings),
-        DAY_ONE_MS,
-        play.now_ms + DAY_MS,
-        (),
-        (),
-    ), dropped
+    declarers = [plant for plant, vessel in play.vessels.items() if vessel.is_declared]
+    record = Record(
+        reports=tuple(reports),
+        cleanings=tuple(cleanings),
+        from_ms=DAY_ONE_MS,
+        to_ms=play.now_ms + DAY_MS,
+        declared=tuple([_declaration_of(plant, play.vessels[plant]) for plant in declarers]),
+        declarers=tuple([f"member-{plant}" for plant in declarers]),
+    )
+    return record, dropped
+
+
+def _declaration_of(plant: int, vessel: Vessel) -> MasterRecord:
+    name = line_of(plant, VESSEL_LINE)
+    assert name is not None
+    heel = f"; heel={vessel.heel // KG} KGM" if vessel.mode == "fifo" and vessel.heel else ""
+    text = f"{vessel.mode}{heel}; record=urn:example:validation:{plant}; by=the plant's quality manager"
+    return MasterRecord(MasterKind.LOCATION, name, (("mixingRule", text),))
 
 
 def line_of(number: int, line: int | None) -> str | None:

@@ -10,14 +10,17 @@ from bench.precision_page import draw_chart, render_page
 
 FOUND_BY = {
     "amounts_exclude_microbes": 10_005,
+    "fifo_without_declaration": 20_005,
     "equipment_passes_nothing_on": 10_001,
     "unknown_is_clean": 10_001,
 }
 """A world that finds each of these planted rules; the others are found too, by rarer worlds: `make bench-precision`."""
 WORLDS = 3
-MISSED_ONCE = (10_046, 10_081, 10_146, 10_161)
-"""Of an unknown amount beside a known one in a pile; of a vessel whose run went on; of a lot that by its times fed
-itself."""
+MISSED_ONCE = (10_046, 10_081, 10_146, 10_161, 10_306, 10_689, 10_826, 10_943, 20_051, 20_182, 20_669)
+"""Of an unknown amount beside a known one in a pile; of a vessel whose run went on, or was cleaned while it was full;
+of a lot that by its times fed itself; of goods that came by their product's name and went on by their lot's; of goods
+never received that lay beside bad ones; of more taken than was ever shipped there, after a receipt that nobody counted;
+of a mixed vessel where times do not tell what was in."""
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,13 @@ from node.cli.scope import _params, command
 NOTHING = dict.fromkeys(
     ("event", "holder", "product", "since", "until", "agent", "as_of", "height", "known_at", "rules")
 )
-GIVEN: dict[str, object] = NOTHING | {"runs": (), "hazard": "microbe", "resident": False, "colocation": False}
+GIVEN: dict[str, object] = NOTHING | {
+    "runs": (),
+    "distrust": (),
+    "hazard": "microbe",
+    "resident": False,
+    "colocation": False,
+}
 
 
 def test_options_become_one_request(tmp_path: Path) -> None:
@@ -25,6 +31,7 @@ def test_options_become_one_request(tmp_path: Path) -> None:
         "resident": True,
         "height": 7,
         "rules": rules,
+        "distrust": ("kill_step",),
     }
     assert _params(("a", "b"), given) == {
         "seeds": [
@@ -37,6 +44,7 @@ def test_options_become_one_request(tmp_path: Path) -> None:
         "agent": "Salmonella",
         "height": 7,
         "resident": True,
+        "distrusted": ["kill_step"],
         "rules": [{"run": "urn:run:1", "rule": "mixed", "record": "r", "by": "qa"}],
     }
     assert _params(("a",), GIVEN | {"event": "e:0"})["seeds"] == [{"item": "a", "event": "e:0"}]

@@ -1,0 +1,131 @@
+"""The rules of runs beyond `any`: what a question vouches for, and what sites declare (`declared.py`).
+
+A rule cuts the edges between a run's inputs and outputs, and perhaps puts narrower ones in their place. What it cuts
+stays in the graph as CUT, so that the answer says which rule excluded what.
+"""
+
+from decimal import Decimal
+
+from node.lineage.declared import Declared, SiteRule, Topic
+from node.lineage.hazards import RULES, Hazard
+from node.lineage.plug_flow import passages
+from node.lineage.portions import PortionKind
+from node.lineage.readings import VERIFIED
+from node.lineage.runs import Run
+from node.lineage.scope_question import RunRule, ScopeQuestion
+from node.lineage.spread_graph import Link, SpreadGraph
+
+
+class RunRules:
+    """The rules of one question. mixed: runs whose outputs are alike. relied: declarations that were relied on, by
+
+    rule, place and member. cut_by: of a CUT edge, the rule that cut it. refused: (place, warning) of declarations that
+    count for nothing.
+    """
+
+    def __init__(self, graph: SpreadGraph, question: ScopeQuestion) -> None:
+        self.mixed: list[Run] = []
+        self.relied: dict[SiteRule, None] = {}
+        self.cut_by: dict[int, RunRule | SiteRule] = {}
+        self.refused: dict[tuple[str, str], None] = {}
+        self._graph = graph
+        self._question = question
+        self._hazard = RULES[question.hazard]
+        self._declared = Declared(graph.facts.masters, question.distrusted)
+        self._ruled: set[object] = set()
+
+    def apply(self, run: Run) -> None:
+        """Let the rules of a loaded run narrow it, once."""
+        if run.key in self._ruled:
+            return
+        self._ruled.add(run.key)
+        for rule in self._question.rules:
+            if rule.run not in _names_of_run(run):
+                continue
+            if rule.rule == "kill_step" and self._kills(rule.agents, run):
+                self._cut(run, rule, keep={})
+            elif rule.rule == "assigned" and self._hazard.by_amount:
+                keep: dict[str, set[str]] = {}
+                for source, target in rule.pairs:
+                    keep.setdefault(target, set()).add(source)
+                self._cut(run, rule, keep=keep)
+            elif rule.rule == "mixed":
+                self.mixed.append(run)
+        self._apply_declared(run)
+
+    def _apply_declared(self, run: Run) -> None:
+        if self._hazard.by_amount:
+            rule = self.declared(run, Topic.MIXING)
+            if rule is not None and rule.rule == "mixed" and run not in self.mixed:
+                self.mixed.append(run)
+            elif rule is not None and rule.rule == "fifo":
+                self._flow_in_order(run, rule)
+        if self._hazard.kill_step:
+            rule = self.declared(run, Topic.KILL_STEP)
+            if rule is not None and self._kills(rule.agents, run):
+                self._cut(run, rule, keep={})
+
+    def declared(self, run: Run, topic: Topic) -> SiteRule | None:
+        """Return what a site declares of a run, and note that it was relied on, or that it counts for nothing."""
+        rule, warning, place = self._declared.rule_of(run, topic)
+        if warning is not None:
+            self.refused[place, warning] = None
+        if rule is not None:
+            self.relied[rule] = None
+        return rule
+
+    def _kills(self, agents: tuple[str, ...], run: Run) -> bool:
+        """Return whether the step stops this hazard: by its agent, with a passing record of this very run."""
+        agent = self._question.agent
+        if not self._hazard.kill_step or self._question.hazard is not Hazard.MICROBE or agent is None:
+            return False
+        passed = bool(run.outputs) and all(line.row.event.disposition == VERIFIED for line in run.outputs)
+        return passed and agent.casefold() in {one.casefold() for one in agents}
+
+    def _flow_in_order(self, run: Run, rule: SiteRule) -> None:
+        """First in, first out: of each input an output holds at most what plug flow lets come there."""
+        found = passages(run, rule.heel, rule.uom)
+        if found is None:
+            return
+        self._cut_inside(run, rule)
+        for passage in found:
+            most: Decimal = passage.most
+            source = self._graph.line_of(passage.source.item, passage.source.row, PortionKind.USED)
+            target = self._graph.line_of(passage.target.item, passage.target.row, PortionKind.OUTPUT)
+            if source is None or target is None:
+                continue
+            if most > 0:
+                uom = run.portions[passage.target.portion].uom
+                self._graph.add_edge(source, target, most, uom, Link.FACT)
+
+    def _cut_inside(self, run: Run, rule: RunRule | SiteRule) -> None:
+        """Cut a run's outputs from all that was in it."""
+        graph = self._graph
+        for line in run.outputs:
+            target = graph.line_of(line.item, line.row, PortionKind.OUTPUT)
+            for number in () if target is None else graph.into[target]:
+                edge = graph.edges[number]
+                if graph.vertices[edge.source].run is run:
+                    graph.edges[number] = edge._replace(link=Link.CUT, why=rule.rule)
+                    self.cut_by[number] = rule
+
+    def _cut(self, run: Run, rule: RunRule | SiteRule, *, keep: dict[str, set[str]]) -> None:
+        """Cut a run's outputs from its inputs, but for the pairs that an assigned map keeps."""
+        graph = self._graph
+        self._cut_inside(run, rule)
+        for line in run.outputs:
+            target = graph.line_of(line.item, line.row, PortionKind.OUTPUT)
+            if target is None:
+                continue
+            given = graph.vertices[target].portion
+            for taken in run.inputs:
+                if taken.item not in keep.get(line.item, ()):
+                    continue
+                source = graph.line_of(taken.item, taken.row, PortionKind.USED)
+                if source is not None:
+                    graph.add_edge(source, target, given.hi, given.uom, Link.FACT)
+
+
+def _names_of_run(run: Run) -> set[str]:
+    names = {line.row.event.event_digest.hex() for line in (*run.inputs, *run.outputs)}
+    return names | {run.key[0]} if isinstance(run.key[0], str) else names
