@@ -76,7 +76,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     goods: epcList with quantityList, or the children of an aggregation or association. parent: parentID.
     inputs, outputs: of a transformation. step, disposition: bare CBV words, or the URI of another vocabulary.
     documents: (type or None, id) of bizTransactionList. sources, destinations: (type, id), types as bare CBV words.
-    time_text: eventTime as sent. lot_code: the lot number in ilmd, if stated. content_digest: over type, time,
+    time_text: eventTime as sent. lot_code: the lot number in ilmd, if stated; expires_ms: until when, by ilmd, what it
+    makes may be used, in Unix milliseconds. content_digest: over type, time,
     goods, places, parties and step; what a declaration must equal, and what two witnesses of one event share.
     event_digest: over the whole event as a JSON value, eventID and errorDeclaration included, recordTime and @context
     left out; equal for the same event sent twice, bare or in a document.
@@ -104,6 +105,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     declaration: Declaration | None
     content_digest: Digest
     event_digest: Digest
+    expires_ms: int | None = None
 
 
 class MasterKind(StrEnum):

@@ -48,6 +48,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PIECES: Final = frozenset({IdKind.SERIAL, IdKind.SSCC, IdKind.ASSET, IdKind.DOCUMENT, IdKind.LOCATION, IdKind.PARTY})
 # cbvmda:lotNumber and gs1:hasBatchLotNumber under any prefix or namespace.
 _LOT_NAMES: Final = ("lotNumber", "hasBatchLotNumber")
+_EXPIRY_NAMES: Final = ("itemExpirationDate", "expirationDate")
+_DATE_LENGTH: Final = len("2026-11-25")
 _NAME_END: Final = frozenset("#:/")
 
 
@@ -115,6 +117,7 @@ def read_event(raw: bytes, context: bytes) -> Event:
             event_type, action, time, step, (read_point, location), sources, destinations, parent, transformation_id,
             (goods, inputs, outputs),
         ),
+        expires_ms=_read_expiry(event.get("ilmd")),
         event_digest=_event_digest(event),
     )  # fmt: skip
 
@@ -357,6 +360,29 @@ def _read_lot_code(ilmd: JsonValue) -> str | None:
         if type(text) is str and 1 <= len(text) <= ID_LENGTH_MAX and not _CONTROL.search(text):
             return text
     return None
+
+
+def _read_expiry(ilmd: JsonValue) -> int | None:
+    """Return until when `ilmd` says that goods may be used; of several the latest. Never raises.
+
+    A date ends with the day, wherever that is last. Best before is no expiry: it says how good goods are, not whether.
+    """
+    if type(ilmd) is not dict:
+        return None
+    ends: list[int] = []
+    for name in ilmd:
+        value = ilmd[name]
+        known = next((known for known in _EXPIRY_NAMES if name.endswith(known)), None)
+        if known is None or type(value) is not str:
+            continue
+        if len(name) != len(known) and name[-len(known) - 1] not in _NAME_END:
+            continue
+        text = value if len(value) > _DATE_LENGTH else f"{value}T00:00:00Z"
+        try:
+            ends.append(read_interval(text, "Z").hi_ms)
+        except ValueError:
+            continue
+    return max(ends, default=None)
 
 
 def _lot_in_links(*lists: JsonValue) -> str | None:

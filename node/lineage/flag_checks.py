@@ -8,13 +8,14 @@ from node.lineage.facts import Facts
 from node.lineage.flag_model import FlagList, FlagSettings
 from node.lineage.items import ItemKind, read_item
 from node.lineage.readings import Movement
-from node.lineage.records import ROLE_ENDED, ROLE_INPUT, EventRow
+from node.lineage.records import ROLE_ENDED, ROLE_INPUT, ROLE_MADE, ROLE_OUTPUT, EventRow
 from node.lineage.timeline import ANY_TIME, Timeline
 
 _BLOCKING: Final = frozenset({"recalled", "expired"})
 """Dispositions that hold for all of a lot wherever it is: what they say of a part, they say of the code."""
 _BLOCKING_PIECE: Final = _BLOCKING | {"damaged", "non_conformant", "needs_replacement", "non_sellable_other", "stolen"}
 _RELEASING: Final = frozenset({"active", "available", "conformant", "sellable_accessible", "sellable_not_accessible"})
+_MAKING: Final = ROLE_MADE | ROLE_OUTPUT
 _SELLING: Final = frozenset({"retail_selling", "dispensing"})
 _NO_KEY: Final = ("no URI: kept as it is", "no GS1 identifier: kept as it is")
 
@@ -68,6 +69,20 @@ def check_blocked(found: FlagList, timeline: Timeline, facts: Facts) -> None:
             slack_ms = facts.readings.slack_ms(row.member, blocked.member)
             if blocked.event.time.hi_ms + slack_ms < event.time.lo_ms:
                 found.add("used_while_blocked", (row, blocked), (facts.custody.holder_of(row),))
+
+
+def check_expiry(found: FlagList, timeline: Timeline, facts: Facts) -> None:
+    """Add what was used or sold certainly after its makings say that it may be; of several, the latest counts."""
+    entries = timeline.entries
+    ends = [row.event.expires_ms for row, role in entries if role & _MAKING and row.event.expires_ms is not None]
+    if not ends:
+        return
+    expires_ms = max(ends)
+    maker = next(row for row, role in entries if role & _MAKING and row.event.expires_ms == expires_ms)
+    for row, role in entries:
+        is_late = row.event.time.lo_ms > expires_ms + facts.readings.slack_ms(row.member, maker.member)
+        if is_late and _is_use(row, role, facts) and facts.custody.read(row)[0] is not Movement.OUTBOUND:
+            found.add("used_after_expiry", (row, maker), (facts.custody.holder_of(row),))
 
 
 def _is_use(row: EventRow, role: int, facts: Facts) -> bool:

@@ -141,6 +141,10 @@ CODES: Final[dict[str, FlagCode]] = {
         Group.SERIAL, Severity.HIGH, "A piece was seen after it was sold, destroyed or otherwise over.", "both holders",
         "an error declaration of either, or the return that is missing",
     ),
+    "used_after_expiry": FlagCode(
+        Group.PROCESS, Severity.HIGH, "Goods were used or sold after the date until which they may be.", _HOLDER,
+        "a corrected date or time, or an error declaration of the use",
+    ),
     "used_after_input": FlagCode(
         Group.SERIAL, Severity.HIGH, "A piece was seen after a run had used it up.", "both holders",
         "an error declaration of either",

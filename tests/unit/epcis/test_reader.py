@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from node.epcis.errors import UnreadableEventError
 from node.epcis.model import Action, Event, EventType, Goods, MasterKind
 from node.epcis.reader import read_event, read_master
+from node.epcis.times import read_instant
 
 LOT = "https://id.gs1.org/01/09780345418913/10/L1"
 SERIAL = "https://id.gs1.org/01/09780345418913/21/S1"
@@ -364,3 +365,29 @@ def test_odd_master_data_is_refused_with_its_path(element: object, path: str) ->
     with pytest.raises(UnreadableEventError) as refused:
         read_master(json.dumps({"type": "x:EPCClass", "vocabularyElementList": [element]}).encode())
     assert refused.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("ilmd", "expires"),
+    [
+        ({"cbvmda:itemExpirationDate": "2026-04-27T12:00:00Z"}, "2026-04-27T12:00:00Z"),
+        ({"https://ref.gs1.org/voc/expirationDate": "2026-04-27T12:00:00+02:00"}, "2026-04-27T10:00:00Z"),
+        ({"gs1:expirationDate": "2026-04-27"}, "2026-04-28T11:59:59.999Z"),
+        (
+            {"gs1:expirationDate": "2026-04-27", "cbvmda:itemExpirationDate": "2026-05-01T08:00:00Z"},
+            "2026-05-01T08:00:00Z",
+        ),
+        ({"gs1:bestBeforeDate": "2026-04-27"}, None),
+        ({"gs1:myexpirationDate": "2026-04-27"}, None),
+        ({"gs1:expirationDate": "soon"}, None),
+        ({"gs1:expirationDate": "2026-13-01"}, None),
+        ({"gs1:expirationDate": 20260427}, None),
+        ({"gs1:expirationDate": ["2026-04-27"]}, None),
+        ("2026-04-27", None),
+        (None, None),
+    ],
+)
+def test_expiry_is_the_latest_that_ilmd_states(ilmd: object, expires: str | None) -> None:
+    """A date ends with its day wherever that is last; best before is none; what cannot be read is left out."""
+    wanted = None if expires is None else read_instant(expires).ms
+    assert read(TRANSFORMATION, ilmd=ilmd).expires_ms == wanted

@@ -418,6 +418,24 @@ def test_goods_used_after_a_recall_are_flagged_until_they_are_released() -> None
         assert "used_while_blocked" not in flags(told, item)
 
 
+def test_goods_used_after_their_expiry_are_flagged() -> None:
+    """Certainly after; of several makings the latest date counts, and a shipment is no use."""
+    told = Chronicle()
+    told.make({FLOUR: 100}, MORNING)
+    told.run({FLOUR: 50}, {BREAD: 50}, NOON)
+    told.ship({FLOUR: 50}, EVENING, to=2)
+    assert flags(told) == {}
+
+    def expiring(when: int) -> None:
+        told.rows[0] = replace(told.rows[0], event=replace(told.rows[0].event, expires_ms=when))
+
+    expiring(NOON)
+    assert flags(told) == {}
+    expiring(NOON - 1)
+    assert len(flags(told)["used_after_expiry"].refs) == 2
+    assert flags(told)["used_after_expiry"].refs[0].height == 2
+
+
 # Identity and correction.
 
 
