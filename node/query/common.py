@@ -74,6 +74,7 @@ class _Traced:
     onward: dict[str, tuple[str, EventRow]] = field(default_factory=dict)
     taken: dict[str, dict[Digest, Decimal | None]] = field(default_factory=dict)
     is_cut: bool = False
+    has_unknown: bool = False
 
 
 class _Score(NamedTuple):
@@ -97,6 +98,8 @@ class _Study:
         self._seeds = [self._trace(lot, room) for lot in self._lots]
         if any(one.is_cut for one in self._seeds):
             self._warnings.add("item_limit")
+        if any(one.has_unknown for one in self._seeds):
+            self._warnings.add("unrecorded_sources")
         self._controls = self._trace_controls()
 
     def answer(self, *, as_of_ms: int | None, limit: int) -> CommonAnswer:
@@ -127,7 +130,7 @@ class _Study:
         graph = Graph(items_max)
         BackwardWalk(self._facts, graph, depth_max=None, history_max=HISTORY_MAX).run([(lot, START)])
         self._reached |= graph.items.keys()
-        traced = _Traced(lot, is_cut=graph.left_out > 0)
+        traced = _Traced(lot, is_cut=graph.left_out > 0, has_unknown=bool(graph.unknowns))
         links = self._find_ways(traced, graph)
         for item, reached in graph.items.items():
             if not reached.carrier and item in links:

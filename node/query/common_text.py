@@ -11,6 +11,7 @@ WARNINGS: Final = {
     "controls_left_out": "The traces are large: fewer other lots were compared with.",
     "item_limit": "A bad lot comes from more than was followed: candidates further up may be missing.",
     "no_controls": "No other lot of these products could be compared with: only the share tells the candidates apart.",
+    "unrecorded_sources": "A bad lot comes in part from what nobody recorded: the source may be there.",
     "peers_left_out": "A product has very many lots: those to compare with were chosen from the first by id.",
 }
 _KINDS: Final = {"item": "", "run": "run ", "line": "line ", "place": "place ", "party": "party ", "supplier": ""}

@@ -201,6 +201,17 @@ def test_bounds_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(warnings) <= set(WARNINGS)
 
 
+def test_what_nobody_recorded_may_be_the_source_and_it_is_said() -> None:
+    """Flour that was received from nobody knows where."""
+    story = Chronicle()
+    story.receive({lot(FLOUR, "F"): 50}, at(1, "01:00"), at=1)
+    for number in (1, 2):
+        story.run({lot(FLOUR, "F"): 10}, {lot(BREAD, f"B{number}"): 10}, at(1, f"0{number + 3}:00"))
+    answer = ask(story.index(), [lot(BREAD, "B1"), lot(BREAD, "B2")])
+    assert "unrecorded_sources" in answer.warnings
+    assert any("nobody recorded" in line for line in render_common(answer))
+
+
 def test_controls_are_near_in_time_and_spread() -> None:
     """At most a hundred of the other breads."""
     answer = Works(4).ask(Works(4).breads[:5])
