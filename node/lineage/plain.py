@@ -1,15 +1,18 @@
 """Whether a lot's history is plain: so simple that its ledger can have no findings, told without building it.
 
-Most lots of a sound record are made, shipped, received and used up, one thing after another. For these every order of
-credits and draws that may be true is the one of their times, nothing is read in our way, and nothing lacks: so the
-portion ledger has no findings, and what is held at last is a sum. `read_plain` may leave out a lot that is sound; it
-takes none whose ledger has a finding, or other holders (held by tests that build the ledger beside it).
+Most lots of a sound record are made, shipped, received and used up, one thing after another, loose or in a unit. For
+these every order of credits and draws that may be true is the one of their times, nothing is read in our way, and
+nothing lacks: so the portion ledger has no findings, and what is held at last is a sum. `read_plain` may leave out a
+lot that is sound; it takes none whose ledger has a finding, or other holders (held by tests that build it beside).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final, NamedTuple
 
+from node.epcis.model import Action, EventType
 from node.lineage.custody import NOBODY, Holder
 from node.lineage.facts import Facts, Side
 from node.lineage.items import read_item
@@ -17,11 +20,13 @@ from node.lineage.ledger import COUNTING_STEPS
 from node.lineage.portions import ZERO, Held
 from node.lineage.readings import Movement
 from node.lineage.records import (
+    ROLE_CHILD,
     ROLE_ENDED,
     ROLE_INPUT,
     ROLE_INSTANCES,
     ROLE_MADE,
     ROLE_OUTPUT,
+    ROLE_PARENT,
     ROLE_SEEN,
     EventRow,
 )
@@ -29,6 +34,13 @@ from node.lineage.stock import despatch_documents
 from node.lineage.timeline import Timeline
 
 _ENTRIES_MAX: Final = 64
+_PLAIN_UNIT: Final = [ROLE_PARENT, ROLE_SEEN, ROLE_SEEN, ROLE_PARENT]
+_PLAIN_STAY: Final = [
+    (EventType.AGGREGATION, Action.ADD, Movement.PRESENCE),
+    (EventType.OBJECT, Action.OBSERVE, Movement.OUTBOUND),
+    (EventType.OBJECT, Action.OBSERVE, Movement.INBOUND),
+    (EventType.AGGREGATION, Action.DELETE, Movement.PRESENCE),
+]
 _SIDES: Final = {
     ROLE_MADE: Side.GOODS,
     ROLE_OUTPUT: Side.OUTPUTS,
@@ -97,10 +109,19 @@ def read_plain(item: str, timeline: Timeline, facts: Facts) -> Plain | None:
     first = entries[0].row.member
     tolerance_ms = facts.readings.clock_tolerance_ms
     gap_ms = 0 if all(row.member == first for row, _role in entries) else 4 * tolerance_ms
-    walk = _Walk(item, facts)
+    walk = _Walk(item, facts, gap_ms)
     last_ms: int | None = None
-    for row, role in entries:
+    places = iter(range(len(entries)))
+    for place in places:
+        row, role = entries[place]
         time = row.event.time
+        if role == ROLE_CHILD and (last_ms is None or time.lo_ms > last_ms + gap_ms):
+            until = entries[place + 1] if place + 1 < len(entries) else None
+            if until is None or until.role != ROLE_CHILD or not walk.carry(row, until.row):
+                return None
+            last_ms = until.row.event.time.lo_ms
+            next(places)
+            continue
         if time.lo_ms != time.hi_ms or role not in _SIDES or (last_ms is not None and time.lo_ms <= last_ms + gap_ms):
             if role == ROLE_INSTANCES:
                 continue
@@ -114,9 +135,10 @@ def read_plain(item: str, timeline: Timeline, facts: Facts) -> Plain | None:
 class _Walk:
     """Stock by holder, and the one shipment that may be open."""
 
-    def __init__(self, item: str, facts: Facts) -> None:
+    def __init__(self, item: str, facts: Facts, gap_ms: int) -> None:
         self._item = item
         self._facts = facts
+        self._gap_ms = gap_ms
         self.stock: dict[str, _Stock] = {}
         self.uom: str | None = None
         self._steps: dict[Movement, str | None] = {}
@@ -152,6 +174,45 @@ class _Walk:
         elif self._amount_at(key) < amount or row.event.step in COUNTING_STEPS:
             return False
         self._has_any, self.uom = True, uom
+        return True
+
+    def carry(self, packed: EventRow, unpacked: EventRow) -> bool:
+        """Go through a stay in a unit that was packed, shipped, received and unpacked, and nothing else.
+
+        The unit's two moves stand for those of the goods; return False where it is not so plain.
+        """
+        facts, unit = self._facts, packed.event.parent
+        amount, uom = facts.base_amount(self._item, packed, Side.GOODS)
+        if (
+            unit is None
+            or self.way is not None
+            or not self._has_any
+            or amount is None
+            or amount == 0
+            or uom != self.uom
+        ):
+            return False
+        if unpacked.event.parent != unit or facts.base_amount(self._item, unpacked, Side.GOODS) != (amount, uom):
+            return False
+        timeline = facts.timelines.of_item(unit)
+        if timeline.notes or [role for _row, role in timeline.entries] != _PLAIN_UNIT:
+            return False
+        rows = [row for row, _role in timeline.entries]
+        if rows[0] is not packed or rows[3] is not unpacked or any(row.member != packed.member for row in rows):
+            return False
+        if not _is_in_order(rows, self._gap_ms):
+            return False
+        kinds = [(row.event.type, row.event.action, facts.custody.read(row)[0]) for row in rows]
+        holders = [facts.custody.holder_of(row) for row in rows]
+        if kinds != _PLAIN_STAY or not holders[0].key or not holders[2].key:
+            return False
+        if (
+            holders[0].key != holders[1].key
+            or holders[2].key != holders[3].key
+            or not self._draw(holders[0].key, amount)
+        ):
+            return False
+        self._credit(rows[2], holders[3], amount)
         return True
 
     def _amount_at(self, key: str) -> Decimal:
@@ -208,6 +269,13 @@ class _Walk:
         if documents or way.receiver is None or way.receiver.site is None or way.receiver.site != holder.site:
             return False
         return sender is None or sender.key == way.sender.key
+
+
+def _is_in_order(rows: Sequence[EventRow], gap_ms: int) -> bool:
+    """Return whether the events certainly happened one after another, each at an instant."""
+    return all(row.event.time.lo_ms == row.event.time.hi_ms for row in rows) and all(
+        later.event.time.lo_ms > row.event.time.lo_ms + gap_ms for row, later in pairwise(rows)
+    )
 
 
 def is_balanced(row: EventRow, facts: Facts, loss_permille: int) -> bool:

@@ -62,4 +62,4 @@ def test_answers_are_those_of_the_ledgers(monkeypatch: pytest.MonkeyPatch, seed:
     monkeypatch.setattr(assemble, "read_plain", lambda *_: None)
     assert ask(rows) == by_plain
     assert any(taken)
-    assert not all(taken)
+    assert is_sound or not all(taken)
