@@ -3,22 +3,14 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 from unittest.mock import patch
 
-from msgspec import structs
-
-from node.epcis.model import Event
 from node.lineage.declared import Declared, Found, SiteRule, Topic
 from node.lineage.hazards import RULES, Hazard
-from node.lineage.plug_flow import Passage, passages
-from node.lineage.readings import Readings
 from node.lineage.runs import Run
 from node.lineage.spread import OPEN, Spread
 
-_is_cleaning = Readings.is_cleaning
 _rule_of = Declared.rule_of
 _reach = Spread._reach
 
@@ -33,15 +25,6 @@ def equipment_passes_nothing_on() -> AbstractContextManager[Any]:
     return patch.dict(RULES, {Hazard.MICROBE: replace(RULES[Hazard.MICROBE], by_contact=False)})
 
 
-def unverified_cleaning_counts() -> AbstractContextManager[Any]:
-    """A cleaning that nobody checked ends contact."""
-
-    def is_cleaning(self: Readings, event: Event) -> bool:
-        return _is_cleaning(self, structs.replace(event, disposition="conformant"))
-
-    return patch.object(Readings, "is_cleaning", is_cleaning)
-
-
 def unknown_is_clean() -> AbstractContextManager[Any]:
     """What only an unknown links is left out."""
 
@@ -52,11 +35,6 @@ def unknown_is_clean() -> AbstractContextManager[Any]:
     return patch.object(Spread, "_reach", reach)
 
 
-def clocks_never_err() -> AbstractContextManager[Any]:
-    """Times of two members are told apart to the millisecond."""
-    return patch("node.lineage.scope.Readings", partial(Readings, clock_tolerance_ms=0))
-
-
 def fifo_without_declaration() -> AbstractContextManager[Any]:
     """Every vessel is taken for one of plug flow."""
 
@@ -64,15 +42,6 @@ def fifo_without_declaration() -> AbstractContextManager[Any]:
         return Found(SiteRule("fifo"), None, "") if topic is Topic.MIXING else _rule_of(self, run, topic)
 
     return patch.object(Declared, "rule_of", rule_of)
-
-
-def fifo_without_heel() -> AbstractContextManager[Any]:
-    """Goods that come out early or late by less than the validated heel are excluded."""
-
-    def without(run: Run, _heel: Decimal, _uom: str | None) -> list[Passage] | None:
-        return passages(run, Decimal(0), None)
-
-    return patch("node.lineage.spread_rules.passages", without)
 
 
 def mixed_whatever_the_times() -> AbstractContextManager[Any]:
@@ -85,11 +54,8 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     for rule in (
         amounts_exclude_microbes,
         equipment_passes_nothing_on,
-        unverified_cleaning_counts,
         unknown_is_clean,
-        clocks_never_err,
         fifo_without_declaration,
-        fifo_without_heel,
         mixed_whatever_the_times,
     )
 }

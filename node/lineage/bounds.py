@@ -185,6 +185,8 @@ class Bounds:
         sources: list[tuple[int, int]] = []
         for number in self._clean:
             vertex = self._graph.vertices[number]
+            if number in self.presumed:
+                continue
             if number in self._split:
                 portion = vertex.portion
                 sources.append((2 * number, int((portion.lo - self._split[number][0]) * _SCALE)))
@@ -217,6 +219,8 @@ class Bounds:
 
     excused: frozenset[int] = frozenset()
     """Unknowns that are taken to be clean, to see how much the scope would shrink."""
+    presumed: frozenset[int] = frozenset()
+    """Unknowns that are taken to be tainted, to see how much would be certain."""
 
     # Bounds of a set.
 
@@ -227,18 +231,26 @@ class Bounds:
         sinks = self._sinks(numbers, uom)
         most = network.flow(self._tainted_sources(uom, unknown=True, affected=False), sinks)
         known = network.flow(self._tainted_sources(uom, unknown=False, affected=False), sinks)
-        last = self.last_of(numbers)
-        amount, is_known = self._amount(last, uom)
-        least = 0
-        if is_known and amount > 0:
-            clean = self._clean_sources()
-            if len(numbers) > 1:
-                clean += [(2 * number, self._infinite) for number in self.doubtful]
-            least = max(0, amount - network.flow(clean, self._sinks(last, uom)))
+        least = self._least(numbers, uom)
         if least > most:
             # More came out than all that can have gone in: amounts that contradict each other bound nothing.
+            _amount, is_known = self._amount(self.last_of(numbers), uom)
             least, most = 0, self._infinite if not is_known else sum(room for _place, room in sinks)
         return Bound(self._decimal(least) or Decimal(0), self._decimal(most), self._decimal(known))
+
+    def least(self, numbers: Sequence[int], uom: str | None) -> Decimal:
+        """Return the least content of goods, in billionths' precision; not held against the most."""
+        return Decimal(self._least(numbers, uom)) / _SCALE
+
+    def _least(self, numbers: Sequence[int], uom: str | None) -> int:
+        last = self.last_of(numbers)
+        amount, is_known = self._amount(last, uom)
+        if not is_known or amount <= 0:
+            return 0
+        clean = self._clean_sources()
+        if len(numbers) > 1:
+            clean += [(2 * number, self._infinite) for number in self.doubtful]
+        return max(0, amount - self._network(uom, affected=False).flow(clean, self._sinks(last, uom)))
 
     def last_of(self, numbers: Sequence[int]) -> Sequence[int]:
         """Return those that may not have become part of another one of them.

@@ -423,16 +423,17 @@ class Scope:
             reason = _REASONS.get(portion.kind, "no_inputs")
             used = ", ".join(sorted(self.spread.made_open.get(vertex.number, ())))
             holder = portion.receiver or portion.holder if portion.kind is PortionKind.IN_TRANSIT else portion.holder
-            removes = self._removed(vertex, current) if len(found) < ASKED_MAX else ()
+            is_reckoned = len(found) < ASKED_MAX
             unknown = ScopeUnknown(
                 item=vertex.item,
                 reason=reason,
                 ask=ask_whom(holder),
                 event=portion.row.event.event_digest.hex(),
                 question=_QUESTIONS[reason].format(item=vertex.item, used=used or "the goods in scope"),
-                removes=removes,
+                removes=self._removed(vertex, current) if is_reckoned else (),
+                confirms=self._confirmed(vertex, current) if is_reckoned else (),
             )
-            weight = sum((Decimal(amount.max or 0) for amount in removes), _ZERO)
+            weight = sum((Decimal(amount.max or 0) for amount in unknown.removes), _ZERO)
             found.append((-weight, unknown))
         found.sort(key=lambda pair: (pair[0], pair[1].item, pair[1].reason, pair[1].event))
         return tuple([unknown for _weight, unknown in found])
@@ -462,6 +463,26 @@ class Scope:
         return tuple(
             [_amount(_ZERO, amount, uom) for uom, amount in sorted(removed.items(), key=lambda pair: pair[0] or "")]
         )
+
+    def _confirmed(self, vertex: Vertex, current: Sequence[Vertex]) -> tuple[Amount, ...]:
+        """Return how much more must be seed material, in each unit, if this unknown is resolved tainted."""
+        if vertex.kind is PortionKind.IN_TRANSIT or self._size * 4 * ASKED_MAX > EXACT_WORK_MAX:
+            return ()
+        by_uom: dict[str | None, list[int]] = {}
+        for one in current:
+            if one.portion.uom in self.seed_uoms:
+                by_uom.setdefault(one.portion.uom, []).append(one.number)
+        found = []
+        for uom, numbers in sorted(by_uom.items(), key=lambda pair: pair[0] or ""):
+            before = self.bounds.least(numbers, uom)
+            self.bounds.presumed = frozenset({vertex.number})
+            try:
+                after = self.bounds.least(numbers, uom)
+            finally:
+                self.bounds.presumed = frozenset()
+            if after > before:
+                found.append(_amount(after - before, after - before, uom))
+        return tuple(found)
 
     def _most(self, vertices: Sequence[Vertex], uom: str | None, *, clean: int | None = None) -> Decimal | None:
         """Return the most that is affected of goods; clean: an unknown that is taken to be so."""

@@ -57,7 +57,9 @@ class ScopeSum(msgspec.Struct, frozen=True):
 
 
 class ScopeUnknown(msgspec.Struct, frozen=True):
-    """What nobody recorded, and whom to ask. removes: how much less would be affected if the answer is "clean"."""
+    """What nobody recorded, and whom to ask. removes: how much less would be affected if the answer is "clean".
+    confirms: how much more would certainly be seed material if the answer is that it is tainted.
+    """
 
     item: str
     reason: str
@@ -65,6 +67,7 @@ class ScopeUnknown(msgspec.Struct, frozen=True):
     event: str
     question: str
     removes: tuple[Amount, ...]
+    confirms: tuple[Amount, ...] = ()
 
 
 class ScopeRule(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from node.epcis.identifiers import site_of
+from node.epcis.model import EventType
 from node.lineage.holdings import filed_names, with_contents
 from node.lineage.indexing import roles_in
 from node.lineage.items import ItemKind, read_item
@@ -101,12 +102,17 @@ def _plant_line(spread: Spread, seed: Seed, line: str, lo_ms: int, hi_ms: int) -
     for posting in timelines.filed(PostingKind.HOLDER, site_of(line)):
         row = timelines.row_at(posting.ref)
         event = row.event
-        is_within = event.time.lo_ms <= hi_ms and event.time.hi_ms >= lo_ms
-        if not is_within or line not in (event.read_point, event.location) or event.declaration is not None:
+        if line not in (event.read_point, event.location) or event.declaration is not None:
             continue
-        for goods in event.outputs:
-            if seed.product is None or read_item(goods.item).product == seed.product:
-                _plant_event(spread, goods.item, event.event_digest)
+        if event.type is not EventType.TRANSFORMATION:
+            continue
+        # Not each event of a run need name its line.
+        for given in timelines.outputs_of_run(row):
+            if given.event.time.lo_ms > hi_ms or given.event.time.hi_ms < lo_ms:
+                continue
+            for goods in given.event.outputs:
+                if seed.product is None or read_item(goods.item).product == seed.product:
+                    _plant_event(spread, goods.item, given.event.event_digest)
 
 
 def _within(chain: Sequence[Vertex], lo_ms: int, hi_ms: int) -> Iterable[Vertex]:

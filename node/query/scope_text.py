@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion, ScopeRule, ScopeSum
+from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion, ScopeRule, ScopeSum, ScopeUnknown
 from node.query.text import UNITS
 
 LISTED_MAX: Final = 40
@@ -41,8 +41,7 @@ def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterat
     yield from _section("rules relied on", [_rule_words(answer, one) for one in answer.declared], listed_max)
     yield from _section("with whom", [_sum_words(answer, one) for one in answer.holders], listed_max)
     questions = [
-        f"ask {_name(answer, one.ask)}: {_named(answer, one.question)}{_removes(one.removes)}"
-        for one in answer.unknowns
+        f"ask {_name(answer, one.ask)}: {_named(answer, one.question)}{_worth(one)}" for one in answer.unknowns
     ]
     yield from _section("not known, most useful question first", questions, listed_max)
     flags = [f"{_name(answer, one.item)}: {one.code} ({one.severity}); closed by {one.closes}" for one in answer.flags]
@@ -90,9 +89,14 @@ def _totals(one: ScopeSum) -> str:
     return "; ".join(f"affected {_amount(amount)}" for amount in one.affected) or "nothing"
 
 
-def _removes(amounts: tuple[Amount, ...]) -> str:
-    words = ", ".join(f"{amount.max} {_unit(amount.uom)}" for amount in amounts if amount.max not in (None, "0"))
-    return f" (a clean answer removes {words})" if words else ""
+def _worth(one: ScopeUnknown) -> str:
+    """Return what either answer to a question would change."""
+    words = []
+    for verb, amounts in (("a clean answer removes", one.removes), ("a bad one confirms", one.confirms)):
+        listed = ", ".join(f"{amount.max} {_unit(amount.uom)}" for amount in amounts if amount.max not in (None, "0"))
+        if listed:
+            words.append(f"{verb} {listed}")
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _amount(amount: Amount) -> str:

@@ -1,6 +1,7 @@
 """node/lineage/scope: real bugs of other products as oracles, and what each class of hazard may exclude."""
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -562,3 +563,28 @@ def test_goods_whose_making_nobody_recorded_may_be_made_of_what_their_sender_had
     story.receive({B: 10}, Interval(at(1, "00:00"), at(1, "23:59")), at=2, source=1)
     story.ship({B: 10}, at(1, "20:00"), at=2, to=3)
     assert B in items(Asked(story, Seed(item=A)))
+
+
+def test_bad_answer_to_a_question_confirms_what_came_from_there() -> None:
+    """30 that nobody sent went into C whole: if they are bad, 30 kg more are."""
+    story = Chronicle()
+    story.make({A: 10}, at(1, "06:00"))
+    story.receive({A: 30}, at(1, "12:00"), at=2)
+    story.run({A: 30}, {C: 30}, at(1, "13:00"), at=2)
+    story.run({A: 15}, {D: 15}, at(1, "14:00"))
+    answer = Asked(story, of_event(A, story.rows[0].event)).scope.answer()
+    assert [(amount.min, amount.max, amount.uom) for amount in answer.unknowns[0].confirms] == [("30", "30", "KGM")]
+
+
+def test_line_in_a_window_has_put_out_also_what_events_that_name_no_line_drew() -> None:
+    """The run was on the line: its draws are the line's, within the window."""
+    story = Chronicle()
+    story.make({A: 30}, at(1, "01:00"))
+    build = partial(build_event, EventType.TRANSFORMATION, run="run:1", location=place(1))
+    story.add(build(at(1, "08:00"), inputs={A: 30}, read_point=line_of(1)))
+    story.add(build(at(1, "09:00"), outputs={B: 10}))
+    story.add(build(at(1, "10:00"), outputs={C: 10}))
+    story.add(build(at(1, "12:00"), outputs={D: 10}))
+    asked = Asked(story, Seed(holder=line_of(1), from_ms=at(1, "09:30"), to_ms=at(1, "11:00")))
+    assert asked.status(asked.find(C, "output")) == "certain"
+    assert {B, D}.isdisjoint(items(asked))
