@@ -81,6 +81,8 @@ class BackwardWalk:
         """Note that the item was used then; return whether it is in the answer."""
         old = self._uses.get(vertex)
         if old is not None:
+            if old == use:
+                return True  # Another output of one run takes the same.
             clock = old.clock if old.clock == use.clock else None
             joined = Use(
                 min(old.lo_ms, use.lo_ms),
@@ -209,10 +211,11 @@ class BackwardWalk:
         return links
 
     def _to_input(self, item: str, goods: Goods, taken: EventRow, row: EventRow, use: Use) -> None:
-        if self._reach_at(goods.item, taken, use):
-            input_row = None if taken is row else taken
-            edge = Edge(row, goods.item, input_row=input_row, amount=goods.amount, uom=goods.uom)
-            self._graph.link(goods.item, item, EdgeKind.MADE, edge)
+        name = goods.item
+        is_class = read_item(name).kind is ItemKind.CLASS
+        if self._reach_at(name, taken, use) if is_class else self._reach(Vertex(name, ""), use):
+            edge = Edge(row, name, None if taken is row else taken, None, goods.amount, goods.uom)
+            self._graph.link(name, item, EdgeKind.MADE, edge)
 
     def _reach_at(self, item: str, row: EventRow, use: Use) -> bool:
         """Reach an item that `row` names: goods named by product alone, as those that its custodian had."""

@@ -89,6 +89,8 @@ class ForwardWalk:
         """Note that the item can be tainted from then; return whether it is in the answer."""
         old = self._taints.get(vertex)
         if old is not None:
+            if old == taint:
+                return True  # Another input of one run gives the same.
             clock = old.clock if old.clock == taint.clock else None
             rows = join(old.rows, taint.rows)
             joined = Taint(min(old.lo_ms, taint.lo_ms), clock, FOREVER_MS, old.siblings or taint.siblings, rows)

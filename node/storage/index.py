@@ -239,11 +239,9 @@ class IndexReader:
 
     def postings_of(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         """Return what is filed under (kind, key), by time, then by place on the ledger."""
-        postings = []
-        for encoded, role in self._snapshot.list_rows(keys.posting_prefix(kind, _short(key))):
-            time_ms, ref = keys.read_posting_tail(encoded)
-            postings.append(Posting(kind, key, time_ms, ref, role[0]))
-        return postings
+        rows = self._snapshot.list_rows(keys.posting_prefix(kind, _short(key)))
+        read = keys.read_posting_tail
+        return [Posting(kind, key, *read(encoded), role[0]) for encoded, role in rows]
 
     def postings_within(
         self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int, newest: bool = False
