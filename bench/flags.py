@@ -1,4 +1,7 @@
-"""Flags following execution on one core: behind each block, catching up, and where hardly a lot adds up."""
+"""Flags following execution: behind each block, catching up, and where hardly a lot adds up.
+
+By processor time: a core shared with others would tell of them.
+"""
 
 import gc
 import tempfile
@@ -19,7 +22,7 @@ from node.storage.index import IndexStore, create_index, open_index
 
 @dataclass(frozen=True, slots=True)
 class FlagFigures:
-    """Events a second of following alone. flags: how many stand at the end.
+    """Events a second of processor time, of following alone. flags: how many stand at the end.
 
     behind_each_block: a step after each block of 1,000 events; catching_up: from the first block, in steps of its own;
     unsound: catching up with chains of which nine lots in ten are flagged.
@@ -71,7 +74,7 @@ def _measure(events: Sequence[dict[str, object]], *, is_behind: bool) -> tuple[f
 
 
 def _follow(index: IndexStore) -> float:
-    begin = time.perf_counter()
+    begin = time.process_time()
     while follow(index) is not None:
         pass
-    return time.perf_counter() - begin
+    return time.process_time() - begin
