@@ -26,6 +26,8 @@ from node.query.flag_text import render_flags
 @click.option("--since", help="Standing since then or later (RFC 3339, such as 2026-03-01T12:00:00Z).")
 @click.option("--limit", type=click.IntRange(1, 1_000), help="At most so many; 100 if not told.")
 @click.option("--after", help="Go on where an answer said that there are more.")
+@click.option("--height", type=int, help="Of ITEM: what it had at that block.")
+@click.option("--known-at", help="Of ITEM: what it had at that ledger time (RFC 3339).")
 @home_option
 @json_option
 def command(items: tuple[str, ...], home: Path, *, as_json: bool, **given: object) -> None:

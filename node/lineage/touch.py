@@ -40,6 +40,21 @@ class Subject(NamedTuple):
     key: str
 
 
+def subjects_of(item: str, facts: Facts) -> list[Subject]:
+    """Return the subjects of the flags that an item's own events lead to: itself, its runs, the eventIDs they bear."""
+    found = {Subject(SubjectKind.ITEM, item): None}
+    timeline = facts.timelines.of_item(item)
+    for row, _role in (*timeline.entries, *timeline.voided):
+        event = row.event
+        if event.transformation_id is not None and (event.inputs or event.outputs):
+            found[Subject(SubjectKind.RUN, event.transformation_id)] = None
+        elif event.outputs:
+            found[Subject(SubjectKind.ITEM, event.outputs[0].item)] = None
+        if event.event_id is not None:
+            found[Subject(SubjectKind.EVENT_ID, event.event_id)] = None
+    return list(found)
+
+
 class Newest(NamedTuple):
     """What was entered of a subject's own events: how many, and the ledger time of the newest."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from consensus.types import Height
 from node.epcis.elements import parse_item
 from node.epcis.identifiers import identify, site_of
 from node.errors import RequestError
@@ -26,10 +27,13 @@ from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.records import EventRef
 from node.lineage.texts import iso, optional_text
 from node.lineage.touch import Subject, SubjectKind
-from node.query.scopes import read_time
+from node.query.errors import UnknownHeightError
+from node.query.scopes import earlier_of, read_time
 from node.storage import flags as stored
 from node.storage.flags import Listed, SubjectRow
+from node.storage.following import flags_of_item_at
 from node.storage.index import IndexReader
+from node.storage.keys import flag_age
 from node.wire.ids import MemberId
 
 FLAGS_MAX: Final = 1_000
@@ -48,7 +52,8 @@ OpenIndexReader = Callable[[], AbstractContextManager[IndexReader]]
 class FlagRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which flags. All that is given must hold. items: any of them, in any spelling. party: who can settle it; a place
     stands for the party there. member: who entered one of its events. since: standing since then or later (RFC 3339).
-    state: `open`, `countered`, `waived` or `any`. after: `next` of the answer before.
+    state: `open`, `countered`, `waived` or `any`. after: `next` of the answer before. height,
+    known_at: what the items, their runs and the eventIDs of their events had at that block, or that ledger time.
     """
 
     items: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=ITEMS_MAX)] = ()
@@ -61,6 +66,8 @@ class FlagRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=FLAGS_MAX)] = 100
     after: Annotated[str, msgspec.Meta(max_length=2 * _AGE_BYTES)] | None = None
+    height: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    known_at: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class FlagEvent(msgspec.Struct, frozen=True):
@@ -152,35 +159,39 @@ class FlagService:
         self._open_reader = open_reader
 
     def flags(self, request: FlagRequest) -> FlagsAnswer:
-        """Return the flags asked for. Raises IdentifierError or RequestError for what cannot be read."""
+        """Return the flags asked for. Raises IdentifierError or RequestError for what cannot be read.
+
+        With `height` or `known_at`, those that items had then: UnknownHeightError for a height that is not executed.
+        """
         since_ms = read_time(request.since, "params.since")
         if request.code is not None and request.code not in CODES:
             hint = f"the codes are: {', '.join(CODES)}"
             raise RequestError("invalid_params", f"no code {request.code!r}", field="params.code", hint=hint)
         after = _read_after(request.after)
         with self._open_reader() as reader:
+            height = _read_height(reader, request)
+            if height is None:
+                among: Iterable[tuple[bytes, SubjectRow, Flag]] = (
+                    (listed.age, *_read_flag(reader, listed)) for listed in _listed(reader, request, after)
+                )
+            else:
+                among = _listed_at(reader, request, height, after)
             found: list[FlagView] = []
             last: bytes | None = None
-            for count, listed in enumerate(_listed(reader, request, after)):
+            for count, (age, row, flag) in enumerate(among):
                 if len(found) == request.limit or count == SCANNED_MAX:
                     break
-                row, flag = _read_flag(reader, listed)
                 if since_ms is not None and flag.since_ms < since_ms:
                     last = None
                     break
-                last = listed.age
-                if _is_asked(reader, flag, request):
-                    found.append(_view(reader, row, flag))
+                last = age
+                if _is_asked(reader, flag, request, height):
+                    found.append(_view(reader, row, flag, height))
             else:
                 last = None
-            return FlagsAnswer(
-                reader.height,
-                reader.flags.height,
-                FLAG_RULES,
-                tuple(found),
-                None if last is None else last.hex(),
-                _names(reader, found),
-            )
+            following = None if last is None else last.hex()
+            at = reader.flags.height if height is None else height
+            return FlagsAnswer(reader.height, at, FLAG_RULES, tuple(found), following, _names(reader, found))
 
     def flag(self, flag_id: str) -> FlagAnswer:
         """Return one flag. Raises UnknownFlagError."""
@@ -191,7 +202,7 @@ class FlagService:
                 raise RequestError("invalid_params", f"{flag_id!r} is no flag's id", field="params.id") from error
             if found is None:
                 raise UnknownFlagError(flag_id)
-            view = _view(reader, *found)
+            view = _view(reader, *found, None)
             return FlagAnswer(reader.height, reader.flags.height, FLAG_RULES, view, _names(reader, [view]))
 
     def may_waive(self, flag_id: str, member: MemberId) -> bool:
@@ -211,6 +222,34 @@ def count_open(reader: IndexReader, items: Sequence[str]) -> OpenFlags:
                 counts[CODES[flag.code].severity] += 1
     complete = len(items) <= COUNTED_MAX
     return OpenFlags(counts[Severity.HIGH], counts[Severity.WARN], counts[Severity.NOTE], reader.flags.height, complete)
+
+
+def _read_height(reader: IndexReader, request: FlagRequest) -> Height | None:
+    """Return the earlier height that is asked about, None for the newest."""
+    if request.height is None and request.known_at is None:
+        return None
+    if not request.items:
+        words = "`height` and `known_at` go with `items`: what no longer stands is not listed"
+        raise RequestError("invalid_params", words, field="params.items")
+    if request.height is not None and request.height > reader.height:
+        raise UnknownHeightError(request.height, reader.height)
+    known_at_ms = read_time(request.known_at, "params.known_at")
+    by_time = None if known_at_ms is None else reader.height_at(known_at_ms)
+    return earlier_of(None if request.height is None else Height(request.height), by_time)
+
+
+def _listed_at(
+    reader: IndexReader, request: FlagRequest, height: Height, after: bytes
+) -> list[tuple[bytes, SubjectRow, Flag]]:
+    """Return what items had at a height, the newest first, each flag once."""
+    found: dict[bytes, tuple[SubjectRow, Flag]] = {}
+    for text in request.items:
+        item = parse_item(text).id
+        for row in flags_of_item_at(reader, item, height):
+            for flag in row.evaluated.flags:
+                if item in (row.subject.key, *flag.items):
+                    found[flag_age(flag.since_ms, flag.id)] = row, flag
+    return [(age, *one) for age, one in sorted(found.items()) if age > after]
 
 
 def _read_after(text: str | None) -> bytes:
@@ -258,10 +297,10 @@ def _read_flag(reader: IndexReader, listed: Listed) -> tuple[SubjectRow, Flag]:
     return row, found[0]
 
 
-def _is_asked(reader: IndexReader, flag: Flag, request: FlagRequest) -> bool:
+def _is_asked(reader: IndexReader, flag: Flag, request: FlagRequest, height: Height | None) -> bool:
     code = CODES[flag.code]
     return (
-        (request.state == "any" or request.state == state_of(reader, flag))
+        (request.state == "any" or request.state == state_of(reader, flag, height))
         and (request.code is None or request.code == flag.code)
         and (request.group is None or request.group is code.group)
         and (request.severity is None or request.severity is code.severity)
@@ -270,17 +309,18 @@ def _is_asked(reader: IndexReader, flag: Flag, request: FlagRequest) -> bool:
     )
 
 
-def state_of(reader: IndexReader, flag: Flag) -> str:
-    """Return `open`, `countered` (another member declares an event of it void) or `waived`."""
+def state_of(reader: IndexReader, flag: Flag, height: Height | None = None) -> str:
+    """Return `open`, `countered` (another member declares an event of it void) or `waived`. height: None for now."""
     if flag.is_countered:
         return "countered"
-    return "waived" if waivers_of(reader, flag) else "open"
+    return "waived" if waivers_of(reader, flag, height) else "open"
 
 
-def waivers_of(reader: IndexReader, flag: Flag) -> list[WaiverRow]:
-    """Return the waivers of a flag that count: of members that may waive it."""
+def waivers_of(reader: IndexReader, flag: Flag, height: Height | None = None) -> list[WaiverRow]:
+    """Return the waivers of a flag that count: of members that may waive it, by a height; None for now."""
+    known_at, roster = reader.height if height is None else height, reader.governance.roster
     waivers = reader.flags.waivers_of(flag.id)
-    return [waiver for waiver in waivers if may_waive(reader.governance.roster, flag, waiver.member)]
+    return [one for one in waivers if one.height <= known_at and may_waive(roster, flag, one.member)]
 
 
 def may_waive(roster: Roster, flag: Flag, member: MemberId) -> bool:
@@ -291,14 +331,15 @@ def may_waive(roster: Roster, flag: Flag, member: MemberId) -> bool:
     return found is not None and bool(found.organisation_id) and identify(found.organisation_id).id in flag.parties
 
 
-def _view(reader: IndexReader, row: SubjectRow, flag: Flag) -> FlagView:
+def _view(reader: IndexReader, row: SubjectRow, flag: Flag, height: Height | None) -> FlagView:
+    at = reader.flags.height if height is None else height
     code = CODES[flag.code]
     return FlagView(
         id=flag.id.hex(),
         code=flag.code,
         group=code.group.value,
         severity=code.severity.value,
-        state=state_of(reader, flag),
+        state=state_of(reader, flag, height),
         subject_kind=_KINDS[row.subject.kind],
         subject=row.subject.key,
         items=flag.items,
@@ -311,11 +352,11 @@ def _view(reader: IndexReader, row: SubjectRow, flag: Flag) -> FlagView:
         events=tuple([_event(reader, ref) for ref in flag.refs]),
         settles=code.settles,
         closes=code.closes,
-        holds_at=reader.flags.height if row.part is None or row.part.height is None else row.part.height,
+        holds_at=at if row.part is None or row.part.height is None else row.part.height,
         waivers=tuple(
             [
                 WaiverView(one.member, one.reason, one.transaction_id.hex(), one.height)
-                for one in waivers_of(reader, flag)
+                for one in waivers_of(reader, flag, height)
             ]
         ),
     )

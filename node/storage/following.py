@@ -15,7 +15,7 @@ from node.lineage.flag_model import FLAG_RULES, HOUR_MS, Evaluated, Flag
 from node.lineage.flags import flags_of_event_id, flags_of_item, flags_of_run
 from node.lineage.readings import Readings
 from node.lineage.records import EventRef, EventRow, PostingKind
-from node.lineage.touch import Newest, Subject, SubjectKind, Touched
+from node.lineage.touch import Newest, Subject, SubjectKind, Touched, subjects_of
 from node.storage.flags import Change, FlagMark, Part, SubjectRow, settings_of, short_subject
 from node.storage.index import IndexReader, IndexStore
 
@@ -75,6 +75,17 @@ def follow(index: IndexStore, *, events_max: int = STEP_EVENTS) -> Followed | No
         return Followed(height, events, step.count)
 
 
+def flags_of_item_at(reader: IndexReader, item: str, height: Height) -> list[SubjectRow]:
+    """Return the flags that an item, its runs and the eventIDs of its events had at an executed height, by subject.
+
+    What was stored then, made again: it is a function of the ledger at that height.
+    """
+    parameters = parameters_at(reader, height)
+    mark = FlagMark(FLAG_RULES, settings_of(parameters), height)
+    step = _Step(reader, mark, Readings(clock_tolerance_ms=parameters.clock_tolerance_ms))
+    return step.at_height(item)
+
+
 def looks_at(count: int) -> int:
     """Return up to which of its events a history of `count` is looked at: each time an eighth more than the last.
 
@@ -124,6 +135,10 @@ class _Step:
             stored = reader.flags.find_subject(short_subject(subject))
             self.count += 1
             yield stored, self._evaluate(subject, stored, touched.newest_of(subject))
+
+    def at_height(self, item: str) -> list[SubjectRow]:
+        """Return the subjects that an item's own events lead to."""
+        return [self._evaluate(subject, None, None) for subject in subjects_of(item, self._facts)]
 
     def begin_anew(self) -> Iterator[Change]:
         """Yield every subject of which something is to be said."""

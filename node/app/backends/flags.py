@@ -23,7 +23,7 @@ from node.clock import Clock
 from node.errors import RequestError
 from node.ledger.transaction import NONCE_BYTES, Kind, Transaction, sign_transaction
 from node.ledger.waivers import Waiver, decode_waiver
-from node.query.errors import UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.flags import FlagService, UnknownFlagError
 from node.query.scorecards import ScorecardService
 from node.storage.index import IndexStore
@@ -61,8 +61,11 @@ class FlagQueries:
         self._clock = clock
 
     async def flags(self, asked: FlagListParams) -> FlagListResult:
-        """Return the flags asked for."""
-        return await self._run(partial(self._service.flags, asked))
+        """Return the flags asked for. Raises NotFoundError for a height that is not executed."""
+        try:
+            return await self._run(partial(self._service.flags, asked))
+        except UnknownHeightError as error:
+            raise NotFoundError(error.message, field=error.field) from error
 
     async def flag(self, flag_id: str) -> FlagResult:
         """Return one flag. Raises NotFoundError."""

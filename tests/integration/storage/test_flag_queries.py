@@ -14,7 +14,7 @@ from node.lineage.findings import Severity
 from node.lineage.flag_codes import Group
 from node.lineage.readings import Readings
 from node.lineage.trace import Direction
-from node.query.errors import UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.flag_text import render_flags
 from node.query.flags import FlagRequest, FlagsAnswer, FlagService, FlagView, UnknownFlagError
 from node.query.scorecard_text import render_completeness, render_scorecard
@@ -246,4 +246,36 @@ def test_waiver_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:
     """With a verdict, and changes nothing."""
     ledger = FlagLedger(tmp_path / "index")
     assert ledger.waive(b"nonsense") is TransactionCode.MALFORMED
+    ledger.close()
+
+
+def test_items_flags_of_an_earlier_height_are_answered(tmp_path: Path) -> None:
+    """What was corrected since stands there; a waiver of later counts not; only of items it can be asked."""
+    ledger = FlagLedger(tmp_path / "index")
+    ledger.enter(make(FLOUR, 30, 7), receive(FLOUR, 30, 9))
+    ledger.enter(run({SALT: 5}, {BREAD: 6}, 9))
+    ledger.follow()
+    (gain,) = ask(ledger, items=(BREAD,)).flags
+    ledger.waive(Waiver(bytes.fromhex(gain.id), "water").encode())
+    ledger.enter(ship(FLOUR, 30, 8))
+    ledger.follow()
+    assert ask(ledger, items=(FLOUR,)).flags == ()
+    then = ask(ledger, items=(FLOUR,), height=1)
+    assert (set(codes(then)), then.flags_height, then.height) == (
+        {"receipt_without_shipment", "moved_without_record"},
+        1,
+        4,
+    )
+    assert len(ask(ledger, items=(FLOUR,), height=1, limit=1).flags) == 1
+    rest = ask(ledger, items=(FLOUR,), height=1, after=ask(ledger, items=(FLOUR,), height=1, limit=1).next)
+    assert len(rest.flags) == 1
+    assert codes(ask(ledger, items=(SALT,), height=2, code="run_gain")) == ["run_gain"]
+    assert codes(ask(ledger, items=(SALT,), code="run_gain")) == []
+    assert ask(ledger, items=(FLOUR,), height=0).flags == ()
+    assert len(ask(ledger, items=(FLOUR,), known_at="2025-10-09T08:53:21Z").flags) == 2
+    with pytest.raises(UnknownHeightError):
+        ask(ledger, items=(FLOUR,), height=5)
+    with pytest.raises(RequestError) as refused:
+        ask(ledger, height=1)
+    assert refused.value.field == "params.items"
     ledger.close()

@@ -9,10 +9,13 @@ import pytest
 from bench.synthetic import build_sound
 from consensus.types import Height
 from node.ledger.roster import Parameters
-from node.lineage.flag_model import Evaluated
+from node.lineage.flag_model import Evaluated, Flag
 from node.lineage.flags import flags_of_item
+from node.lineage.touch import Subject, SubjectKind
 from node.storage import following, keys
+from node.storage.flags import short_subject
 from node.storage.following import follow
+from node.storage.index import IndexReader
 from node.storage.store import Row
 from tests.support.events import lot, serial, unit
 from tests.support.flag_ledger import (
@@ -349,3 +352,34 @@ def test_other_parameters_have_all_evaluated_anew(tmp_path: Path) -> None:
         stored.append(ledger.rows())
         ledger.close()
     assert stored[0] == stored[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_flags_of_an_earlier_height_are_made_again_as_they_were_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Of every item at every height, of long histories too: what stood then is a function of the ledger."""
+    monkeypatch.setattr(following, "LONG_HISTORY", 6)
+    ledger = FlagLedger(tmp_path / "index", parameters=Parameters(flag_unmatched_hours=2))
+    items: dict[str, None] = {}
+    stored: dict[int, dict[str, tuple[Flag, ...]]] = {}
+    for event, member in random_events(random.Random(seed), 40):
+        height = ledger.enter(event, member=member, later_ms=900_000)
+        ledger.follow()
+        with ledger.index.reader() as reader:
+            items |= dict.fromkeys(reader.every_item())
+            stored[height] = {item: found_at(reader, item) for item in items}
+    checked = 0
+    with ledger.index.reader() as reader:
+        for then, wanted in stored.items():
+            for item, flags in wanted.items():
+                rows = following.flags_of_item_at(reader, item, Height(then))
+                assert [row.evaluated.flags for row in rows if row.subject.key == item] == [flags]
+                checked += len(flags)
+    assert checked > 100
+    ledger.close()
+
+
+def found_at(reader: IndexReader, item: str) -> tuple[Flag, ...]:
+    row = reader.flags.find_subject(short_subject(Subject(SubjectKind.ITEM, item)))
+    return () if row is None else row.evaluated.flags
