@@ -226,6 +226,7 @@ class Scope:
                 flags=self._flags(),
                 warnings=self._warnings(),
                 not_followed=self.spread.left_out,
+                unstated=sum(self.spread.unstated.values()),
                 names=self._names([*reached, *self.unreached]),
             ),
             {one.portion.row.event.event_digest.hex(): _public_id(one.portion.row) for one in self.graph.vertices}

@@ -99,7 +99,8 @@ class ScopeFlag(msgspec.Struct, frozen=True):
 class ScopeAnswer(msgspec.Struct, frozen=True):
     """A scope. set_status: certain if some portion must hold seed material, though it may not be known which.
 
-    totals: of what is held, on its way, sold or ended. names: what master data call items, parties and places.
+    totals: of what is held, on its way, sold or ended. unstated: items that holders of goods in scope received, with
+    neither maker nor sender stated: they are not followed. names: what master data call items, parties and places.
     """
 
     hazard: str
@@ -119,6 +120,7 @@ class ScopeAnswer(msgspec.Struct, frozen=True):
     flags: tuple[ScopeFlag, ...]
     warnings: tuple[str, ...]
     not_followed: int
+    unstated: int
     names: dict[str, str]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from node.epcis.model import Action, EventType
+from node.epcis.model import Action, Event, EventType
 from node.lineage.carry_over import CarryOver
 from node.lineage.custody import Holder
 from node.lineage.declared import SiteRule, Topic, equipment_of
@@ -47,6 +47,8 @@ class Spread:
         self.fresh: set[int] = set()
         self.rules = RunRules(graph, question)
         self.left_out = 0
+        self.unstated: dict[str, bool] = {}
+        """Items that came to a holder in scope from nobody stated: whether nobody stated made them, either."""
         self._queue: list[int] = []
         self._entered: set[int] = set()
         self._first_ms = FOREVER_MS
@@ -385,6 +387,8 @@ class Spread:
             here = bool(names & names_of(facts.custody.holder_of(row)))
             inbound = facts.custody.read(row)[0] is Movement.INBOUND
             named = inbound and bool(names & names_of(facts.custody.sender_of(event)))
+            if here and inbound and facts.custody.sender_of(event) is None:
+                self._note_unstated(event)
             if not (named or (here and not inbound)):
                 continue
             is_making = event.type is EventType.OBJECT and event.action is Action.ADD
@@ -396,6 +400,20 @@ class Spread:
                 loaded = self._load(item)
                 if loaded is not None:
                     yield from self._without_inputs(loaded, row, is_making=is_making)
+
+    def _note_unstated(self, event: Event) -> None:
+        """Count what came here from nobody stated, and that nobody is stated to have made or sent: not followed."""
+        facts = self.graph.facts
+        for goods in event.goods:
+            if goods.item in self.unstated or read_item(goods.item).kind is ItemKind.UNIT:
+                continue
+            told = [row.event for row, _role in facts.timelines.of_item(goods.item).entries]
+            self.unstated[goods.item] = not any(
+                (one.type is EventType.OBJECT and one.action is Action.ADD)
+                or any(given.item == goods.item for given in one.outputs)
+                or facts.readings.movement_of(one) is Movement.OUTBOUND
+                for one in told
+            )
 
     def _without_inputs(self, loaded: Loaded, row: EventRow, *, is_making: bool) -> Iterable[Vertex]:
         digest = row.event.event_digest

@@ -51,6 +51,8 @@ def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterat
     yield f"total in hand, sold or ended: {_totals(answer.totals)}"
     if answer.not_followed:
         yield f"{answer.not_followed} items were not followed: the answer is full"
+    if answer.unstated:
+        yield f"{answer.unstated} items came from nobody stated, made by nobody stated: they are not followed"
     yield f"at height {answer.height}"
     yield f"digest {answer.digest}"
 

@@ -588,3 +588,16 @@ def test_line_in_a_window_has_put_out_also_what_events_that_name_no_line_drew() 
     asked = Asked(story, Seed(holder=line_of(1), from_ms=at(1, "09:30"), to_ms=at(1, "11:00")))
     assert asked.status(asked.find(C, "output")) == "certain"
     assert {B, D}.isdisjoint(items(asked))
+
+
+def test_goods_of_nobody_stated_are_counted() -> None:
+    """B came to site 1 from nobody, made by nobody; D has a sender, C a maker."""
+    story = Chronicle()
+    story.make({A: 10}, at(1, "06:00"))
+    story.receive({B: 10}, at(1, "08:00"), at=1)
+    story.receive({D: 10}, at(1, "09:00"), at=1, source=3)
+    story.make({C: 10}, at(1, "06:00"), at=3)
+    story.receive({C: 10}, at(1, "10:00"), at=1)
+    answer = Asked(story, Seed(item=A)).scope.answer()
+    assert answer.unstated == 1
+    assert B not in {one.item for one in answer.portions}
