@@ -75,7 +75,7 @@ from node.replica.inputs import (
 )
 from node.replica.overview import Overview
 from node.replica.replica import Replica
-from node.storage.following import Followed, follow
+from node.storage.following import STEP_EVENTS, Followed, follow
 from node.storage.stores import Stores
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedTip, MemberId
@@ -93,7 +93,9 @@ SUBMITTED_BYTES_MAX: Final = 64 * 1024 * 1024
 ANSWERS_WAITING_MAX: Final = 256
 """Answers to peers that wait to be read from the store; more requests are dropped, and asked again elsewhere."""
 FLAGS_WAIT_MS: Final = 500
-"""While blocks wait to be executed, flags take a step only so often: they may lag, and say so."""
+"""While blocks are being executed, flags take a step only so often: they may lag, and say so."""
+FLAGS_BUSY_EVENTS: Final = 500
+"""… and a small one, at least a block: execution and agreement share the interpreter with it."""
 CHECKERS: Final = 2
 CHECK_AT_ONCE_BYTES: Final = 8 * 1024
 """A batch up to this size is checked on the loop: under light load most are, and their few signatures take less time
@@ -499,7 +501,8 @@ class Engine:
         if self._is_executing and self._clock.monotonic_ms() - self._followed_ms < FLAGS_WAIT_MS:
             return
         self._is_following = True
-        future = asyncio.get_running_loop().run_in_executor(self._follower, follow, self._index)
+        step = partial(follow, self._index, events_max=FLAGS_BUSY_EVENTS if self._is_executing else STEP_EVENTS)
+        future = asyncio.get_running_loop().run_in_executor(self._follower, step)
         future.add_done_callback(self._on_followed)
 
     def _on_followed(self, done: asyncio.Future[Followed | None]) -> None:

@@ -309,7 +309,7 @@ def on_start(*effects: Effect) -> Script:
 def test_a_bug_in_flags_stops_them_and_not_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are no part of what nodes agree on: the operator is told, and the engine goes on."""
 
-    def fails(_: object) -> None:
+    def fails(_: object, *, events_max: int) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(driver, "follow", fails)
@@ -326,7 +326,7 @@ def test_a_bug_in_flags_stops_them_and_not_the_node(monkeypatch: pytest.MonkeyPa
 def test_a_disk_that_fails_under_flags_stops_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written may be damaged: nothing goes on over it."""
 
-    def fails(_: object) -> None:
+    def fails(_: object, *, events_max: int) -> None:
         raise StorageError("the disk is full")
 
     monkeypatch.setattr(driver, "follow", fails)
