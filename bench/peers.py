@@ -127,7 +127,9 @@ def open_rustworkx(edges: Edges) -> Iterator[Walk]:
 
 
 def find_postgres() -> Path | None:
-    """Return the folder with PostgreSQL's server programs, or None if this machine has none."""
+    """Return the folder with PostgreSQL's server programs, or None if this machine has none that we may start."""
+    if os.geteuid() == 0 and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
+        return None  # It refuses to run as root, and there is nobody else to run it.
     named = shutil.which("initdb")
     candidates = [Path(named).resolve().parent] if named else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)

@@ -113,7 +113,7 @@ def _events(network: Network, count: int, made: list[Made]) -> Iterator[Event]:
         number += 1
 
 
-def _asked(_events: int) -> dict[str, World]:
+def _asked() -> dict[str, World]:
     return {
         size: ends_of(number, width=width, layers=layers)
         for number, (size, (width, layers)) in enumerate(SIZES.items())
@@ -219,7 +219,7 @@ def _in_process(system: str, opened: AbstractContextManager[Walk], worlds: dict[
 
 def _compare(root: Path, edges: Edges, events: int, *, traces: bool) -> Iterator[Figures]:
     """Yield each system's figures; say of one that is not to be had that it is not."""
-    worlds = _asked(events)
+    worlds = _asked()
     yield _in_child("Lotvine closure", root, events)
     if traces:
         yield _in_child("Lotvine trace", root, events)
@@ -233,7 +233,7 @@ def _compare(root: Path, edges: Edges, events: int, *, traces: bool) -> Iterator
         yield _in_process("rustworkx", open_rustworkx(edges), worlds)
         programs = find_postgres()
         if programs is None:
-            print("PostgreSQL: no server programs on this machine; not measured")
+            print("PostgreSQL: no server programs that can be started on this machine; not measured")
         else:
             yield _in_process("PostgreSQL", open_postgres(programs, edges), worlds)
     except ImportError as error:
@@ -273,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; write `bench/results/trace.json`. Return 1 if two systems found different lots."""
     options = _parse(arguments)
     if options.child:
-        print(json.dumps(asdict(_child(options.child, options.folder, _asked(options.events)))))
+        print(json.dumps(asdict(_child(options.child, options.folder, _asked()))))
         return 0
     lots: dict[tuple[str, str], tuple[int, str]] = {}
     same = True
