@@ -104,11 +104,24 @@ which class is which is in [scope.md](scope.md). For a microbe truly affected is
 
 A *miss* is truly affected quantity outside *certain* and *possible*, a bound that does not contain the truth, or goods
 called certain that never held any. What spreads is withdrawn whole, so of a microbe each place is looked at: a lot is
-missed at a party where the scope has nothing of it. Every level of every world is held to that. The record of a world
-lacks no more than any record could bear: it does not leave out one input of a recorded run, nor both maker and sender
-of a lot.
+missed at a party where the scope has nothing of it. Every level of every world is held to that.
 `--planted RULE` lets the engine exclude too much, to see that it is found; `python -m bench.precision --help` lists
 the rules.
+
+## What a record must hold
+
+A record may lack any event, amount, time, document, line and lot code but these, for without them no scope can know:
+
+- one input of a run that is recorded;
+- both maker and sender of a lot;
+- every report of a lot at a party whose run with it is not recorded either;
+- both reports of a hand-over, or the making, where that place has other stock of the lot by the record;
+- a run that left a line dirty for another, where nothing tells that it ran;
+- the event that the bad goods are named by.
+
+Clocks err by less than the network's tolerance, and a dirty line for less than its contact window.
+
+## What the worlds had
 
 | worlds with | share |
 | --- | --- |

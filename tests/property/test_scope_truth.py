@@ -10,14 +10,16 @@ from node.lineage.hazards import Hazard
 from node.lineage.scope import compute_scope
 from node.lineage.scope_question import ScopeQuestion
 from tests.support.truth import broken_bounds, build_world, false_certainties, missed_grams
-from tests.support.truth_play import RICH_FROM
+from tests.support.truth_play import BUSY_FROM, RICH_FROM
 
 FAILED_ONCE = (24, 26, 503, 526, 640, 801, 860, 872, 3458, 2253)
 """A shipment whose goods nobody had recorded as made was fed from its own receipt. The last one: a plant ships out
 what it was never recorded to get, and makes other goods of the rest without a record."""
 
 
-@pytest.mark.parametrize("number", [*FAILED_ONCE, *range(40), *range(RICH_FROM, RICH_FROM + 40)])
+@pytest.mark.parametrize(
+    "number", [*FAILED_ONCE, *range(40), *range(RICH_FROM, RICH_FROM + 20), *range(BUSY_FROM, BUSY_FROM + 20)]
+)
 def test_what_is_truly_affected_is_in_scope(number: int) -> None:
     """True taint is within certain and possible, the bounds contain it, and what is certain truly was tainted."""
     world = build_world(number)

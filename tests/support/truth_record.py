@@ -1,8 +1,8 @@
 """What a careless world has recorded of what happened, within what any record could bear.
 
 It drops events, amounts, times, documents, lines and lot codes, reports twice, and lets clocks err. What a record must
-hold is in docs/lineage.md. A record may be told in less `Detail` than it has: so that one sees what each recorded fact
-is worth.
+hold is in docs/precision.md. A record may be told in less `Detail` than it has: so that one sees what each recorded
+fact is worth.
 """
 
 import random
@@ -96,7 +96,7 @@ class Scribe:
         """Return a time by the reporter's clock."""
         return when_ms + self._clocks_ms[reporter]
 
-    # What a record must hold: see docs/lineage.md.
+    # What a record must hold: see docs/precision.md.
 
     def _others(self, number: int) -> Iterator[Fact]:
         return (self._facts[one] for one in self._kept if one != number)

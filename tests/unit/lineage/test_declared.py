@@ -153,6 +153,17 @@ def test_declaration_counts_for_the_runs_of_its_member_in_its_period(
     assert (E not in items(asked(story))) is excludes
 
 
+def test_scope_as_it_was_known_before_a_declaration_knows_none() -> None:
+    """So one sees what a late declaration took out."""
+    story = silo()
+    before = len(story.rows)
+    story.make({lot("9", "later"): 1}, at(2, "05:00"))
+    record = MasterRecord(MasterKind.LOCATION, SILO, (("mixingRule", f"fifo; {RECORD}"),))
+    story.masters.append(build_master(record, before + 1))
+    assert E not in items(asked(story))
+    assert E in items(asked(story, known_at=before))
+
+
 def test_line_stands_before_its_site() -> None:
     """`any` of the silo takes back what the site declares."""
     story = silo()
