@@ -13,6 +13,7 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 from node.api.backends import Backends
+from node.api.callers import Caller
 from node.api.errors import NUMBERS, ErrorData, ErrorObject, describe_error
 from node.api.operations import Operation, decode_params
 from node.errors import RequestError
@@ -80,10 +81,10 @@ class Dispatcher:
         self._counters: dict[tuple[str, str], Counter] = {}
         self._histograms: dict[str, Histogram] = {}
 
-    def dispatch(self, body: bytes, tasks: asyncio.TaskGroup, reply: Reply) -> None:
-        """Answer one request or batch. tasks: owns what takes time. Never raises for what a caller sent."""
+    def dispatch(self, body: bytes, caller: Caller, reply: Reply) -> None:
+        """Answer one request or batch. caller: owns what takes time. Never raises for what a caller sent."""
         if body.lstrip()[:1] != b"[":
-            self._start(body, tasks, reply)
+            self._start(body, caller, reply)
             return
         try:
             parts = _BATCH.decode(body)
@@ -94,9 +95,9 @@ class Dispatcher:
             words = f"a batch of {len(parts)} requests; 1 to {self._batch_requests_max} are taken"
             reply(encode_refusal(RequestError("invalid_request", words)))
             return
-        _Batch(len(parts), reply).run(lambda part, one: self._start(part, tasks, one), parts)
+        _Batch(len(parts), reply).run(lambda part, one: self._start(part, caller, one), parts)
 
-    def _start(self, raw: bytes, tasks: asyncio.TaskGroup, reply: Reply) -> None:
+    def _start(self, raw: bytes, caller: Caller, reply: Reply) -> None:
         try:
             request = _REQUEST.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -121,7 +122,7 @@ class Dispatcher:
             if isinstance(outcome, asyncio.Future):
                 outcome.add_done_callback(call.on_done)
             elif asyncio.iscoroutine(outcome):
-                tasks.create_task(call.run(outcome), name=f"rpc {one.name}")
+                caller.start(call.run(outcome), name=f"rpc {one.name}", is_question=one.is_question)
             else:
                 call.answer(outcome)
 

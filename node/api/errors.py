@@ -28,6 +28,7 @@ NUMBERS: Final = {
     "busy": -32003,
     "too_large": -32004,
     "not_ready": -32005,
+    "too_much_work": -32006,
 }
 """Number of each code that has its own; every other code comes with REFUSED."""
 

@@ -14,7 +14,7 @@ from node.api.schema.flags import (
 from node.api.schema.transactions import TransactionResult
 
 
-@operation("flag.list")
+@operation("flag.list", is_question=True)
 async def flag_list(backends: Backends, params: FlagListParams) -> FlagListResult:
     """What does not add up, the newest first: by item, party, member, code, group, severity and time."""
     return await backends.flags.flags(params)
@@ -26,7 +26,7 @@ async def flag_get(backends: Backends, params: FlagParams) -> FlagResult:
     return await backends.flags.flag(params.id)
 
 
-@operation("item.completeness")
+@operation("item.completeness", is_question=True)
 async def item_completeness(backends: Backends, params: CompletenessParams) -> CompletenessResult:
     """How much of an item the record traces to its origins and accounts for since, and what it lacks."""
     return await backends.flags.completeness(params)

@@ -22,6 +22,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from node.api.callers import Caller
 from node.api.dispatch import Dispatcher, encode_refusal
 from node.api.errors import BusyError
 from node.config.addresses import Address, is_loopback, parse_address
@@ -34,6 +35,8 @@ STOP_SECONDS: Final = 3.0
 HEARTBEAT_SECONDS: Final = 30.0
 TURN_SECONDS: Final = 0.005
 """How long one WebSocket may keep the loop before others have a turn."""
+LOOK_SECONDS: Final = 0.25
+"""How often a POST that is being answered looks whether its caller is still there."""
 _JSON: Final = "application/json"
 
 
@@ -120,8 +123,14 @@ class RpcListener:
             return _refuse(400, RequestError("invalid_request", f"the body cannot be read: {type(error).__name__}"))
         answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as tasks:
-            self._dispatcher.dispatch(body, tasks, answer.set_result)
-            encoded = await answer
+            caller = Caller(tasks)
+            self._dispatcher.dispatch(body, caller, answer.set_result)
+            while not answer.done():
+                await asyncio.wait((answer,), timeout=LOOK_SECONDS)
+                if request.transport is None and not answer.done():
+                    caller.leave()
+                    return web.Response(status=204)  # Nobody reads it.
+        encoded = answer.result()
         if encoded is None:
             return web.Response(status=204)
         return web.Response(body=encoded, content_type=_JSON)
@@ -162,6 +171,7 @@ class _Conversation:
         """Serve until the client or the node closes."""
         async with asyncio.TaskGroup() as tasks, asyncio.TaskGroup() as requests:
             writer = tasks.create_task(self._write(), name="rpc websocket writer")
+            caller = Caller(requests)
             turn_began = time.monotonic()
             try:
                 async for message in self._socket:
@@ -170,7 +180,7 @@ class _Conversation:
                     size = len(message.data)
                     self._inflight += 1
                     self._inflight_bytes += size
-                    self._dispatcher.dispatch(message.data, requests, partial(self._on_answer, size))
+                    self._dispatcher.dispatch(message.data, caller, partial(self._on_answer, size))
                     while self._is_full and not self._socket.closed:
                         self._has_room.clear()
                         await self._has_room.wait()
@@ -179,6 +189,7 @@ class _Conversation:
                         await asyncio.sleep(0)
                         turn_began = time.monotonic()
             finally:
+                caller.leave()
                 writer.cancel()
 
     @property

@@ -22,13 +22,17 @@ Handler = Callable[[Backends, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of the API. params: a frozen Struct. result: what is encoded. words: one line for people."""
+    """A method of the API. params: a frozen Struct. result: what is encoded. words: one line for people.
+
+    is_question: it changes nothing, so it ends when its caller leaves.
+    """
 
     name: str
     words: str
     params: type[msgspec.Struct]
     result: Any
     call: Handler
+    is_question: bool
     decoder: msgspec.json.Decoder[Any]
 
 
@@ -39,10 +43,10 @@ class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _EMPTY: Final = b"{}"
 
 
-def operation(name: str) -> Callable[[Callable[[Backends, P], R]], Operation]:
+def operation(name: str, *, is_question: bool = False) -> Callable[[Callable[[Backends, P], R]], Operation]:
     """Make an operation of a handler; its docstring's first line is the description.
 
-    The types come from the handler's annotations. name: `noun.verb`.
+    The types come from the handler's annotations. name: `noun.verb`. is_question: see Operation.
     """
 
     def declare(handler: Callable[[Backends, P], R]) -> Operation:
@@ -58,6 +62,7 @@ def operation(name: str) -> Callable[[Callable[[Backends, P], R]], Operation]:
             params=params,
             result=result,
             call=handler,
+            is_question=is_question,
             decoder=msgspec.json.Decoder(params),
         )
 

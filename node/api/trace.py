@@ -16,25 +16,25 @@ from node.errors import RequestError
 from node.query.scopes import read_time
 
 
-@operation("trace.back")
+@operation("trace.back", is_question=True)
 async def trace_back(backends: Backends, params: TraceParams) -> TraceResult:
     """Where items came from: everything that went into them, as far as the record goes."""
     return await backends.lineage.trace(_question(params), direction="back")
 
 
-@operation("trace.forward")
+@operation("trace.forward", is_question=True)
 async def trace_forward(backends: Backends, params: TraceParams) -> TraceResult:
     """Where items went: everything they went into, and who was last seen with it."""
     return await backends.lineage.trace(_question(params), direction="forward")
 
 
-@operation("trace.both")
+@operation("trace.both", is_question=True)
 async def trace_both(backends: Backends, params: TraceParams) -> TraceBothResult:
     """Where items came from and where they went, both at one height."""
     return await backends.lineage.trace_both(_question(params))
 
 
-@operation("trace.picture")
+@operation("trace.picture", is_question=True)
 async def trace_picture(backends: Backends, params: PictureParams) -> PictureResult:
     """A trace as a picture, laid out by the node: SVG, or text for Graphviz or Mermaid."""
     ways: tuple[str, ...] = ("back", "forward") if params.direction == "both" else (params.direction,)
@@ -44,7 +44,7 @@ async def trace_picture(backends: Backends, params: PictureParams) -> PictureRes
     )
 
 
-@operation("trace.common")
+@operation("trace.common", is_question=True)
 async def trace_common(backends: Backends, params: CommonParams) -> CommonResult:
     """What several bad lots have in common upstream, the likeliest source first."""
     return await backends.lineage.common(params)
@@ -65,7 +65,7 @@ def _question(params: TraceParams) -> TraceQuestion:
     )
 
 
-@operation("trace.closure")
+@operation("trace.closure", is_question=True)
 async def trace_closure(backends: Backends, params: ClosureParams) -> ClosureResult:
     """All items that an item can come from or have gone into, whatever the times: ids and amounts, fast."""
     return await backends.lineage.closure(params.item, direction=params.direction, limit=params.limit)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,6 +26,7 @@ from node.app.backends.governance import Governance
 from node.app.backends.ledger import LedgerQueries, event_as_sent
 from node.app.backends.lineage import LineageQueries
 from node.app.backends.network import NetworkStatus, Totals
+from node.app.backends.pools import WAITING_MAX, QuestionPool
 from node.app.backends.transactions import Pending, Transactions, find_pending
 from node.app.evidence import EvidenceReporter
 from node.app.failures import report_failure
@@ -62,6 +64,11 @@ from node.telemetry.metrics import Metrics
 from node.wire.ids import MemberId
 
 QUERY_THREADS: Final = 2
+"""Of long questions, and as many of short reads."""
+READS_WAITING_MAX: Final = 4_096
+SWITCH_SECONDS: Final = 0.000_5
+"""How long a thread that computes keeps the interpreter from one that waits for it; Python's own 5 ms are added to
+each reading and sending of the loop that carries the votes."""
 """Traces at once; more wait their turn. They share one interpreter with agreement, so more would not be faster."""
 COLLECTOR_THRESHOLDS: Final = (20_000, 20, 20)
 """How many more objects than were freed, and rounds of the younger generation, make the collector look."""
@@ -190,12 +197,13 @@ class _Life:
 
     async def _live(self, opened: Opened) -> None:
         async with (
-            self._threads("query", QUERY_THREADS) as queries,
+            self._questions("query", waiting_max=WAITING_MAX) as queries,
+            self._questions("read", waiting_max=READS_WAITING_MAX) as reads,
             self._threads("capture", 1) as captures,
             self._threads("backup", 1) as backups,
         ):
             network = self._build_network(opened)
-            backends = self._build_backends(opened, network, queries, captures, backups)
+            backends = self._build_backends(opened, network, queries, reads, captures, backups)
             async with network:
                 await self._drive(opened, network, backends)
 
@@ -248,6 +256,7 @@ class _Life:
                     rpc=self._settings.rpc.listen,
                     operations=self._settings.operations.listen,
                 )
+                sys.setswitchinterval(SWITCH_SECONDS)
                 _spare_collector()
                 await self._wait(opened)
                 _log.info("stopping", height=engine.final_height)
@@ -296,6 +305,16 @@ class _Life:
             self._stop.set()
 
     @contextlib.asynccontextmanager
+    async def _questions(self, name: str, *, waiting_max: int) -> AsyncIterator[QuestionPool]:
+        async with self._threads(name, QUERY_THREADS) as executor:
+            seconds_max = self._settings.rpc.question_seconds_max
+            pool = QuestionPool(executor, seconds_max=seconds_max, waiting_max=waiting_max)
+            try:
+                yield pool
+            finally:
+                pool.stop()
+
+    @contextlib.asynccontextmanager
     async def _threads(self, name: str, count: int) -> AsyncIterator[ThreadPoolExecutor]:
         executor = ThreadPoolExecutor(count, name)
         try:
@@ -328,7 +347,8 @@ class _Life:
         self,
         opened: Opened,
         network: Network,
-        queries: ThreadPoolExecutor,
+        queries: QuestionPool,
+        reads: QuestionPool,
         captures: ThreadPoolExecutor,
         backups: ThreadPoolExecutor,
     ) -> Backends:
@@ -379,14 +399,15 @@ class _Life:
             backup=Backups(stores.chain, self._home.backups.absolute(), backups),
             capture=capture,
             transactions=transactions,
-            ledger=LedgerQueries(stores.chain, stores.index, queries),
+            ledger=LedgerQueries(stores.chain, stores.index, reads),
             lineage=LineageQueries(
-                QueryService(stores.index.reader, readings.at, event_as_sent(stores.chain)), queries
+                QueryService(stores.index.reader, readings.at, event_as_sent(stores.chain)), queries, reads
             ),
             flags=FlagQueries(
                 FlagService(stores.index.reader),
                 ScorecardService(stores.index.reader, readings.at),
                 queries,
+                reads,
                 submit=transactions.submit,
                 network_id=network_id,
                 member=member,

@@ -54,6 +54,9 @@ class RpcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1, le=3_600_000, description="How long a request with wait = final waits at most, in milliseconds."),
     ] = 30_000
+    question_seconds_max: Annotated[
+        int, Meta(ge=1, le=3_600, description="How long one trace, scope or search may compute, in seconds.")
+    ] = 60
 
 
 class OperationsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

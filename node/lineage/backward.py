@@ -16,6 +16,7 @@ from node.lineage.facts import Facts, Side, amount_in
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph, Reached
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
+from node.lineage.pace import tick
 from node.lineage.parts import Parts, Rows, join
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_CHILD, ROLE_INPUT, ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, ROLE_PARENT, EventRow
@@ -74,6 +75,7 @@ class BackwardWalk:
                 return
             vertices, self._next = sorted(self._next), {}
             for vertex in vertices:
+                tick()
                 self._expand(vertex, self._uses[vertex])
             depth += 1
 

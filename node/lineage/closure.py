@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from node.lineage.links import ORIGIN, PACKING, Links
+from node.lineage.pace import tick
 from node.lineage.units import EXACT
 
 ITEMS_MAX: Final = 250_000
@@ -71,6 +72,7 @@ def close_forward(links: Links, vertex: int, *, edge_count: int, items_max: int 
     pending, carried = [vertex], list[int]()
     vertices_max = items_max * (1 + _RUNS_AN_ITEM_MAX)
     while pending or carried:
+        tick()
         while pending:
             vertex = pending.pop()
             edge = first_out[vertex]

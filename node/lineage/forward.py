@@ -16,6 +16,7 @@ from node.lineage.facts import Facts, Side
 from node.lineage.graph import RUN_LINKS_MAX, Edge, EdgeKind, Graph
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
+from node.lineage.pace import tick
 from node.lineage.parts import Parts, Rows, join
 from node.lineage.records import (
     ROLE_CHILD,
@@ -80,8 +81,10 @@ class ForwardWalk:
             vertices, self._next = sorted(self._next), {}
             carriers, self._carriers = sorted(self._carriers, key=_carrier_order), {}
             for vertex in vertices:
+                tick()
                 self._expand(vertex, self._taints[vertex])
             for unit, lo_ms, hi_ms, clock in carriers:
+                tick()
                 self._carry(unit, Taint(lo_ms, clock, hi_ms, siblings=False))
             depth += 1
 

@@ -16,6 +16,7 @@ from node.lineage.facts import Amount, Facts, Side
 from node.lineage.items import ItemKind, read_item
 from node.lineage.matching import Matching
 from node.lineage.movements import Act, Step, moves_of
+from node.lineage.pace import tick
 from node.lineage.portions import ZERO, Finding, LotLedger, Portion, PortionKind
 from node.lineage.records import ROLE_PARENT, EventRow
 from node.lineage.stock import UNCOUNTED, Pool, may_be
@@ -27,6 +28,7 @@ COUNTING_STEPS: Final = frozenset({"cycle_counting", "stock_taking"})
 
 def build_ledger(item: str, facts: Facts, timeline: Timeline | None = None) -> LotLedger:
     """Return the ledger of an item. timeline: the item's, if it is at hand."""
+    tick()
     builder = _Builder(item, facts)
     return builder.build(facts.timelines.of_item(item) if timeline is None else timeline)
 
@@ -51,9 +53,11 @@ class _Builder:
         """Return the ledger."""
         moves = moves_of(self._item, timeline, self._facts)
         for move in moves:
+            tick()
             if move.act is Act.UNIT_SEND:
                 self._unit_sends.setdefault(move.unit, []).append(move.step._replace(unit=move.unit))
         for move in moves:
+            tick()
             _ACTS[move.act](self, move.step if not move.unit else move.step._replace(unit=move.unit))
         self._balance.close()
         return LotLedger(self._item, self._balance.portions, self._balance.flows, self._balance.findings)

@@ -8,7 +8,11 @@ digits, which the libraries' C numbers do not hold (ADR 0014).
 from collections.abc import Iterable
 from typing import Final
 
+from node.lineage.pace import tick
+
 _NONE: Final = -1
+_TICK_EACH: Final = 256
+"""Vertices between two ticks (`pace.py`): one costs as much as a vertex."""
 
 
 class Network:
@@ -53,7 +57,9 @@ class Network:
         level[self._sink] = 0
         first, onward, heads, capacity, source = self._first, self._next, self._to, self._capacity, self._source
         queue = [self._sink]
-        for vertex in queue:
+        for number, vertex in enumerate(queue):
+            if number % _TICK_EACH == 0:
+                tick()
             if level[source] != _NONE and level[vertex] >= level[source]:
                 break
             arc = first[vertex]
@@ -74,6 +80,7 @@ class Network:
         vertex, total = self._source, 0
         while True:
             if vertex == self._sink:
+                tick()
                 pushed = min(capacity[arc] for arc in path)
                 for arc in path:
                     capacity[arc] -= pushed

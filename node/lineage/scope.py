@@ -19,6 +19,7 @@ from node.lineage.facts import open_facts
 from node.lineage.findings import REMEDIES
 from node.lineage.items import ItemKind, read_item
 from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
+from node.lineage.pace import tick
 from node.lineage.portions import LAST_KINDS, PortionKind
 from node.lineage.reader import LineageReader
 from node.lineage.readings import RULES_VERSION, Readings
@@ -323,6 +324,7 @@ class Scope:
         pending, seen = [vertex.number], {vertex.number}
         found = "other_portion"
         while pending:
+            tick()
             for number in self.graph.into[pending.pop()]:
                 edge = self.graph.edges[number]
                 is_reached = edge.source in self.spread.level
@@ -341,6 +343,7 @@ class Scope:
 
     def _is_before(self, vertex: Vertex) -> bool:
         """Return whether the portion was there before anything in scope came to its lot or run."""
+        tick()
         beside = [
             one.portion.row.event.time.lo_ms
             for one in self.graph.vertices
@@ -502,6 +505,7 @@ class Scope:
         starts = [number for number, edge in self.spread.because.items() if edge < 0 and number != left_out]
         seen = set(starts)
         pending = list(starts)
+        tick()
         while pending:
             for number in self.graph.out[pending.pop()]:
                 edge = self.graph.edges[number]

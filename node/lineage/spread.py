@@ -17,6 +17,7 @@ from node.lineage.declared import SiteRule, Topic, equipment_of
 from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
+from node.lineage.pace import tick
 from node.lineage.portions import PortionKind
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_INSTANCES, EventRow, Posting, PostingKind
@@ -99,6 +100,7 @@ class Spread:
     def run(self) -> None:
         """Walk until nothing new is reached."""
         while self._queue or self.graph.fresh_edges:
+            tick()
             while self.graph.fresh_edges:
                 edge = self.graph.fresh_edges.pop()
                 source = self.graph.edges[edge].source

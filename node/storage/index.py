@@ -22,6 +22,7 @@ from node.lineage.closure import Closure, LinkedItem, close_backward, close_forw
 from node.lineage.items import read_item
 from node.lineage.links import Links
 from node.lineage.names import NameTable
+from node.lineage.pace import tick
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
 from node.lineage.row_codec import decode_row, encode_row
 from node.storage import keys
@@ -226,6 +227,7 @@ class IndexReader:
 
     def get_event(self, ref: EventRef) -> EventRow:
         """Return the event at `ref`. Raises KeyError if there is none."""
+        tick()
         value = self._snapshot.get(keys.event_key(ref))
         if value is None:
             raise KeyError(ref)
@@ -239,6 +241,7 @@ class IndexReader:
 
     def postings_of(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         """Return what is filed under (kind, key), by time, then by place on the ledger."""
+        tick()
         rows = self._snapshot.list_rows(keys.posting_prefix(kind, _short(key)))
         read = keys.read_posting_tail
         return [Posting(kind, key, *read(encoded), role[0]) for encoded, role in rows]
@@ -256,16 +259,19 @@ class IndexReader:
         )
         found = []
         for encoded, role in itertools.islice(rows, limit):
+            tick()
             time_ms, ref = keys.read_posting_tail(encoded)
             found.append(Posting(kind, key, time_ms, ref, role[0]))
         return found
 
     def find_item(self, item: str) -> ItemRow | None:
         """Return the item with this canonical id, or None if no event named it."""
+        tick()
         return None if self._snapshot.get(keys.item_key(item)) is None else item_row(item)
 
     def next_name(self, table: NameTable, at: str) -> str | None:
         """Return the first name of a table that is not before `at`, or None."""
+        tick()
         return self._names.next_name(table, at)
 
     def named(self, table: NameTable, name: str, *, limit: int) -> Sequence[str]:
@@ -297,6 +303,7 @@ class IndexReader:
 
     def master_of(self, id: str, *, known_at: Height | None = None) -> Sequence[MasterRow]:  # noqa: A002 - the field's word
         """Return master data entered for this canonical id by known_at, the newest of each member, by member."""
+        tick()
         prefix = keys.master_prefix(id)
         try:
             rows = [
@@ -323,6 +330,7 @@ class IndexReader:
     def iterate_events(self) -> Iterator[EventRow]:
         """Yield every event in ledger order."""
         for _, value in self._snapshot.rows(prefix=keys.EVENT):
+            tick()
             yield self._decode_row(value)
 
     def events_between(self, after: Height, to: Height) -> Iterator[EventRow]:

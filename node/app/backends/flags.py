@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -19,6 +18,7 @@ from node.api.schema.flags import (
     ScorecardResult,
 )
 from node.api.schema.transactions import TransactionResult, Wait
+from node.app.backends.pools import QuestionPool
 from node.clock import Clock
 from node.errors import RequestError
 from node.ledger.transaction import NONCE_BYTES, Kind, Transaction, sign_transaction
@@ -39,13 +39,14 @@ T = TypeVar("T")
 
 
 class FlagQueries:
-    """Fills in `api.backends.FlagBackend`; the work runs in the threads of `executor`."""
+    """Fills in `api.backends.FlagBackend`; scores are computed in `pool`, flags read in `reads`."""
 
     def __init__(
         self,
         service: FlagService,
         scores: ScorecardService,
-        executor: Executor,
+        pool: QuestionPool,
+        reads: QuestionPool,
         *,
         submit: Callable[..., asyncio.Future[TransactionResult]],
         network_id: Digest,
@@ -54,7 +55,8 @@ class FlagQueries:
     ) -> None:
         self._service = service
         self._scores = scores
-        self._executor = executor
+        self._pool = pool
+        self._reads = reads
         self._submit = submit
         self._network_id = network_id
         self._member = member
@@ -100,12 +102,12 @@ class FlagQueries:
 
     async def _find(self, work: Callable[[], T]) -> T:
         try:
-            return await self._run(work)
+            return await self._pool.run(work)
         except UnknownItemError as error:
             raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await self._reads.run(work)
 
 
 class Follower(Protocol):

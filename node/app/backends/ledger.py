@@ -1,8 +1,6 @@
 """Blocks and events as they stand on the ledger, read from the chain and the index."""
 
-import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from typing import Final, TypeVar
 
 import msgspec
@@ -12,6 +10,7 @@ from consensus.types import Digest, Height
 from node.api.errors import NotFoundError
 from node.api.schema.blocks import BlockResult, CutEntry
 from node.api.schema.events import EventEntry, EventsResult
+from node.app.backends.pools import QuestionPool
 from node.errors import RequestError
 from node.ledger.cut import decode_cut
 from node.ledger.state import TransactionRow
@@ -32,12 +31,12 @@ EVENTS_ANSWERED_MAX: Final = 1_000
 
 
 class LedgerQueries:
-    """Answers from the stores, each from one snapshot, in the threads of `executor`."""
+    """Answers from the stores, each from one snapshot, in the threads of `pool`."""
 
-    def __init__(self, chain: ChainStore, index: IndexStore, executor: Executor) -> None:
+    def __init__(self, chain: ChainStore, index: IndexStore, pool: QuestionPool) -> None:
         self._chain = chain
         self._index = index
-        self._executor = executor
+        self._pool = pool
 
     async def block(self, height: int | None) -> BlockResult:
         """Return the block at a height, None for the newest executed. Raises NotFoundError."""
@@ -56,7 +55,7 @@ class LedgerQueries:
             with self._index.reader() as reader:
                 return work(reader)
 
-        return await asyncio.get_running_loop().run_in_executor(self._executor, answer)
+        return await self._pool.run(answer)
 
     def _read_block(self, reader: IndexReader, height: int | None) -> BlockResult:
         at = reader.height if height is None else Height(height)

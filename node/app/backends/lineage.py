@@ -1,8 +1,6 @@
 """Questions about items, answered in a thread from snapshots of the index."""
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from functools import partial
 from typing import Final, TypeVar
 
@@ -16,6 +14,7 @@ from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.items import FindParams, FindResult, ItemEvent, ItemResult
 from node.api.schema.scopes import ScopeParams, ScopePictureParams, ScopeResult
 from node.api.schema.traces import ClosureResult, PictureFormat, PictureResult, TraceBothResult, TraceResult
+from node.app.backends.pools import QuestionPool
 from node.errors import RequestError
 from node.lineage.trace import Direction
 from node.query.changes import diff_answers, read_answer
@@ -32,11 +31,12 @@ _WRITERS: Final = {"dot": write_dot, "mermaid": write_mermaid}
 
 
 class LineageQueries:
-    """Fills in `api.backends.LineageBackend`; the walks run in the threads of `executor`."""
+    """Fills in `api.backends.LineageBackend`; walks run in `pool`, what is read at once in `reads`."""
 
-    def __init__(self, service: QueryService, executor: Executor) -> None:
+    def __init__(self, service: QueryService, pool: QuestionPool, reads: QuestionPool) -> None:
         self._service = service
-        self._executor = executor
+        self._pool = pool
+        self._reads = reads
 
     async def item(self, item: str) -> ItemResult:
         """Return an item and its events. Raises NotFoundError with near matches."""
@@ -54,7 +54,7 @@ class LineageQueries:
                 name=found.product_name,
             )
 
-        return await self._run(answer)
+        return await self._run(answer, self._reads)
 
     async def find(self, asked: FindParams) -> FindResult:
         """Return items that may be meant, the nearest first."""
@@ -130,9 +130,9 @@ class LineageQueries:
         """Return how far a hazard can have come. Raises NotFoundError, with near matches for an unknown item."""
         return await self._run(partial(self._service.scope, asked))
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], pool: QuestionPool | None = None) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            return await (self._pool if pool is None else pool).run(work)
         except UnknownItemError as error:
             raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
         except UnknownHeightError as error:

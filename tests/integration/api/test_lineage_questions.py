@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from node.api.client import RpcError, open_client
 from node.app.backends.lineage import LineageQueries
+from node.app.backends.pools import QuestionPool
 from node.epcis.model import MasterKind, MasterRecord
 from node.lineage.reader import LineageReader
 from node.query.service import QueryService
@@ -52,7 +53,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield index
 
     with ThreadPoolExecutor(1) as threads:
-        lineage = LineageQueries(QueryService(reader), threads)
+        lineage = LineageQueries(QueryService(reader), QuestionPool(threads), QuestionPool(threads))
         with serving(dataclasses.replace(FakeNode().backends(), lineage=lineage)) as address:
             yield Desk(tmp_path / "net", address)
 

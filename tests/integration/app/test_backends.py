@@ -15,6 +15,7 @@ from node.api.schema.events import EventEntry
 from node.api.schema.transactions import Wait
 from node.app.backends.capture import PART_TRANSACTIONS_MAX, Captures, OnTheWay
 from node.app.backends.ledger import LedgerQueries, event_as_sent
+from node.app.backends.pools import QuestionPool
 from node.app.backends.transactions import PENDING_MAX, Pending, Transactions, find_pending
 from node.crypto.keys import SigningKey
 from node.errors import RequestError
@@ -126,7 +127,7 @@ def test_an_event_comes_back_as_it_was_sent(stores: Stores) -> None:
 
     async def scenario() -> None:
         with ThreadPoolExecutor(1) as executor:
-            ledger = LedgerQueries(stores.chain, stores.index, executor)
+            ledger = LedgerQueries(stores.chain, stores.index, QuestionPool(executor))
             both = (await ledger.events_at(first.id.hex(), None)).events
             assert [entry.verdict for entry in both] == ["accepted", "unreadable"]
             (one,) = (await ledger.events_at(first.id.hex(), 0)).events
@@ -176,7 +177,7 @@ def test_a_block_names_exactly_the_transactions_that_it_newly_covers(stores: Sto
 
     async def scenario() -> None:
         with ThreadPoolExecutor(1) as executor:
-            ledger = LedgerQueries(stores.chain, stores.index, executor)
+            ledger = LedgerQueries(stores.chain, stores.index, QuestionPool(executor))
             newest = await ledger.block(None)
             assert (newest.height, newest.transactions) == (2, (second.id.hex(), third.id.hex()))
             assert (await ledger.block(1)).transactions == (first.id.hex(),)

@@ -11,6 +11,7 @@ from node.api.errors import NotFoundError
 from node.api.schema.flags import CompletenessParams, FlagListParams, ScorecardParams
 from node.api.schema.transactions import TransactionResult, Wait
 from node.app.backends.flags import FlagQueries, FlagsHealth
+from node.app.backends.pools import QuestionPool
 from node.clock import SystemClock
 from node.errors import RequestError
 from node.ledger.transaction import Kind, decode_signed
@@ -37,7 +38,8 @@ class Node:
         self.flags = FlagQueries(
             FlagService(reader),
             ScorecardService(reader, lambda _: Readings()),
-            self._executor,
+            QuestionPool(self._executor),
+            QuestionPool(self._executor),
             submit=self._submit,
             network_id=ledger.genesis.network_id,
             member=MemberId(member),

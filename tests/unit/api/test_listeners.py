@@ -8,6 +8,7 @@ import pytest
 from aiohttp import WSMessage, WSMsgType, web
 
 from node.api import listeners
+from node.api.callers import Caller
 from node.api.catalog import OPERATIONS
 from node.api.dispatch import Dispatcher
 from node.api.listeners import RpcLimits
@@ -39,7 +40,7 @@ class AnsweringDispatcher:
     def __init__(self) -> None:
         self.dispatched = 0
 
-    def dispatch(self, _body: bytes, _tasks: asyncio.TaskGroup, reply: Callable[[bytes | None], None]) -> None:
+    def dispatch(self, _body: bytes, _caller: Caller, reply: Callable[[bytes | None], None]) -> None:
         self.dispatched += 1
         reply(ANSWER)
 
