@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from node.api.schema.events import CaptureAnswer
 from node.cli.entry import FAILED, describe_failure, say_error
 from node.cli.options import call_node, home_option, json_option
 from node.errors import ConfigError
-from node.intake.results import FindingResult
+from node.intake.results import FindingResult, Verdict
 
 FILE_BYTES_MAX = 1024 * 1024 * 1024
 
@@ -30,7 +31,7 @@ FILE_BYTES_MAX = 1024 * 1024 * 1024
 )
 @json_option
 def command(files: tuple[Path, ...], home: Path, wait: str, *, as_json: bool) -> None:
-    """Enter EPCIS 2.0 documents (JSON or JSON-LD) at a node; exit code 1 if an event was refused."""
+    """Enter EPCIS 2.0 documents (JSON or JSON-LD) at a node; exit code 1 if anything was refused, at the end too."""
     documents = _read_files(files)
 
     async def ask(client: RpcClient) -> list[tuple[Path, bytes | RpcError]]:
@@ -42,17 +43,22 @@ def command(files: tuple[Path, ...], home: Path, wait: str, *, as_json: bool) ->
             except RpcError as error:
                 answers.append((path, error))
             if not as_json:
-                _say(*answers[-1])
+                _say(*answers[-1], is_final=wait == "final")
         return answers
 
     answers = call_node(home, ask)
     if as_json:
         click.echo(json.dumps({"files": [_to_json(path, answer) for path, answer in answers]}, ensure_ascii=False))
     refused = any(
-        isinstance(answer, RpcError) or msgspec.json.decode(answer, type=CaptureAnswer).counts.rejected
+        isinstance(answer, RpcError) or _is_refused(msgspec.json.decode(answer, type=CaptureAnswer))
         for _, answer in answers
     )
     sys.exit(FAILED if refused else 0)
+
+
+def _is_refused(answer: CaptureAnswer) -> bool:
+    """Return whether any of it was refused; master data alone can be, too."""
+    return answer.verdict in {Verdict.REJECTED, Verdict.PARTIAL}
 
 
 def _read_files(files: tuple[Path, ...]) -> list[tuple[Path, bytes]]:
@@ -82,7 +88,8 @@ def _to_json(path: Path, answer: bytes | RpcError) -> dict[str, Any]:
     return {"file": str(path), "result": json.loads(answer)}
 
 
-def _say(path: Path, answer: bytes | RpcError) -> None:
+def _say(path: Path, answer: bytes | RpcError, *, is_final: bool) -> None:
+    """Say what became of a document. is_final: all that it names is final."""
     if isinstance(answer, RpcError):
         where = f" ({answer.field})" if answer.field else ""
         say_error([f"{path}: {answer.message}{where} [{answer.code}]" + (f": {answer.hint}" if answer.hint else "")])
@@ -90,17 +97,35 @@ def _say(path: Path, answer: bytes | RpcError) -> None:
     result = msgspec.json.decode(answer, type=CaptureAnswer)
     counts = result.counts
     entered = counts.accepted + counts.warning
-    parts = [f"{entered} {result.state}" if entered else "nothing new"]
+    parts = [f"{entered} {result.state}" if entered else "nothing entered" if _is_refused(result) else "nothing new"]
     parts += [f"{counts.warning} of them with a warning"] if counts.warning else []
-    parts += [f"{counts.duplicate} known already"] if counts.duplicate else []
+    parts += [f"{counts.duplicate} known already{' and final' if is_final else ''}"] if counts.duplicate else []
     parts += [f"{counts.rejected} refused"] if counts.rejected else []
     click.echo(f"{path}: {', '.join(parts)}")
+    _say_refused_transactions(result)
     for finding in (*result.warnings, *result.notices):
         _say_finding("document", finding, finding.path)
     for event in result.events:
-        for kind, findings in (("refused", event.errors), ("warning", event.warnings), ("note", event.notices)):
+        errors = () if event.transaction is not None and event.verdict is Verdict.REJECTED else event.errors
+        for kind, findings in (("refused", errors), ("warning", event.warnings), ("note", event.notices)):
             for finding in findings:
                 _say_finding(kind, finding, finding.path or f"event {event.index}")
+
+
+def _say_refused_transactions(result: CaptureAnswer) -> None:
+    """Say what execution refused, once for all events of a transaction: they share its fate."""
+    refused = Counter(
+        (event.transaction, event.errors[-1].code, event.errors[-1].message)
+        for event in result.events
+        if event.transaction is not None and event.verdict is Verdict.REJECTED
+    )
+    for (transaction, code, message), count in refused.items():
+        what = f"{count} {'event' if count == 1 else 'events'} in transaction {transaction}"
+        click.echo(f"  refused: {what}: {message} [{code}]", err=True)
+    named = {transaction for transaction, _, _ in refused}
+    for final in result.final:
+        if final.verdict != "accepted" and final.id not in named:
+            click.echo(f"  refused: master data in transaction {final.id} [{final.verdict}]", err=True)
 
 
 def _say_finding(kind: str, finding: FindingResult, where: str) -> None:

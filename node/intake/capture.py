@@ -15,7 +15,15 @@ from consensus.types import Digest
 from node.crypto.keys import SigningKey
 from node.epcis.document import Document, DocumentEvent, read_document
 from node.epcis.model import Event
-from node.intake.results import CaptureResult, Counts, EventResult, FindingResult, Verdict, to_results
+from node.intake.results import (
+    CaptureResult,
+    EventResult,
+    FindingResult,
+    Verdict,
+    count_events,
+    judge_document,
+    to_results,
+)
 from node.ledger.transaction import NONCE_BYTES, Capture, Kind, SignedTransaction, Transaction, sign_transaction
 from node.wire.ids import MemberId
 
@@ -33,19 +41,31 @@ class Policy(StrEnum):
     """None is entered."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownEvent:
+    """An event that the member has entered. transaction, position: where it stands while on its way, else None."""
+
+    transaction: Digest | None = None
+    position: int | None = None
+
+
 class KnownEvents(Protocol):
     """What the member has entered already: executed, or accepted and on its way."""
 
-    def is_known_event(self, member: MemberId, event_digest: Digest) -> bool:
-        """Return whether the member has entered this event."""
+    def find_known_event(self, member: MemberId, event_digest: Digest) -> KnownEvent | None:
+        """Return an event that the member has entered, or None."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedCapture:
-    """What to give to the feed, in order, and what to answer once it is durable there."""
+    """What to give to the feed, in order, and what to answer once it is durable there.
+
+    digests: of the events of each transaction, in order.
+    """
 
     transactions: tuple[SignedTransaction, ...]
+    digests: tuple[tuple[Digest, ...], ...]
     result: CaptureResult
 
 
@@ -54,6 +74,7 @@ class _Chunk:
     """A transaction being filled."""
 
     events: list[bytes] = field(default_factory=list)
+    digests: list[Digest] = field(default_factory=list)
     vocabulary: list[bytes] = field(default_factory=list)
     size: int = 0
 
@@ -73,6 +94,7 @@ class _Placed:
     errors: tuple[FindingResult, ...] = ()
     chunk: int | None = None
     position: int | None = None
+    known: KnownEvent | None = None
 
 
 def prepare(
@@ -110,7 +132,8 @@ def prepare(
         )
         for chunk in chunks
     )
-    return PreparedCapture(transactions, _to_result(read, placed, transactions))
+    digests = tuple(tuple(chunk.digests) for chunk in chunks)
+    return PreparedCapture(transactions, digests, _to_result(read, placed, transactions))
 
 
 def _judge_events(read: Document, member: MemberId, known: KnownEvents, policy: Policy) -> list[_Placed]:
@@ -118,8 +141,8 @@ def _judge_events(read: Document, member: MemberId, known: KnownEvents, policy: 
     for judged in read.events:
         if judged.event is None:
             placed.append(_Placed(judged, Verdict.REJECTED, to_results(judged.errors)))
-        elif known.is_known_event(member, judged.event.event_digest):
-            placed.append(_Placed(judged, Verdict.DUPLICATE))
+        elif (entered := known.find_known_event(member, judged.event.event_digest)) is not None:
+            placed.append(_Placed(judged, Verdict.DUPLICATE, position=entered.position, known=entered))
         else:
             placed.append(_Placed(judged, Verdict.WARNING if judged.warnings else Verdict.ACCEPTED))
     if policy is Policy.ROLLBACK and any(entry.verdict is Verdict.REJECTED for entry in placed):
@@ -155,6 +178,7 @@ def _fill(read: Document, placed: list[_Placed]) -> list[_Chunk]:
             chunks.append(_Chunk())
         entry.chunk, entry.position = len(chunks) - 1, len(chunks[-1].events)
         chunks[-1].events.append(raw)
+        chunks[-1].digests.append(digest)
         chunks[-1].size += len(raw)
     return [chunk for chunk in chunks if chunk.events or chunk.vocabulary]
 
@@ -171,7 +195,7 @@ def _to_result(read: Document, placed: list[_Placed], transactions: tuple[Signed
             index=index,
             verdict=entry.verdict,
             event_id=None if entry.judged.event is None else entry.judged.event.event_id,
-            transaction=None if entry.chunk is None else ids[entry.chunk],
+            transaction=_find_transaction(entry, ids),
             position=entry.position,
             warnings=to_results(entry.judged.warnings),
             errors=entry.errors,
@@ -179,15 +203,9 @@ def _to_result(read: Document, placed: list[_Placed], transactions: tuple[Signed
         )
         for index, entry in enumerate(placed)
     )
-    numbers = {verdict: sum(event.verdict is verdict for event in events) for verdict in Verdict}
-    counts = Counts(
-        accepted=numbers[Verdict.ACCEPTED],
-        warning=numbers[Verdict.WARNING],
-        duplicate=numbers[Verdict.DUPLICATE],
-        rejected=numbers[Verdict.REJECTED],
-    )
+    counts = count_events(events)
     return CaptureResult(
-        verdict=_verdict(read, counts),
+        verdict=judge_document(counts, has_warnings=bool(read.warnings)),
         events=events,
         counts=counts,
         transactions=ids,
@@ -196,10 +214,9 @@ def _to_result(read: Document, placed: list[_Placed], transactions: tuple[Signed
     )
 
 
-def _verdict(read: Document, counts: Counts) -> Verdict:
-    """Return the verdict on the document: rejected or partial before all else, duplicate if nothing is new."""
-    if counts.rejected:
-        return Verdict.PARTIAL if counts.accepted + counts.warning else Verdict.REJECTED
-    if counts.duplicate and not counts.accepted + counts.warning:
-        return Verdict.DUPLICATE
-    return Verdict.WARNING if counts.warning or read.warnings else Verdict.ACCEPTED
+def _find_transaction(entry: _Placed, ids: tuple[str, ...]) -> str | None:
+    """Return the transaction in which an event stands: one of the document's, or an earlier one that is on its way."""
+    if entry.chunk is not None:
+        return ids[entry.chunk]
+    earlier = None if entry.known is None else entry.known.transaction
+    return None if earlier is None else earlier.hex()

@@ -5,6 +5,7 @@
 error or notice is `{"path", "code", "message"}`.
 """
 
+from collections import Counter
 from enum import StrEnum
 
 import msgspec
@@ -37,8 +38,9 @@ class FindingResult(msgspec.Struct, frozen=True):
 class EventResult(msgspec.Struct, frozen=True):
     """The verdict on one event. index: its place in the document, from 0.
 
-    transaction, position: where it stands, `<transaction>:<position>` being its public id; of a duplicate within the
-    document, where the first stands; None if rejected, or a duplicate of what was entered before.
+    transaction, position: where it stands, `<transaction>:<position>` being its public id; of a duplicate, where the
+    first stands, if that is in the document or on its way still. None if rejected at the door, or a duplicate of what
+    is executed.
     """
 
     index: int
@@ -69,6 +71,29 @@ class CaptureResult(msgspec.Struct, frozen=True):
     transactions: tuple[str, ...]
     warnings: tuple[FindingResult, ...]
     notices: tuple[FindingResult, ...]
+
+
+def count_events(events: tuple[EventResult, ...]) -> Counts:
+    """Return how many events got which verdict."""
+    numbers = Counter(event.verdict for event in events)
+    return Counts(
+        accepted=numbers[Verdict.ACCEPTED],
+        warning=numbers[Verdict.WARNING],
+        duplicate=numbers[Verdict.DUPLICATE],
+        rejected=numbers[Verdict.REJECTED],
+    )
+
+
+def judge_document(counts: Counts, *, has_warnings: bool) -> Verdict:
+    """Return the verdict on the document: rejected or partial before all else, duplicate if nothing is new.
+
+    has_warnings: outside its events.
+    """
+    if counts.rejected:
+        return Verdict.PARTIAL if counts.accepted + counts.warning else Verdict.REJECTED
+    if counts.duplicate and not counts.accepted + counts.warning:
+        return Verdict.DUPLICATE
+    return Verdict.WARNING if counts.warning or has_warnings else Verdict.ACCEPTED
 
 
 def to_results(findings: tuple[Finding, ...]) -> tuple[FindingResult, ...]:

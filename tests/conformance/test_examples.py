@@ -128,9 +128,8 @@ def test_events_are_kept_as_they_were_sent(path: Path) -> None:
 class NothingKnown:
     """A member that has entered nothing yet."""
 
-    def is_known_event(self, member: MemberId, event_digest: Digest) -> bool:
-        """Return False."""
-        return False
+    def find_known_event(self, member: MemberId, event_digest: Digest) -> None:
+        """Return None."""
 
 
 @needs_material

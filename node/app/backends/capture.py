@@ -10,10 +10,11 @@ from consensus.types import Digest
 from node.api.errors import BusyError
 from node.api.schema.events import CaptureAnswer
 from node.api.schema.transactions import TransactionResult, Wait
+from node.app.backends.outcomes import as_executed
 from node.app.backends.transactions import Transactions
 from node.clock import Clock
 from node.errors import RequestError
-from node.intake.capture import PreparedCapture, prepare
+from node.intake.capture import KnownEvent, PreparedCapture, prepare
 from node.ledger.genesis import Genesis
 from node.ledger.state import WriteSet
 from node.ledger.transaction import SignedTransaction
@@ -27,40 +28,51 @@ ON_THE_WAY_MAX: Final = 1_000_000
 
 
 class OnTheWay:
-    """Digests of own events that were accepted and are not executed yet: so a document sent twice is recognised."""
+    """Own events that were accepted and are not executed yet: so a document sent twice is recognised."""
 
     def __init__(self) -> None:
-        self._digests: dict[Digest, None] = {}
+        self._places: dict[Digest, KnownEvent] = {}
+        self._digests: dict[Digest, tuple[Digest, ...]] = {}
 
-    def __contains__(self, digest: Digest) -> bool:
-        return digest in self._digests
+    def __len__(self) -> int:
+        return len(self._places)
 
-    def add(self, digests: Sequence[Digest]) -> None:
-        """Note events that were accepted. Full: they are not noted, and execution alone finds their duplicates."""
-        if len(self._digests) + len(digests) <= ON_THE_WAY_MAX:
-            self._digests.update(dict.fromkeys(digests))
+    def find(self, event_digest: Digest) -> KnownEvent | None:
+        """Return where an event stands that is on its way, or None."""
+        return self._places.get(event_digest)
+
+    def add(self, transaction_id: Digest, digests: tuple[Digest, ...]) -> None:
+        """Note the events of an accepted transaction, in order.
+
+        Full: they are not noted, and execution alone finds their duplicates.
+        """
+        if digests and len(self._places) + len(digests) <= ON_THE_WAY_MAX:
+            self._digests[transaction_id] = digests
+            for position, digest in enumerate(digests):
+                self._places.setdefault(digest, KnownEvent(transaction_id, position))
 
     def on_executed(self, write_set: WriteSet) -> None:
-        """Forget what the index knows now."""
+        """Forget what the index knows now, and what was refused: that can be entered again."""
         if self._digests:
-            for _, digest in write_set.event_digests:
-                self._digests.pop(digest, None)
+            for row in write_set.transactions:
+                for digest in self._digests.pop(row.id, ()):
+                    place = self._places.get(digest)
+                    if place is not None and place.transaction == row.id:
+                        del self._places[digest]
 
 
 class _Known:
-    """Answers intake's question for one document, and notes what was new."""
+    """Answers intake's question for one document."""
 
     def __init__(self, reader: IndexReader, on_the_way: OnTheWay) -> None:
         self._reader = reader
         self._on_the_way = on_the_way
-        self.new: list[Digest] = []
 
-    def is_known_event(self, member: MemberId, event_digest: Digest) -> bool:
-        """Return whether the member has entered this event."""
-        if event_digest in self._on_the_way or self._reader.has_event(member, event_digest):
-            return True
-        self.new.append(event_digest)
-        return False
+    def find_known_event(self, member: MemberId, event_digest: Digest) -> KnownEvent | None:
+        """Return an event that the member has entered, or None."""
+        if self._reader.has_event(member, event_digest):
+            return KnownEvent()
+        return self._on_the_way.find(event_digest)
 
 
 class Captures:
@@ -87,18 +99,19 @@ class Captures:
 
     async def capture(self, document: bytes, *, wait: Wait) -> CaptureAnswer:
         """Judge, submit and answer; see `api.backends`."""
-        prepared, new = await asyncio.get_running_loop().run_in_executor(
-            self._executor, partial(self._prepare, document)
-        )
+        prepared = await asyncio.get_running_loop().run_in_executor(self._executor, partial(self._prepare, document))
         result = prepared.result
-        await self._enter(prepared.transactions)
-        self._on_the_way.add(new)
+        await self._enter(prepared)
         finals: tuple[TransactionResult, ...] = ()
         state = "accepted" if prepared.transactions else "nothing"
-        if wait is Wait.FINAL and prepared.transactions:
-            waits = [self._transactions.wait_final(one.id) for one in prepared.transactions]
+        if wait is Wait.FINAL:
+            # Those of the document, and earlier ones with events of it that are on their way.
+            earlier = (event.transaction for event in result.events if event.transaction is not None)
+            ids = dict.fromkeys((*result.transactions, *earlier))
+            waits = [self._transactions.wait_final(Digest(bytes.fromhex(one))) for one in ids]
             finals = tuple(await asyncio.gather(*waits))
-            state = "final"
+            result = as_executed(result, finals)
+            state = "final" if prepared.transactions else "nothing"
         return CaptureAnswer(
             state=state,  # type: ignore[arg-type]  # One of the three words above.
             verdict=result.verdict,
@@ -110,20 +123,19 @@ class Captures:
             final=finals,
         )
 
-    def _prepare(self, document: bytes) -> tuple[PreparedCapture, list[Digest]]:
+    def _prepare(self, document: bytes) -> PreparedCapture:
         with self._index.reader() as reader:
-            known = _Known(reader, self._on_the_way)
-            prepared = prepare(
+            return prepare(
                 document,
                 member=self._member,
                 network_id=self._genesis.network_id,
                 now_ms=self._clock.wall_ms(),
-                known=known,
+                known=_Known(reader, self._on_the_way),
             )
-        return prepared, known.new if prepared.transactions else []
 
-    async def _enter(self, transactions: Sequence[SignedTransaction]) -> None:
-        entered = 0
+    async def _enter(self, prepared: PreparedCapture) -> None:
+        transactions, entered = prepared.transactions, 0
+        digests = iter(prepared.digests)
         for part in _split(transactions):
             try:
                 await self._transactions.enter(part)
@@ -133,6 +145,8 @@ class Captures:
                 words = f"only {entered} of {len(transactions)} transactions of the document were accepted: {error}"
                 raise BusyError(f"{words}; send it again, and what was entered is recognised") from error
             entered += len(part)
+            for one in part:
+                self._on_the_way.add(one.id, next(digests))
 
 
 def _split(transactions: Sequence[SignedTransaction]) -> Iterator[tuple[SignedTransaction, ...]]:

@@ -1,4 +1,4 @@
-"""What the verdicts on governance mean for the person who asked, and what to do next."""
+"""What the verdicts of execution mean for the person who asked, and what to do next."""
 
 from types import MappingProxyType
 from typing import Final
@@ -8,6 +8,26 @@ from node.ledger.verdicts import TransactionCode
 
 _WORDS: Final = MappingProxyType(
     {
+        TransactionCode.EXPIRED: (
+            "when the network took it up, it was made longer ago than the network allows",
+            "see that this node's clock is right (it may be behind) and that it is connected, and enter it again",
+        ),
+        TransactionCode.TOO_EARLY: (
+            "it was made later than the network's time allows",
+            "see that this node's clock is right (it is ahead), and enter it again",
+        ),
+        TransactionCode.MALFORMED: (
+            "the network cannot read its content",
+            "report it: this node should not have sent it",
+        ),
+        TransactionCode.UNKNOWN_KIND: (
+            "the network does not know this kind of transaction",
+            "run the version of the program that the other members run",
+        ),
+        TransactionCode.ACTOR_UNKNOWN: (
+            "the actor key that signed it is not one of the member's",
+            "lotvine member list names the keys; propose the key, or sign with another one",
+        ),
         TransactionCode.NOT_ENTITLED: (
             "only validators approve, and only validators and members propose",
             "ask a member of the network to do it at its node",
@@ -63,7 +83,17 @@ _WORDS: Final = MappingProxyType(
 )
 
 
+def describe_refusal(code: TransactionCode) -> str:
+    """Return in words why a transaction was refused, the way out included."""
+    words, hint = _explain(code)
+    return words if hint is None else f"{words}: {hint}"
+
+
+def _explain(code: TransactionCode) -> tuple[str, str | None]:
+    return _WORDS.get(code, (f"refused: {code.name.lower().replace('_', ' ')}", None))
+
+
 def refusal_of(code: TransactionCode, *, field: str) -> RequestError:
     """Return the refusal that a verdict is; its code is the verdict's name."""
-    words, hint = _WORDS.get(code, (f"refused: {code.name.lower().replace('_', ' ')}", None))
+    words, hint = _explain(code)
     return RequestError(code.name.lower(), words, field=field, hint=hint)

@@ -17,6 +17,7 @@ from node.epcis.reader import read_event
 from node.intake.capture import (
     BYTES_PER_TRANSACTION,
     EVENTS_PER_TRANSACTION,
+    KnownEvent,
     Policy,
     PreparedCapture,
     prepare,
@@ -37,8 +38,8 @@ class Known:
 
     digests: set[tuple[MemberId, bytes]] = field(default_factory=set)
 
-    def is_known_event(self, member: MemberId, event_digest: Digest) -> bool:
-        return (member, event_digest) in self.digests
+    def find_known_event(self, member: MemberId, event_digest: Digest) -> KnownEvent | None:
+        return KnownEvent() if (member, event_digest) in self.digests else None
 
     def learn(self, prepared: PreparedCapture) -> None:
         for signed in prepared.transactions:

@@ -285,7 +285,7 @@ def test_example_of_the_page_is_entered_and_read() -> None:
         member=MemberId("mill"),
         network_id=Digest(b"n" * 32),
         now_ms=1_772_600_000_000,
-        known=type("Known", (), {"is_known_event": lambda *_: False})(),
+        known=type("Known", (), {"find_known_event": lambda *_: None})(),
     )
     (signed,) = prepared.transactions
     records = [record for raw in decode_capture(signed.transaction.payload).vocabulary for record in read_master(raw)]
