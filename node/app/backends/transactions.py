@@ -168,12 +168,25 @@ class Transactions:
     def wait_final(self, transaction_id: Digest) -> asyncio.Future[TransactionResult]:
         """Return a future of an accepted transaction's result; it raises `not_final_in_time` after a while."""
         final = self._pending.wait(transaction_id)
+        # Looked up only now that its block cannot be missed: it may have been executed before anyone waited.
+        with self._index.reader() as reader:
+            found = reader.find_transaction(transaction_id)
+        if found is not None:
+            self._pending.forget_waiting(transaction_id, final)
+            final.set_result(describe_final(*found))
+            return final
         timer = asyncio.get_running_loop().call_later(self._final_wait_seconds, self._give_up, transaction_id, final)
-        final.add_done_callback(lambda _: timer.cancel())
+        final.add_done_callback(partial(self._end_wait, transaction_id, timer))
         return final
 
-    def _give_up(self, transaction_id: Digest, final: asyncio.Future[TransactionResult]) -> None:
+    def _end_wait(
+        self, transaction_id: Digest, timer: asyncio.TimerHandle, final: asyncio.Future[TransactionResult]
+    ) -> None:
+        """Forget a wait that is over; who waited may have gone away."""
+        timer.cancel()
         self._pending.forget_waiting(transaction_id, final)
+
+    def _give_up(self, transaction_id: Digest, final: asyncio.Future[TransactionResult]) -> None:
         if not final.done():
             words = f"accepted, and not final after {self._final_wait_seconds:g} s"
             hint = f"it stays accepted: ask tx.get for {transaction_id.hex()}; network.status shows who is missing"

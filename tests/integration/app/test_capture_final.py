@@ -11,8 +11,9 @@ import pytest
 
 from consensus.types import Digest
 from node.api.schema.transactions import TransactionResult, Wait
-from node.app.backends.capture import Captures, OnTheWay
+from node.app.backends.capture import PART_TRANSACTIONS_MAX, Captures, OnTheWay
 from node.app.backends.transactions import Pending, Transactions
+from node.intake.capture import EVENTS_PER_TRANSACTION
 from node.intake.results import Verdict
 from node.ledger.governance import genesis_governance
 from node.ledger.transaction import SignedTransaction
@@ -165,5 +166,22 @@ def test_a_retry_of_what_the_network_then_refuses_is_told_so(stores: Stores) -> 
             await door.captures.capture(build_document(2), wait=Wait.ACCEPTED)
             retry = await door.captures.capture(build_document(2), wait=Wait.FINAL)
             assert (retry.verdict, retry.counts.rejected, retry.counts.duplicate) == (Verdict.REJECTED, 2, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_long_document_is_final_though_its_first_part_was_executed_before_its_last_was_accepted(
+    stores: Stores,
+) -> None:
+    """A wait looks at what is executed already: no later block would wake it."""
+
+    async def scenario() -> None:
+        async with open_door(stores) as door:
+            document = build_document(EVENTS_PER_TRANSACTION * PART_TRANSACTIONS_MAX + 1)
+            answer = await door.captures.capture(document, wait=Wait.FINAL)
+            assert len(door.node.submitted) == 2
+            assert (answer.state, len(answer.final)) == ("final", PART_TRANSACTIONS_MAX + 1)
+            assert {final.verdict for final in answer.final} == {"accepted"}
+            assert len(door.node.on_the_way) == 0
 
     asyncio.run(scenario())
