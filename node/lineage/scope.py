@@ -46,6 +46,8 @@ SHOWN_KINDS: Final = frozenset(PortionKind) - {
     PortionKind.UNKNOWN,
     PortionKind.MOVED,
 }
+CHAIN_EVENTS_MAX: Final = 100
+"""Events of the chain that says why a portion is in scope."""
 ASKED_MAX: Final = 24
 """Unknowns for which it is reckoned how much their answer would remove."""
 _ZERO: Final = Decimal(0)
@@ -359,12 +361,18 @@ class Scope:
         return bool(beside) and vertex.portion.row.event.time.hi_ms < min(beside)
 
     def chain_of(self, vertex: Vertex) -> tuple[str, ...]:
-        """Return the events of a shortest chain from a seed, or from what is unknown, to the portion."""
+        """Return the events of a shortest chain from a seed, or from what is unknown, to the portion.
+
+        Of a longer one the last CHAIN_EVENTS_MAX: else the chains of a long process are the square of the answer.
+        """
         if self._steps is None:
             self._steps = self._shortest()
         chain: list[Digest] = []
         number: int | None = vertex.number
         while number is not None:
+            if len(chain) == CHAIN_EVENTS_MAX:
+                self.spread.warn("chains_shortened", "")
+                break
             digest = self.graph.vertices[number].portion.row.event.event_digest
             if not chain or chain[-1] != digest:
                 chain.append(digest)

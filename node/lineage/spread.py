@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Final
 
 from node.epcis.model import Action, Event, EventType
-from node.lineage.carry_over import CarryOver
+from node.lineage.contact import Contact
 from node.lineage.custody import Holder
-from node.lineage.declared import SiteRule, Topic, equipment_of
+from node.lineage.declared import SiteRule, Topic
 from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
@@ -58,7 +58,8 @@ class Spread:
         self._stock_since: dict[str, int] = {}
         self._rows: dict[str, list[EventRow]] = {}
         self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
-        self._contacts: set[tuple[int, object]] = set()
+        self.contact = Contact(graph, question, self.rules, cleaning=self.rule.cleaning)
+        self._contacts: dict[int, int] = {}
         self._shared: set[int] = set()
         self._piled: dict[tuple[str, str, str, str | None], int] = {}
         self._classes: set[str] = set()
@@ -67,7 +68,6 @@ class Spread:
         self._class_hubs: dict[tuple[str, str, str], Vertex] = {}
         self._moved: set[tuple[str, str]] = set()
         self._hubs: dict[str, Vertex] = {}
-        self._touched: dict[int, int] = {}
         self._linked: set[tuple[str, int]] = set()
 
     # Seeds.
@@ -114,6 +114,9 @@ class Spread:
                 if number not in self._entered:
                     self._entered.add(number)
                     self._enter(self.graph.vertices[number])
+                elif level < self._contacts.get(number, level) and not self.rule.by_amount:
+                    # Reached more surely than before: so is what it touches.
+                    self._spread_by_contact(self.graph.vertices[number])
 
     def _follow(self, number: int, level: int) -> None:
         edge = self.graph.edges[number]
@@ -450,79 +453,10 @@ class Spread:
     # Contact.
 
     def _spread_by_contact(self, vertex: Vertex, carried: SiteRule | None = None) -> None:
-        """Runs on the same equipment, until a verified cleaning, may hold what this run took in.
-
-        carried: only those that a declared carry-over reaches.
-        """
-        facts, readings = self.graph.facts, self.graph.facts.readings
-        row = vertex.portion.row
-        holder = facts.custody.holder_of(row)
-        since_ms = row.event.time.lo_ms
-        equipment = equipment_of(row)
-        rows = self._rows_at(names_of(holder))
-        assert vertex.run is not None
-        over_ms = self._over_ms(vertex.run.hi_ms, rows, equipment, holder)
-        clean_ms = self._next_cleaning(rows, over_ms, equipment)
-        reach = None if carried is None else CarryOver(carried, rows, equipment, over_ms, facts)
-        for other in rows:
-            event = other.event
-            if event.type is not EventType.TRANSFORMATION or event.time.hi_ms < since_ms:
-                continue
-            if facts.custody.holder_of(other).key != holder.key:
-                continue
-            theirs = equipment_of(other)
-            named = equipment is not None and theirs is not None
-            if named and equipment != theirs:
-                continue
-            end_ms = clean_ms
-            if end_ms is None:
-                end_ms = FOREVER_MS if named else over_ms + readings.contact_window_ms
-            is_after = event.time.lo_ms > end_ms
-            if reach is not None and not reach.may_reach(event.time.lo_ms):
-                continue
-            run = self.graph.load_run(other)
-            self.rules.apply(run)
-            key = (vertex.number, other.event.event_digest)
-            if run is vertex.run or key in self._contacts:
-                continue
-            self._contacts.add(key)
-            link = Link.CUT if is_after and clean_ms is not None else Link.READING if named else Link.OPEN
-            if is_after and clean_ms is None:
-                continue
-            for line in run.outputs:
-                target = self.graph.line_of(line.item, line.row, PortionKind.OUTPUT)
-                if target is None or line.row.event.time.hi_ms < since_ms:
-                    continue
-                if self.rule.by_amount or self._touched.get(target, Link.CUT + 1) > link:
-                    # One way to get there says it all, for amounts do not count: the surest.
-                    self._touched[target] = link
-                    self.graph.add_edge(vertex.number, target, None, None, link, "clean_break")
-
-    def _over_ms(self, over_ms: int, rows: Iterable[EventRow], equipment: str | None, holder: Holder) -> int:
-        """Return when the last of the runs was over that a cleaning or the contact window found still going on.
-
-        A vessel holds what was put in until its run is over: a cleaning before that ends nothing. So does a vessel
-        that this run's residue got into.
-        """
-        facts = self.graph.facts
-        spans: dict[object, tuple[int, int]] = {}
-        for row in rows:
-            theirs = equipment_of(row)
-            is_part = row.event.type is EventType.TRANSFORMATION and row.event.transformation_id is not None
-            if not is_part or (equipment is not None and theirs is not None and equipment != theirs):
-                continue
-            if facts.custody.holder_of(row).key == holder.key:
-                key, time = facts.timelines.run_of(row), row.event.time
-                lo_ms, hi_ms = spans.get(key, (time.lo_ms, time.hi_ms))
-                spans[key] = (min(lo_ms, time.lo_ms), max(hi_ms, time.hi_ms))
-        while True:
-            end_ms = self._next_cleaning(rows, over_ms, equipment)
-            if end_ms is None:
-                end_ms = over_ms + facts.readings.contact_window_ms
-            later = max((hi for lo, hi in spans.values() if lo <= end_ms), default=over_ms)
-            if later <= over_ms:
-                return over_ms
-            over_ms = later
+        """What comes off the same equipment may hold some. carried: only what a declared carry-over reaches."""
+        level = self._contacts[vertex.number] = self.level[vertex.number]
+        rows = self._rows_at(names_of(self.graph.facts.custody.holder_of(vertex.portion.row)))
+        self.contact.spread(vertex, rows, is_linked=level == LINKED, carried=carried)
 
     def _spread_in_pile(self, vertex: Vertex) -> None:
         """What grows or is passed on reaches all of the lot in one place, in whatever unit it is counted."""
@@ -551,22 +485,6 @@ class Spread:
                     if state.portion.unit == unit and state.number not in self._shared:
                         self._shared.add(state.number)
                         self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
-
-    def _next_cleaning(self, rows: Iterable[EventRow], after_ms: int, equipment: str | None) -> int | None:
-        """Return by when a verified cleaning had certainly ended the contact, or None."""
-        if not self.rule.cleaning or self.question.resident:
-            return None
-        readings = self.graph.facts.readings
-        found: int | None = None
-        for row in rows:
-            time = row.event.time
-            if time.lo_ms <= after_ms or not readings.is_cleaning(row.event):
-                continue
-            cleaned = equipment_of(row)
-            if cleaned is not None and cleaned != equipment:
-                continue  # Another line was cleaned, or we do not know that it was this one.
-            found = time.hi_ms if found is None else min(found, time.hi_ms)
-        return found
 
     def warn(self, code: str, item: str) -> None:
         """Note what is odd, read in our way, or left out."""

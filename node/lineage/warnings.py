@@ -4,6 +4,7 @@ from typing import Final
 
 MESSAGES: Final[dict[str, str]] = {
     "amounts_differ": "More was received than the shipment says was sent.",
+    "chains_shortened": "A chain that says why something is in scope is longer: its last 100 events are shown.",
     "class_lots_left_out": "The product has more lots than are looked at for goods that name no lot.",
     "class_without_lot": "Goods are named by product alone: they may be of any of its lots that the holder had then.",
     "contents_differ": "A unit was seen with other contents than were packed into it.",
