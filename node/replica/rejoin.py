@@ -175,9 +175,10 @@ class Rejoining:
                 f"the operator: the vote log is lost, and {validators} validators are too few to tell what this node"
                 " has signed; lotvine start --rejoin-unanswered decides it, see docs/operations.md first"
             )
+        silent = ", ".join(member for member in self._membership.others if member not in self.answers)
         return (
             f"{self.needed} other validators to tell what this node has signed, since its vote log is lost:"
-            f" {len(self.answers)} have answered, of epoch {self._epoch}"
+            f" {len(self.answers)} have answered, of epoch {self._epoch}" + (f"; not yet {silent}" if silent else "")
         )
 
     def start(self) -> None:
@@ -237,7 +238,9 @@ class Rejoining:
 
     def find_loss(self, why: str) -> None:
         """This node has said more than its log knows: whatever else it said is lost too."""
-        self._moment.out.append(Alarm(f"{why}: the vote log is older than what this node has said"))
+        self._moment.out.append(
+            Alarm(f"{why}: the vote log is older than what this node has said, or another process has its key")
+        )
         self._is_open, self._must_close = False, True
         # What was answered before may have been said before the vote that is now found to be unknown.
         self._asked_ms.clear()

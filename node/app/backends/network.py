@@ -125,6 +125,9 @@ class NetworkStatus:
             tolerance=describe_tolerance(
                 validators,
                 is_one_missing=own is not None and own.role is Role.VALIDATOR and overview.waiting_for is not None,
+                not_connected=tuple(
+                    one.member for one in self._peers() if one.role == Role.VALIDATOR.value and not one.connected
+                ),
             ),
             view=overview.view,
             height=height,

@@ -183,7 +183,7 @@ def test_after_a_loss_n_minus_f_others_give_the_guard() -> None:
     assert rig.answer(0, view=4)
     assert rig.answer(1, view=9)
     assert rig.advance() is None
-    assert "2 have answered" in str(rig.rejoining.waiting_for())
+    assert "2 have answered, of epoch 0; not yet firm-" in str(rig.rejoining.waiting_for())
     assert not rig.answer(2)
     assert rig.advance(certified=3) == 9 + GUARD_ABOVE
     assert of_type(LogLoss, rig.taken()) == [LogLoss(Loss(Epoch(0), View(11)))]

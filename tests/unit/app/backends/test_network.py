@@ -112,7 +112,9 @@ def test_a_node_that_is_well_says_so() -> None:
     # A feed that forks is shown once, by its longer branch.
     assert [(one.member, one.held, one.final) for one in answer.feeds] == [("firm-1", 3, 0)]
     assert answer.parts["peers"].words == "not connected: firm-4"
-    assert answer.tolerance == "4 validators: goes on with any 1 of them stopped, cut off or lying"
+    assert (
+        answer.tolerance == "4 validators: goes on with any 1 of them stopped, cut off or lying"
+    )  # firm-4 has no vote.
     assert len(status.members().members) == 5
 
 
