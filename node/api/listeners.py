@@ -23,6 +23,7 @@ from aiohttp import WSMsgType, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from node.api.callers import Caller
+from node.api.connections import Connections
 from node.api.dispatch import Dispatcher, encode_refusal
 from node.api.errors import BusyError
 from node.config.addresses import Address, is_loopback, parse_address
@@ -35,8 +36,17 @@ STOP_SECONDS: Final = 3.0
 HEARTBEAT_SECONDS: Final = 30.0
 TURN_SECONDS: Final = 0.005
 """How long one WebSocket may keep the loop before others have a turn."""
+IDLE_SECONDS: Final = 30.0
+"""How long a connection is kept without a request, or until the head of one is whole."""
+BODY_SECONDS: Final = 10.0
+BODY_BYTES_A_SECOND: Final = 65_536
+"""A body takes BODY_SECONDS, and longer only as it comes at least as fast as this."""
+OPERATIONS_CONNECTIONS_MAX: Final = 32
+POSTS_RESERVED: Final = 8
+"""Connections that WebSockets, which stay, leave to those that ask once: `lotvine status` is one of them."""
 LOOK_SECONDS: Final = 0.25
 """How often a POST that is being answered looks whether its caller is still there."""
+_BACKLOG: Final = 128
 _JSON: Final = "application/json"
 
 
@@ -66,6 +76,13 @@ class RpcLimits:
     connections_max: int
 
 
+_CONNECTIONS: Final = web.AppKey("connections", Connections)
+
+
+class _TooLargeError(Exception):
+    """A body is larger than allowed."""
+
+
 class RpcListener:
     """Serves `/rpc`."""
 
@@ -74,10 +91,7 @@ class RpcListener:
         self._limits = limits
         self._sockets: set[web.WebSocketResponse] = set()
         self._posts = 0
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._sockets) + self._posts >= self._limits.connections_max
+        self._connections = Connections(limits.connections_max)
 
     @property
     def open_websockets(self) -> int:
@@ -91,7 +105,8 @@ class RpcListener:
 
     def build_app(self) -> web.Application:
         """Return the aiohttp application."""
-        app = web.Application(client_max_size=self._limits.body_bytes_max, middlewares=[_refuse_foreign_pages])
+        app = web.Application(middlewares=[_refuse_foreign_pages])
+        app[_CONNECTIONS] = self._connections
         app.router.add_post(RPC_PATH, self._serve_post)
         app.router.add_get(RPC_PATH, self._serve_websocket)
         app.on_shutdown.append(self._close_sockets)
@@ -104,8 +119,6 @@ class RpcListener:
     async def _serve_post(self, request: web.Request) -> web.Response:
         if request.content_type != _JSON:
             return _refuse(415, RequestError("invalid_request", f"send Content-Type: {_JSON}"))
-        if self._is_full:
-            return _refuse(503, BusyError(f"{self._limits.connections_max} clients are served already"))
         self._posts += 1
         try:
             return await self._answer_post(request)
@@ -114,13 +127,34 @@ class RpcListener:
 
     async def _answer_post(self, request: web.Request) -> web.Response:
         try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
+            body = await self._read_body(request)
+        except _TooLargeError:
             words = f"the body is larger than {self._limits.body_bytes_max} bytes"
             return _refuse(413, RequestError("too_large", words, hint="send it in parts, or raise rpc.body_bytes_max"))
+        except TimeoutError:
+            words = f"the body did not come within {BODY_SECONDS:g} s and a second for each {BODY_BYTES_A_SECOND} bytes"
+            response = _refuse(408, RequestError("invalid_request", words))
+            response.force_close()
+            return response
         except (web.RequestPayloadError, HttpProcessingError) as error:
             # A Content-Encoding or chunk that does not decode: the client's fault, not ours.
             return _refuse(400, RequestError("invalid_request", f"the body cannot be read: {type(error).__name__}"))
+        with self._connections.serving(request.protocol):
+            return await self._answer(request, body)
+
+    async def _read_body(self, request: web.Request) -> bytes:
+        """Return the body. Raises _TooLargeError, TimeoutError, and what aiohttp raises of one that does not decode."""
+        body = bytearray()
+        began = asyncio.get_running_loop().time()
+        async with asyncio.timeout_at(began + BODY_SECONDS) as limit:
+            while chunk := await request.content.readany():
+                body += chunk
+                if len(body) > self._limits.body_bytes_max:
+                    raise _TooLargeError
+                limit.reschedule(began + BODY_SECONDS + len(body) / BODY_BYTES_A_SECOND)
+        return bytes(body)
+
+    async def _answer(self, request: web.Request, body: bytes) -> web.Response:
         answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as tasks:
             caller = Caller(tasks)
@@ -136,15 +170,16 @@ class RpcListener:
         return web.Response(body=encoded, content_type=_JSON)
 
     async def _serve_websocket(self, request: web.Request) -> web.StreamResponse:
-        if self._is_full:
-            return _refuse(503, BusyError(f"{self._limits.connections_max} clients are served already"))
+        if len(self._sockets) >= max(1, self._limits.connections_max - POSTS_RESERVED):
+            return _refuse(503, BusyError(f"{len(self._sockets)} WebSockets are open already"))
         socket = web.WebSocketResponse(
             max_msg_size=self._limits.body_bytes_max, compress=False, heartbeat=HEARTBEAT_SECONDS, decode_text=False
         )
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
-            await _Conversation(socket, self._dispatcher, self._limits).run()
+            with self._connections.serving(request.protocol):
+                await _Conversation(socket, self._dispatcher, self._limits).run()
         finally:
             self._sockets.discard(socket)
         return socket
@@ -235,6 +270,7 @@ class OperationsListener:
     def build_app(self) -> web.Application:
         """Return the aiohttp application."""
         app = web.Application(middlewares=[_refuse_foreign_pages])
+        app[_CONNECTIONS] = Connections(OPERATIONS_CONNECTIONS_MAX)
         for path, serve in OPERATIONS_ROUTES.items():
             app.router.add_get(path, partial(serve, self))
         return app
@@ -278,20 +314,33 @@ async def listen_http(
     """
     if not is_loopback(address):
         raise ConfigError([f"{key} = {address} can be reached from other machines: use 127.0.0.1 or [::1]"])
+    app = build_app()
+    # An application that says nothing of its bound gets the small one.
+    connections = app.get(_CONNECTIONS) or Connections(OPERATIONS_CONNECTIONS_MAX)
     runner = web.AppRunner(
-        build_app(), access_log=None, shutdown_timeout=STOP_SECONDS, handle_signals=False, logger=_http_log
+        app,
+        access_log=None,
+        shutdown_timeout=STOP_SECONDS,
+        handle_signals=False,
+        logger=_http_log,
+        keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
+    assert runner.server is not None
     try:
-        site = web.TCPSite(runner, address.host, address.port)
         try:
-            await site.start()
+            server = await asyncio.get_running_loop().create_server(
+                connections.bounded(runner.server), address.host, address.port, backlog=_BACKLOG
+            )
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             advice = "is another node running? choose another port" if error.errno == errno.EADDRINUSE else "check it"
             raise ConfigError([f"{key} = {address}: cannot listen: {why}: {advice}"]) from error
-        bound = runner.addresses[0]
-        yield Address(str(bound[0]), int(bound[1]))
+        try:
+            bound = server.sockets[0].getsockname()
+            yield Address(str(bound[0]), int(bound[1]))
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -30,6 +31,7 @@ from node.app.backends.pools import WAITING_MAX, QuestionPool
 from node.app.backends.transactions import Pending, Transactions, find_pending
 from node.app.evidence import EvidenceReporter
 from node.app.failures import report_failure
+from node.app.files import LoopFaults, connections_within, raise_limit
 from node.app.identity import Identity, load_identity, store_paths
 from node.app.introduction import Introducer
 from node.app.readings import ReadingsByHeight
@@ -89,6 +91,8 @@ def run_node(home: Home, settings: Settings, *, is_loss_decided: bool = False) -
     Raises ConfigError if it cannot be started as configured.
     """
     configure_logs(format=settings.log.format, level=settings.log.level)
+    # Before a store is opened: LevelDB asks for the limit once.
+    files_max = raise_limit()
     try:
         with lock_home(home):
             if finish_adopting(home):
@@ -96,7 +100,7 @@ def run_node(home: Home, settings: Settings, *, is_loss_decided: bool = False) -
             while True:
                 identity = load_identity(home, member=settings.p2p.member)
                 find_next_key(home)  # Raises ConfigError for one that could not be taken up.
-                life = _Life(home, settings, identity, is_loss_decided=is_loss_decided)
+                life = _Life(home, settings, identity, is_loss_decided=is_loss_decided, files_max=files_max)
                 asyncio.run(life.run())
                 if not life.is_next_key_in_force:
                     break
@@ -148,11 +152,14 @@ class _Life:
     is_asked_to_stop: by a signal.
     """
 
-    def __init__(self, home: Home, settings: Settings, identity: Identity, *, is_loss_decided: bool) -> None:
+    def __init__(
+        self, home: Home, settings: Settings, identity: Identity, *, is_loss_decided: bool, files_max: int
+    ) -> None:
         self._home = home
         self._settings = settings
         self._identity = identity
         self._is_loss_decided = is_loss_decided
+        self._files_max = files_max
         self._clock = SystemClock()
         self._metrics = Metrics()
         self._health = Health()
@@ -173,6 +180,7 @@ class _Life:
         Raises what made it fail, alone or in a group.
         """
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(LoopFaults(time.monotonic).report)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
         identity = self._identity
@@ -287,7 +295,7 @@ class _Life:
             metrics=self._metrics,
             on_failure=self._on_api_failure,
         )
-        rpc = RpcListener(dispatcher, _limits_of(settings))
+        rpc = RpcListener(dispatcher, _limits_of(settings, self._files_max))
         self._metrics.sample("api_websockets", lambda: rpc.open_websockets)
         operations = OperationsListener(self._health, self._metrics)
         operations_address = parse_address(settings.operations.listen)
@@ -430,12 +438,12 @@ def peer_records(roster: Roster, own: MemberId) -> list[PeerRecord]:
     ]
 
 
-def _limits_of(settings: Settings) -> RpcLimits:
+def _limits_of(settings: Settings, files_max: int) -> RpcLimits:
     rpc = settings.rpc
     return RpcLimits(
         body_bytes_max=rpc.body_bytes_max,
         inflight_requests_max=rpc.inflight_requests_max,
-        connections_max=rpc.connections_max,
+        connections_max=connections_within(files_max, rpc.connections_max),
     )
 
 

@@ -48,7 +48,12 @@ class RpcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=1, le=1_000_000, description="Most unanswered requests of one WebSocket; beyond it we stop reading."),
     ] = 4_096
     connections_max: Annotated[
-        int, Meta(ge=1, le=100_000, description="Most WebSockets open and POST requests under way together.")
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Most connections open; then the one that asks nothing longest makes room.",
+        ),
     ] = 256
     final_wait_ms: Annotated[
         int,

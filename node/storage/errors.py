@@ -1,5 +1,6 @@
 """What can be wrong with the files of a node, each with the way out in its message."""
 
+import errno
 from typing import Final
 
 from node.errors import StorageError
@@ -13,6 +14,22 @@ VOTE_LOG_ADVICE: Final = (
     "a validator that goes on without its votes could vote twice, so it votes again only once the other validators "
     "have told it how far it may have come"
 )
+FILES_ADVICE: Final = (
+    "this process may not open more files: raise its limit (`ulimit -n`, `LimitNOFILE=`), then restart the node; "
+    "nothing is damaged"
+)
+DISK_ADVICE: Final = "check the disk and its free space, then restart the node"
+
+
+def is_out_of_files(error: object) -> bool:
+    """Return whether a system call or LevelDB, which gives only its text, found no file left to open."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.EMFILE, errno.ENFILE) or "too many open files" in str(error).lower()
+
+
+def advise(error: object, otherwise: str) -> str:
+    """Return the way out of an error of the disk or the files. otherwise: if it is not that no file is left."""
+    return FILES_ADVICE if is_out_of_files(error) else otherwise
 
 
 class MissingStoreError(StorageError):

@@ -14,7 +14,16 @@ import plyvel
 
 from consensus.types import Digest
 from node.errors import ConfigError, StorageError
-from node.storage.errors import DamagedStoreError, MissingStoreError, UnknownSchemaError, WriteFailedError
+from node.storage.errors import (
+    DISK_ADVICE,
+    FILES_ADVICE,
+    DamagedStoreError,
+    MissingStoreError,
+    UnknownSchemaError,
+    WriteFailedError,
+    advise,
+    is_out_of_files,
+)
 from node.storage.keys import NETWORK_MARK, SCHEMA_MARK, read_u64, u64
 
 SCHEMA_VERSION: Final = 2
@@ -145,6 +154,8 @@ class Store:
 
     def damaged(self, why: object) -> DamagedStoreError:
         """Return the error that says so, with the way out of this store."""
+        if is_out_of_files(why):
+            return DamagedStoreError(f"store {self._folder} cannot be read ({why}): {FILES_ADVICE}")
         return DamagedStoreError(f"store {self._folder} is damaged ({why}): {self._advice}")
 
     def get(self, key: bytes) -> bytes | None:
@@ -178,9 +189,7 @@ class Store:
                 for key, value in rows:
                     put(key, value)
         except (plyvel.Error, OSError) as error:
-            raise WriteFailedError(
-                f"store {self._folder}: {error}; check the disk and its free space, then restart the node"
-            ) from error
+            raise WriteFailedError(f"store {self._folder}: {error}; {advise(error, DISK_ADVICE)}") from error
 
     def snapshot(self) -> Snapshot:
         """Return the store as it is now."""
@@ -256,7 +265,8 @@ def open_store(
         if "no such file" in str(error).lower():
             raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error
         raise StorageError(
-            f"store {folder} cannot be opened ({error}): check the disk, its free space, and who may read and write it"
+            f"store {folder} cannot be opened ({error}): "
+            + advise(error, "check the disk, its free space, and who may read and write it")
         ) from error
     except plyvel.Error as error:
         raise DamagedStoreError(f"store {folder} is damaged ({error}): {advice}") from error

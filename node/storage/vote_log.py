@@ -19,7 +19,7 @@ from consensus.errors import invariant
 from consensus.messages import Vote
 from consensus.types import Digest, Epoch, View
 from node.errors import ConfigError, StorageError
-from node.storage.errors import VOTE_LOG_ADVICE, DamagedVoteLogError, WriteFailedError
+from node.storage.errors import DISK_ADVICE, VOTE_LOG_ADVICE, DamagedVoteLogError, WriteFailedError, advise
 from node.storage.vote_records import (
     HEADER_BYTES,
     NO_FLOOR,
@@ -188,9 +188,7 @@ class VoteLog:
             work()
         except OSError as error:
             self._failed = True
-            raise WriteFailedError(
-                f"vote log {self._folder}: {error}; check the disk and its free space, then restart the node"
-            ) from error
+            raise WriteFailedError(f"vote log {self._folder}: {error}; {advise(error, DISK_ADVICE)}") from error
 
     def _begin_segment(self) -> None:
         """Open the next segment, which begins with what must never be lost when older ones go."""
