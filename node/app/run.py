@@ -28,7 +28,8 @@ from node.app.backends.ledger import LedgerQueries, event_as_sent
 from node.app.backends.lineage import LineageQueries
 from node.app.backends.network import NetworkStatus, Totals
 from node.app.backends.pools import WAITING_MAX, QuestionPool
-from node.app.backends.transactions import Pending, Transactions, find_pending
+from node.app.backends.recall import recall
+from node.app.backends.transactions import Pending, Transactions
 from node.app.evidence import EvidenceReporter
 from node.app.failures import report_failure
 from node.app.files import LoopFaults, connections_within, raise_limit
@@ -234,6 +235,8 @@ class _Life:
     def _on_epoch(self, network: Network, record: EpochRecord) -> None:
         """Have sessions with the members of an epoch that has begun, or end this life if it has our next key."""
         self._look_for_key(record.roster)
+        own = record.roster.find(self._identity.member)
+        self._observer.pending.on_epoch(has_feed=own is not None and own.has_feed)
         if self.is_next_key_in_force:
             self._stop.set()
         else:
@@ -243,7 +246,8 @@ class _Life:
         """Take up what the last run has accepted and executed."""
         identity = self._identity
         network_id = identity.genesis.network_id
-        self._observer.pending = find_pending(stores.chain, stores.index, identity.member, network_id)
+        recalled = recall(stores.chain, stores.index, identity.member, network_id)
+        self._observer.pending, self._observer.on_the_way = recalled.pending, recalled.on_the_way
         with stores.index.reader() as reader:
             self._observer.totals = Totals(*reader.count_executed())
 

@@ -27,6 +27,14 @@ def command(home: Path, *, as_json: bool) -> None:
         click.echo(line)
 
 
+def _describe_lapsed(count: int) -> list[str]:
+    if count == 0:
+        return []
+    what = "1 accepted transaction" if count == 1 else f"{count} accepted transactions"
+    why = "the member became an observer or was removed first, which ended its feed"
+    return [f"  {what} will never be final: {why}; enter the same documents again once it may submit"]
+
+
 def render_status(status: StatusResult) -> list[str]:
     """Return the lines of a status in words."""
     connected = sum(peer.connected for peer in status.peers)
@@ -36,6 +44,7 @@ def render_status(status: StatusResult) -> list[str]:
         f"{status.member} ({status.role}) in network {status.network}, {status.network_id[:16]}…",
         f"  {state}, height {status.executed_height}, {lag}, view {status.view}, epoch {status.epoch}",
         f"  {status.transactions} transactions, {status.events} events; {status.pending} waiting to be final",
+        *_describe_lapsed(status.lapsed),
         f"  {status.tolerance}",
         *(f"  waits: {words}" for words in status.waiting_for),
         f"  peers: {connected} of {len(status.peers)} connected",

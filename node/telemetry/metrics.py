@@ -41,6 +41,9 @@ METRICS: Final = (
     Described("ledger_events_total", "counter", "Events executed."),
     Described("feed_own_batches", "gauge", "Batches that this node has put on its own feed."),
     Described("feed_pending_transactions", "gauge", "Transactions accepted here that are not final yet."),
+    Described(
+        "feed_lapsed_transactions", "gauge", "Transactions accepted here that never become final: enter them again."
+    ),
     Described("p2p_peers", "gauge", "Members' nodes connected."),
     Described("p2p_messages_total", "counter", "Whole messages between nodes.", ("kind", "direction")),
     Described("p2p_bytes_total", "counter", "Bytes of those messages, without framing.", ("kind", "direction")),

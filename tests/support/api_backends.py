@@ -48,6 +48,7 @@ def build_status(*, height: int = 7) -> StatusResult:
         transactions=0,
         events=0,
         pending=0,
+        lapsed=0,
         ready=True,
         peers=(),
         feeds=(),

@@ -35,7 +35,8 @@ class StatusResult(msgspec.Struct, frozen=True):
     height: of the newest final block known. executed_height: of the newest executed one; lag: blocks between.
     faulty_max: validators that may fail with the rest going on; tolerance says so in words. state_digest: hex, at
     executed_height, equal on every node at one height. role: none for a node whose member is not in the newest epoch
-    known. proposals: open ones. waiting_for: in words, what the node lacks before it can do its part.
+    known. lapsed: accepted transactions that never become final, their feed having ended, and that were not entered
+    again. proposals: open ones. waiting_for: in words, what the node lacks before it can do its part.
     """
 
     version: str
@@ -55,6 +56,7 @@ class StatusResult(msgspec.Struct, frozen=True):
     transactions: int
     events: int
     pending: int
+    lapsed: int
     ready: bool
     peers: tuple[Peer, ...]
     feeds: tuple[FeedStatus, ...]

@@ -20,13 +20,14 @@ class Wait(StrEnum):
 class TransactionResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a transaction.
 
-    state: accepted (durable on this node's disk) or final. holders: nodes known to hold it durably, this one
+    state: accepted (durable on this node's disk), final, or lapsed (accepted, but its feed ended before it was final,
+    and it never will be: enter it again). holders: nodes known to hold it durably, this one
     included; until there are two, it dies with this disk. height, position: its place once final. verdict: accepted,
     or why it was rejected. events: verdict of each event of a capture. None where not known yet.
     """
 
     id: str
-    state: Literal["accepted", "final"]
+    state: Literal["accepted", "final", "lapsed"]
     member: str
     feed: int | None = None
     seq: int | None = None

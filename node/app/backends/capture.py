@@ -1,7 +1,7 @@
 """Documents in: judged and cut into transactions by `intake/`, then put on the feed, part by part."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Final
@@ -41,38 +41,54 @@ class OnTheWay:
         """Return where an event stands that is on its way, or None."""
         return self._places.get(event_digest)
 
-    def add(self, transaction_id: Digest, digests: tuple[Digest, ...]) -> None:
-        """Note the events of an accepted transaction, in order.
+    def add(self, transaction_id: Digest, digests: tuple[Digest, ...]) -> tuple[Digest, ...]:
+        """Note the events of an accepted transaction, in order; return earlier ones that are superseded by now.
 
         Full: they are not noted, and execution alone finds their duplicates.
         """
-        if digests and len(self._places) + len(digests) <= ON_THE_WAY_MAX:
-            self._digests[transaction_id] = digests
-            for position, digest in enumerate(digests):
-                self._places.setdefault(digest, KnownEvent(transaction_id, position))
+        if not digests or len(self._places) + len(digests) > ON_THE_WAY_MAX:
+            return ()
+        self._digests[transaction_id] = digests
+        earlier: dict[Digest, None] = {}
+        for position, digest in enumerate(digests):
+            before = self._places.get(digest)
+            if before is not None and before.transaction is not None:
+                earlier[before.transaction] = None
+            self._places[digest] = KnownEvent(transaction_id, position)
+        superseded = tuple(one for one in earlier if not any(self._stands_in(one, of) for of in self._digests[one]))
+        for one in superseded:
+            del self._digests[one]
+        return superseded
+
+    def _stands_in(self, transaction_id: Digest, digest: Digest) -> bool:
+        place = self._places.get(digest)
+        return place is not None and place.transaction == transaction_id
 
     def on_executed(self, write_set: WriteSet) -> None:
         """Forget what the index knows now, and what was refused: that can be entered again."""
         if self._digests:
             for row in write_set.transactions:
                 for digest in self._digests.pop(row.id, ()):
-                    place = self._places.get(digest)
-                    if place is not None and place.transaction == row.id:
+                    if self._stands_in(row.id, digest):
                         del self._places[digest]
 
 
 class _Known:
     """Answers intake's question for one document."""
 
-    def __init__(self, reader: IndexReader, on_the_way: OnTheWay) -> None:
+    def __init__(self, reader: IndexReader, on_the_way: OnTheWay, is_lapsed: Callable[[Digest], bool]) -> None:
         self._reader = reader
         self._on_the_way = on_the_way
+        self._is_lapsed = is_lapsed
 
     def find_known_event(self, member: MemberId, event_digest: Digest) -> KnownEvent | None:
         """Return an event that the member has entered, or None."""
         if self._reader.has_event(member, event_digest):
             return KnownEvent()
-        return self._on_the_way.find(event_digest)
+        found = self._on_the_way.find(event_digest)
+        if found is not None and found.transaction is not None and self._is_lapsed(found.transaction):
+            return None
+        return found
 
 
 class Captures:
@@ -130,7 +146,7 @@ class Captures:
                 member=self._member,
                 network_id=self._genesis.network_id,
                 now_ms=self._clock.wall_ms(),
-                known=_Known(reader, self._on_the_way),
+                known=_Known(reader, self._on_the_way, self._transactions.is_lapsed),
             )
 
     async def _enter(self, prepared: PreparedCapture) -> None:
@@ -146,7 +162,8 @@ class Captures:
                 raise BusyError(f"{words}; send it again, and what was entered is recognised") from error
             entered += len(part)
             for one in part:
-                self._on_the_way.add(one.id, next(digests))
+                for superseded in self._on_the_way.add(one.id, next(digests)):
+                    self._transactions.forget_lapsed(superseded)
 
 
 def _split(transactions: Sequence[SignedTransaction]) -> Iterator[tuple[SignedTransaction, ...]]:

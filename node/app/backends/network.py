@@ -137,6 +137,7 @@ class NetworkStatus:
             transactions=self._totals.transactions,
             events=self._totals.events,
             pending=len(self._pending),
+            lapsed=self._pending.lapsed,
             ready=not self._health.find_unready(),
             peers=self._peers(),
             feeds=_describe_feeds(overview),
@@ -187,6 +188,7 @@ class NetworkStatus:
         metrics.sample("ledger_events_total", lambda: self._totals.events)
         metrics.sample("feed_own_batches", self._count_own_batches)
         metrics.sample("feed_pending_transactions", lambda: len(self._pending))
+        metrics.sample("feed_lapsed_transactions", lambda: self._pending.lapsed)
         metrics.sample("p2p_peers_expected", lambda: len(self._peers()))
         metrics.sample("consensus_observing", lambda: int(self._engine.overview().waiting_for is not None))
         metrics.sample("ledger_epoch", lambda: self._governance().roster.epoch)

@@ -14,11 +14,9 @@ from node.api.errors import BusyError, NotFoundError
 from node.api.schema.transactions import TransactionResult, Wait
 from node.clock import Clock
 from node.errors import RequestError
-from node.ledger.batch import decode_batch
 from node.ledger.governance import GovernanceState
 from node.ledger.state import TransactionRow
 from node.ledger.transaction import SignedTransaction, decode_signed
-from node.storage.chain import ChainStore
 from node.storage.index import IndexStore
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedTip, MemberId
@@ -40,19 +38,50 @@ class Engine(Protocol):
 
 
 class Pending:
-    """Transactions accepted here that are not executed yet, and who waits for them."""
+    """Transactions accepted here that are not executed yet, and who waits for them.
+
+    One is lapsed if its feed ended first and its member has no next one: it never becomes final.
+    """
 
     def __init__(self) -> None:
         self._tips: dict[Digest, FeedTip] = {}
+        self._lapsed: dict[Digest, FeedTip] = {}
+        self._has_feed = True
         self._waiting: dict[Digest, list[asyncio.Future[TransactionResult]]] = {}
 
     def __len__(self) -> int:
         return len(self._tips)
 
+    @property
+    def lapsed(self) -> int:
+        """How many have lapsed and were not entered again."""
+        return len(self._lapsed)
+
     def add(self, ids: Iterable[Digest], tip: FeedTip) -> None:
         """Remember that these are durable in the batch at `tip`."""
+        # Its feed may have ended between the sealing and now.
+        into = self._tips if self._has_feed else self._lapsed
         for one in ids:
-            self._tips[one] = tip
+            into[one] = tip
+
+    def add_lapsed(self, transaction_id: Digest, tip: FeedTip) -> None:
+        """Remember one of an ended feed, durable in the batch at `tip`."""
+        self._lapsed[transaction_id] = tip
+
+    def on_epoch(self, *, has_feed: bool) -> None:
+        """Take up an epoch, all blocks before it being executed. has_feed: whether the member may submit in it."""
+        self._has_feed = has_feed
+        if not has_feed:
+            self._lapsed.update(self._tips)
+            self._tips.clear()
+
+    def find_lapsed(self, transaction_id: Digest) -> FeedTip | None:
+        """Return the batch of a lapsed transaction, or None."""
+        return self._lapsed.get(transaction_id)
+
+    def forget_lapsed(self, transaction_id: Digest) -> None:
+        """Forget a lapsed transaction: all of it was entered again."""
+        self._lapsed.pop(transaction_id, None)
 
     def find(self, transaction_id: Digest) -> FeedTip | None:
         """Return the batch of an accepted transaction, or None."""
@@ -74,11 +103,12 @@ class Pending:
 
     def on_executed(self, height: Height, rows: Sequence[TransactionRow]) -> None:
         """Take up an executed block. Called for each, in order, with all of its transactions."""
-        tips, waiting = self._tips, self._waiting
-        if not tips and not waiting:
+        tips, lapsed, waiting = self._tips, self._lapsed, self._waiting
+        if not tips and not lapsed and not waiting:
             return
         for row in rows:
             tips.pop(row.id, None)
+            lapsed.pop(row.id, None)
             futures = waiting.pop(row.id, None)
             if futures is not None:
                 result = describe_final(height, row)
@@ -199,7 +229,9 @@ class Transactions:
             found = reader.find_transaction(wanted)
         if found is not None:
             return describe_final(*found)
-        tip = self._pending.find(wanted)
+        tip, lapsed = self._pending.find(wanted), self._pending.find_lapsed(wanted)
+        if lapsed is not None:
+            return _describe_lapsed(wanted, lapsed)
         if tip is None:
             raise NotFoundError(
                 f"no transaction {transaction_id} at this node",
@@ -217,6 +249,14 @@ class Transactions:
             seq=tip.seq,
             holders=self._engine.count_holders(tip),
         )
+
+    def is_lapsed(self, transaction_id: Digest) -> bool:
+        """Return whether an accepted transaction never becomes final, its feed having ended."""
+        return self._pending.find_lapsed(transaction_id) is not None
+
+    def forget_lapsed(self, transaction_id: Digest) -> None:
+        """Forget a lapsed transaction whose events were all entered again."""
+        self._pending.forget_lapsed(transaction_id)
 
     def _check(self, signed: bytes) -> SignedTransaction:
         """Return the transaction, good enough for our feed: what no validator would refuse a batch for."""
@@ -260,6 +300,12 @@ class Transactions:
         return transaction
 
 
+def _describe_lapsed(transaction_id: Digest, tip: FeedTip) -> TransactionResult:
+    return TransactionResult(
+        id=transaction_id.hex(), state="lapsed", member=tip.feed.member, feed=tip.feed.number, seq=tip.seq
+    )
+
+
 def _copy_outcome(answer: asyncio.Future[TransactionResult], done: asyncio.Future[TransactionResult]) -> None:
     if answer.done():
         return
@@ -269,17 +315,3 @@ def _copy_outcome(answer: asyncio.Future[TransactionResult], done: asyncio.Futur
         answer.set_exception(error)
     else:
         answer.set_result(done.result())
-
-
-def find_pending(chain: ChainStore, index: IndexStore, member: MemberId, network_id: Digest) -> Pending:
-    """Return what this node accepted on its member's feeds, ended ones too, and did not see executed."""
-    pending = Pending()
-    with index.reader() as reader:
-        own = [feed for feed in chain.feeds() if feed.member == member]
-        for feed in own:
-            executed = reader.executed_tip(feed)
-            for tip, encoded in chain.batches_above(feed, -1 if executed is None else executed.seq):
-                ids = [one.id for one in decode_batch(encoded, network_id).transactions]
-                # What an ended feed could not bring to an end was sealed again in the next one.
-                pending.add((one for one in ids if feed == own[-1] or not reader.has_transaction(one)), tip)
-    return pending

@@ -16,7 +16,8 @@ from node.api.schema.transactions import Wait
 from node.app.backends.capture import PART_TRANSACTIONS_MAX, Captures, OnTheWay
 from node.app.backends.ledger import LedgerQueries, event_as_sent
 from node.app.backends.pools import QuestionPool
-from node.app.backends.transactions import PENDING_MAX, Pending, Transactions, find_pending
+from node.app.backends.recall import recall
+from node.app.backends.transactions import PENDING_MAX, Pending, Transactions
 from node.crypto.keys import SigningKey
 from node.errors import RequestError
 from node.ledger.apply import apply_block
@@ -312,9 +313,10 @@ def test_after_a_restart_what_was_accepted_is_still_known(stores: Stores) -> Non
     assert stores.tip is not None
     batch = build_batch(stores.genesis, waiting, seq=1, previous=stores.tip.digest)
     stores.chain.commit(ChainWrite(batches=[batch], finals=[], certificates=[]), START_POSITION)
-    pending = find_pending(stores.chain, stores.index, MemberId("firm-0"), stores.genesis.network_id)
+    pending = recall(stores.chain, stores.index, MemberId("firm-0"), stores.genesis.network_id).pending
     assert pending.find(waiting.id) == batch.tip
     assert pending.find(executed.id) is None
+    assert pending.lapsed == 0
 
 
 class AcceptingEngine(FakeEngine):

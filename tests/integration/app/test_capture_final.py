@@ -65,6 +65,10 @@ class Node(FakeEngine):
         future.set_result(build_batch(self.stores.genesis, *transactions).tip)
         return future
 
+    def drop(self) -> None:
+        """Never execute what was accepted so far."""
+        self._executed = len(self.submitted)
+
     def execute(self) -> None:
         while self._executed < len(self.submitted):
             self.run(*self.submitted[self._executed][0])
@@ -80,6 +84,7 @@ class Node(FakeEngine):
 @dataclass
 class Door:
     node: Node
+    transactions: Transactions
     captures: Captures
 
 
@@ -99,6 +104,7 @@ async def open_door(stores: Stores) -> AsyncIterator[Door]:
     with ThreadPoolExecutor(1) as executor:
         yield Door(
             node,
+            transactions,
             Captures(
                 transactions,
                 stores.index,
