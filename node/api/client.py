@@ -22,6 +22,11 @@ T = TypeVar("T")
 ANSWER_BYTES_MAX: Final = 1024 * 1024 * 1024
 CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 600.0
+SHORT_SECONDS: Final = 10.0
+SHORT_METHODS: Final = frozenset(
+    {"network.status", "network.validators", "member.list", "govern.list", "evidence.list", "block.get", "tx.get"}
+)
+"""What a node answers from memory or by a few reads: silence after SHORT_SECONDS means that something is wrong."""
 
 
 class RpcError(RequestError):
@@ -35,6 +40,10 @@ class RpcError(RequestError):
 
 class UnreachableError(Exception):
     """No node answers at the address, or it went away before the answer."""
+
+
+class SilentError(UnreachableError):
+    """Something listens at the address, and has not answered in time."""
 
 
 class _Response(msgspec.Struct, frozen=True):
@@ -67,12 +76,18 @@ class RpcClient:
     async def call_raw(self, method: str, params: object) -> bytes:
         """Return the result's JSON as the node wrote it. Raises RpcError, UnreachableError."""
         body = encode_request(method, params, next(self._ids))
+        seconds = SHORT_SECONDS if method in SHORT_METHODS else CALL_SECONDS
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         try:
             async with self._session.post(
-                self._url, data=body, headers={"Content-Type": "application/json"}
+                self._url, data=body, headers={"Content-Type": "application/json"}, timeout=timeout
             ) as response:
                 answer = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except aiohttp.ConnectionTimeoutError as error:
+            raise UnreachableError(f"no connection to {self._url} within {CONNECT_SECONDS:g} s") from error
+        except TimeoutError as error:
+            raise SilentError(f"{self._url} has not answered within {seconds:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(f"no answer from {self._url}: {_describe(error)}") from error
         return _read_result(_decode_response(answer, self._url))
 
@@ -80,8 +95,7 @@ class RpcClient:
 @asynccontextmanager
 async def open_client(address: Address) -> AsyncIterator[RpcClient]:
     """Yield a client of the node at `address`; nothing is sent before the first call."""
-    timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with aiohttp.ClientSession() as session:
         yield RpcClient(session, f"http://{address}/rpc")
 
 

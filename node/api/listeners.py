@@ -50,15 +50,16 @@ _BACKLOG: Final = 128
 _JSON: Final = "application/json"
 
 
+_CLIENT_FAULTS: Final = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 _http_log = logging.getLogger("aiohttp.server.rpc")
 
 
 def _lower_client_faults(record: logging.LogRecord) -> bool:
     """Log at debug what a client did: aiohttp calls it an error, and an error is for the operator to act on.
 
-    That is bytes that are no HTTP, and a connection that ends within a request.
+    That is bytes that are no HTTP, a body that does not decode, and a connection that ends within a request.
     """
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError):
+    if record.exc_info and isinstance(record.exc_info[1], _CLIENT_FAULTS):
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         record.exc_info = None
     return record.levelno >= _http_log.getEffectiveLevel()

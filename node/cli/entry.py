@@ -4,6 +4,7 @@ Exit code 0: done. 1: failed, or found problems. 2: misused or wrongly configure
 to standard output, everything else to standard error.
 """
 
+import errno
 import importlib
 import json
 import os
@@ -17,6 +18,8 @@ import click
 from node.errors import ConfigError, RequestError, StorageError
 
 FAILED: Final = 1
+_OUTPUT_FAULTS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a file that the answer is sent to may fail with."""
 MISUSED: Final = 2
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -94,11 +97,22 @@ class Program(click.Group):
             raise
         except BrokenPipeError:
             # The reader of a pipe, such as head, has seen enough. Python would complain once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_output()
+            ctx.exit(FAILED)
+        except OSError as error:
+            if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
+                raise
+            _give_up_output()
+            say_error([f"the answer cannot be written: {error.strerror}"])
             ctx.exit(FAILED)
         if as_json:
             _write_failure(failure)
         return ctx.exit(code)
+
+
+def _give_up_output() -> None:
+    """Lead what is still to be written to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def describe_failure(error: RequestError) -> dict[str, object]:

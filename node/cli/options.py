@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import click
 
-from node.api.client import RpcClient, UnreachableError, open_client
+from node.api.client import RpcClient, SilentError, UnreachableError, open_client
 from node.config.addresses import parse_address
 from node.config.home import Home, find_home_problems
 from node.config.loading import load_settings
@@ -42,6 +42,9 @@ def call_node(home: Path, question: Callable[[RpcClient], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(ask())
+    except SilentError as error:
+        hint = "its process is there: paused, busy, or stuck; its log and /livez of the operations listener tell more"
+        raise RequestError("unreachable", str(error), hint=hint) from error
     except UnreachableError as error:
         hint = f"is the node running? start it with lotvine start --home {home}"
         raise RequestError("unreachable", str(error), hint=hint) from error

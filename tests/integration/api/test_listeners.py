@@ -174,6 +174,24 @@ def test_a_client_that_leaves_within_its_request_is_no_error_in_the_log(caplog: 
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+@pytest.mark.parametrize("path", ["/rpc", "/nothing-here"])
+def test_a_body_that_does_not_decode_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture, path: str) -> None:
+    """Nor where nobody wanted to read it."""
+
+    async def scenario() -> None:
+        async with serve() as served:
+            url = served.url.replace("/rpc", path)
+            async with aiohttp.ClientSession() as session:
+                sent = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+                async with session.post(url, data=b"garbage!", headers=sent) as response:
+                    assert response.status in {400, 404}
+                    await response.read()
+
+    with caplog.at_level("INFO", logger="aiohttp.server.rpc"):
+        asyncio.run(scenario())
+    assert not caplog.records
+
+
 def test_what_is_no_http_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """An error in the log is for the operator to act on; garbage on the port is not."""
 

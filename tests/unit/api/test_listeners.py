@@ -10,6 +10,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from node.api import listeners
 from node.api.callers import Caller
 from node.api.catalog import OPERATIONS
+from node.api.client import SHORT_METHODS
 from node.api.dispatch import Dispatcher
 from node.api.listeners import RpcLimits
 from node.api.operations import NoParams
@@ -86,3 +87,8 @@ def test_the_description_of_the_api_is_made_once() -> None:
     """Making it takes milliseconds of the loop that carries the votes."""
     discover = OPERATIONS["rpc.discover"]
     assert discover.call(cast(Any, None), NoParams()) is discover.call(cast(Any, None), NoParams())
+
+
+def test_the_methods_that_are_given_up_soon_exist() -> None:
+    """A method that was renamed would be waited for for minutes."""
+    assert OPERATIONS.keys() >= SHORT_METHODS

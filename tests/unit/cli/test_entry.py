@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -208,3 +210,31 @@ def test_every_option_has_a_line_of_help() -> None:
                     words,
                     parameter.name,
                 )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_answer_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
+    """A full disk behind `> file` is no fault of the program, and no traceback."""
+    home = create(tmp_path, "--validators", "1") / "node-0"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "node.cli", "config", "show", "--home", str(home)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the answer cannot be written: No space left on device\n"
+
+
+def test_a_node_that_does_not_answer_is_given_up_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process may be paused: the port is open, and nothing comes."""
+    monkeypatch.setattr("node.api.client.SHORT_SECONDS", 0.1)
+    home = create(tmp_path, "--validators", "1") / "node-0"
+    with socket.create_server(("127.0.0.1", 0)) as paused:
+        address = f"127.0.0.1:{paused.getsockname()[1]}"
+        result = run("status", "--home", str(home), LOTVINE_RPC__LISTEN=address)
+    assert result.exit_code == 1
+    assert "has not answered within 0.1 s" in result.stderr
+    assert "paused, busy, or stuck" in result.stderr
