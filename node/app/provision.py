@@ -16,7 +16,7 @@ from node.config.writing import render_settings
 from node.crypto.keys import SigningKey, generate_key, store_key
 from node.errors import ConfigError
 from node.ledger.genesis import GENESIS_FORMAT, GenesisDocument, GenesisMember, decode_genesis, encode_genesis
-from node.ledger.roster import TEXT_LENGTH_MAX, VALIDATORS_MAX, Parameters, Role, is_address
+from node.ledger.roster import TEXT_LENGTH_MAX, VALIDATORS_MAX, Parameters, Role, is_address, is_line
 from node.storage.stores import create_lost_stores, create_stores
 from node.wire.codec import MalformedError
 from node.wire.ids import MemberId, read_member_id
@@ -202,6 +202,8 @@ def _problems_of_firm(firm: Firm, address: Address) -> list[str]:
     for option, text, lowest in (("--name", firm.name, 1), ("--organisation-id", firm.organisation_id, 0)):
         if not lowest <= len(text) <= TEXT_LENGTH_MAX:
             problems.append(f"{option}: {len(text)} characters, not {lowest} to {TEXT_LENGTH_MAX}")
+        if not is_line(text):
+            problems.append(f"{option}: {text!r} has control characters: give it in one line of plain text")
     if not is_address(str(address)):
         problems.append(f"--address {address} is not host:port")
     return problems

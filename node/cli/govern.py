@@ -175,6 +175,8 @@ def _read_parameters(settings: Sequence[str]) -> SetParameters:
         if not equals or name not in names:
             problems.append(f"{setting!r} is not KEY=VALUE with a KEY of: {', '.join(names)}")
             continue
+        if name in given:
+            problems.append(f"{name} is given twice: give it once")
         given[name] = value
     if problems:
         raise ConfigError(problems)

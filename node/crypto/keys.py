@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final, NewType
 
+import nacl.bindings
 import nacl.exceptions
 import nacl.signing
 
@@ -58,6 +59,14 @@ def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> boo
     except (nacl.exceptions.BadSignatureError, nacl.exceptions.CryptoError):
         return False
     return True
+
+
+def is_public_key(public_key: bytes) -> bool:
+    """Return whether a signature can be good under `public_key`: a point of the curve's prime-order group, not zero.
+
+    Every key that is made of a seed is one; all others are refused by `verify_signature` or are nobody's.
+    """
+    return len(public_key) == PUBLIC_KEY_BYTES and nacl.bindings.crypto_core_ed25519_is_valid_point(public_key)
 
 
 def store_key(path: Path, key: SigningKey) -> None:

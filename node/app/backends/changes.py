@@ -8,7 +8,7 @@ from consensus.types import Digest
 from node.api.schema import governance as schema
 from node.app.joining import REQUEST_FORMAT, JoinRequest
 from node.config.addresses import parse_address
-from node.crypto.keys import PublicKey
+from node.crypto.keys import PublicKey, is_public_key
 from node.errors import RequestError
 from node.ledger.changes import (
     AddMember,
@@ -85,10 +85,20 @@ def _read_added(change: schema.AddMember, network_id: Digest, field: str) -> Mem
         organisation_id=change.organisation_id,
         role=Role(change.role),
         node_key=PublicKey(bytes.fromhex(change.node_key)),
-        actor_keys=tuple(PublicKey(bytes.fromhex(key)) for key in change.actor_keys),
+        actor_keys=_read_actor_keys(change.actor_keys, f"{field}.actor_keys"),
         address=change.address,
         feed_number=FeedNumber(0),
     )
+
+
+def _read_actor_keys(given: tuple[str, ...], field: str) -> tuple[PublicKey, ...]:
+    """Return actor keys. Raises RequestError for one that nobody can sign with: a slip, found much later."""
+    for number, key in enumerate(given):
+        if not is_public_key(bytes.fromhex(key)):
+            words = f"{key} is no Ed25519 public key that anything can be signed with"
+            hint = "give the public key of a key pair that was generated, in hex"
+            raise RequestError("invalid_params", words, field=f"{field}[{number}]", hint=hint)
+    return tuple(PublicKey(bytes.fromhex(key)) for key in given)
 
 
 def _check_address(address: str, field: str) -> None:
@@ -138,7 +148,7 @@ def _read_of_member(
                 member.address if change.address is None else change.address,
             )
         case schema.SetActorKeys():
-            return SetActorKeys(member.id, tuple(PublicKey(bytes.fromhex(key)) for key in change.actor_keys))
+            return SetActorKeys(member.id, _read_actor_keys(change.actor_keys, f"{field}.actor_keys"))
         case schema.NewFeed():
             return NewFeed(member.id)
         case _:

@@ -144,6 +144,7 @@ def test_a_firm_is_proposed_by_its_own_request(desk: Desk, tmp_path: Path) -> No
     [
         (("set-parameters", "clock=1"), "is not KEY=VALUE with a KEY of: block_bytes_max"),
         (("set-parameters", "clock_tolerance_ms=soon"), "expected a whole number"),
+        (("set-parameters", "clock_tolerance_ms=1", "clock_tolerance_ms=5000"), "clock_tolerance_ms is given twice"),
         (("set-parameters",), "Missing argument"),
         (("set-role", "dairy", "king"), "'king' is not one of"),
         (("change-member", "dairy"), "nothing to change"),

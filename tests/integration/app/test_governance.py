@@ -296,6 +296,8 @@ def test_proofs_of_validators_fill_an_answer_and_no_more(ledger: Ledger, monkeyp
         (schema.ChangeMember("firm-1", address="nowhere"), "invalid_params", "params.changes[0].address"),
         (schema.ChangeMember("firm-1", name=""), "invalid_params", "params.changes[0].name"),
         (schema.ChangeMember("firm-1", name="A\x07"), "invalid_params", "params.changes[0].name"),
+        (schema.SetActorKeys("firm-1", ("00" * 32,)), "invalid_params", "params.changes[0].actor_keys[0]"),
+        (schema.SetActorKeys("firm-1", ("01" + "00" * 31,)), "invalid_params", "params.changes[0].actor_keys[0]"),
         (schema.RotateKey("firm-1", "11" * 32, "22" * 64), "key_not_proven", "params.changes"),
         (schema.AddMember("dairy", "D", "11" * 32, "a:1", "22" * 64), "key_not_proven", "params.changes[0].proof"),
         (schema.AddMember("Not A Slug", "D", "11" * 32, "a:1", ""), "invalid_params", "params.changes[0].id"),

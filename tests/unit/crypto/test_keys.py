@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node.crypto.keys import SigningKey, generate_key, load_key, store_key, verify_signature
+from node.crypto.keys import SigningKey, generate_key, is_public_key, load_key, store_key, verify_signature
 from node.errors import ConfigError
 
 KEY = SigningKey(bytes(range(32)))
@@ -27,6 +27,13 @@ def test_the_small_order_signature_is_refused() -> None:
     """Other libraries accept this one; a verifier of that kind would split the network."""
     key = b"\x01" + bytes(31)
     assert not verify_signature(key, b"anything", key + bytes(32))
+
+
+@pytest.mark.parametrize("key", [bytes(32), b"\x01" + bytes(31), b"\xff" * 32, b"", bytes(31)])
+def test_what_nobody_can_sign_with_is_no_public_key(key: bytes) -> None:
+    """Zero, of small order, not on the curve, too short."""
+    assert not is_public_key(key)
+    assert all(is_public_key(one.public_key) for one in (KEY, generate_key(), SigningKey(bytes(32))))
 
 
 @pytest.mark.parametrize(("key", "signature"), [(b"", bytes(64)), (bytes(31), bytes(64)), (bytes(32), bytes(63))])
