@@ -59,6 +59,8 @@ def read_seeds(items: tuple[str, ...], given: Mapping[str, object]) -> list[dict
     if given["holder"] is not None:
         window = {"product": given["product"], "from": given["since"], "to": given["until"]}
         seeds.append({"holder": given["holder"]} | {name: value for name, value in window.items() if value})
+    elif any(given[name] is not None for name in ("product", "since", "until")):
+        raise click.UsageError("--product, --from and --to go with --holder")
     if not seeds:
         raise click.UsageError("name an ITEM, a --run or a --holder")
     return seeds

@@ -105,8 +105,6 @@ def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, objec
     }
     if given["items_max"] is not None:
         params["items"] = given["items_max"]
-    if given["holder"] is None and (given["product"] or given["since"] or given["until"]):
-        raise click.UsageError("--product, --from and --to go with --holder")
     return params | {"seeds": read_seeds(items, given)}
 
 

@@ -34,6 +34,7 @@ from node.lineage.scope_answer import (
     ScopeUnknown,
     seal,
 )
+from node.lineage.scope_asked import describe_question
 from node.lineage.scope_question import RunRule, ScopeQuestion
 from node.lineage.seeds import plant
 from node.lineage.spread import LINKED, Spread
@@ -213,6 +214,7 @@ class Scope:
         return seal(
             ScopeAnswer(
                 hazard=self.question.hazard.value,
+                asked=describe_question(self.question),
                 seeds=tuple(sorted({self.graph.vertices[number].item for number in self.spread.seeds})),
                 as_of=None if self.question.as_of_ms is None else iso(self.question.as_of_ms),
                 height=self.facts.known_at,

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from node.crypto.digests import ANSWER_DOMAIN, sha256
+from node.lineage.scope_asked import ScopeAsked
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
@@ -97,13 +98,15 @@ class ScopeFlag(msgspec.Struct, frozen=True):
 
 
 class ScopeAnswer(msgspec.Struct, frozen=True):
-    """A scope. set_status: certain if some portion must hold seed material, though it may not be known which.
+    """A scope. asked: the question. seeds: the items that it came to.
 
-    totals: of what is held, on its way, sold or ended. unstated: items that holders of goods in scope received, with
-    neither maker nor sender stated: they are not followed. names: what master data call items, parties and places.
+    set_status: certain if some portion must hold seed material, though it may not be known which. totals: of what is
+    held, on its way, sold or ended. unstated: items that holders of goods in scope received, with neither maker nor
+    sender stated: they are not followed. names: what master data call items, parties and places.
     """
 
     hazard: str
+    asked: ScopeAsked
     seeds: tuple[str, ...]
     as_of: str | None
     height: int

@@ -10,6 +10,13 @@ class UnknownItemError(RequestError):
         super().__init__("not_found", message, field=field, hint=hint, near=near)
 
 
+class UnknownSeedError(RequestError):
+    """What a question is to begin from is not on the ledger. near: ids that were perhaps meant, best first."""
+
+    def __init__(self, message: str, *, field: str, hint: str | None, near: tuple[str, ...] = ()) -> None:
+        super().__init__("not_found", message, field=field, hint=hint, near=near)
+
+
 class UnknownHeightError(RequestError):
     """The height asked for is not executed here: an answer "as of" it would change once it is."""
 

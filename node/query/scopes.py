@@ -10,14 +10,21 @@ from node.epcis.errors import IdentifierError
 from node.epcis.identifiers import identify
 from node.epcis.times import read_instant
 from node.errors import RequestError
+from node.lineage.facts import Facts
 from node.lineage.hazards import Hazard
+from node.lineage.holdings import filed_names
+from node.lineage.near import Looks
 from node.lineage.reader import LineageReader
-from node.lineage.records import EventRef
+from node.lineage.records import EventRef, PostingKind
 from node.lineage.scope_question import SEEDS_MAX, RunRule, ScopeQuestion, Seed
+from node.lineage.timeline import FOREVER_MS
+from node.query.errors import UnknownSeedError
+from node.query.near import LOOKS_MAX, find_names
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 _Time = Annotated[str, msgspec.Meta(max_length=64)]
 PAIRS_MAX: Final = 10_000
+NEAR_MAX: Final = 5
 
 
 class SeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +109,8 @@ def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
         raise RequestError("invalid_params", "a seed names one of: item, run, holder", field=field)
     if (seed.event is not None and seed.item is None) or (seed.product is not None and seed.holder is None):
         raise RequestError("invalid_params", "`event` goes with an item, `product` with a holder", field=field)
+    if seed.holder is None and (seed.since, seed.until) != (None, None):
+        raise RequestError("invalid_params", "`from` and `to` go with a holder", field=field)
     holder = None if seed.holder is None else identify(seed.holder).id
     return Seed(
         item=None if seed.item is None else parse_item(seed.item).id,
@@ -112,6 +121,36 @@ def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
         from_ms=read_time(seed.since, f"{field}.from"),
         to_ms=read_time(seed.until, f"{field}.to"),
     )
+
+
+def check_seeds(request: ScopeRequest, question: ScopeQuestion, facts: Facts) -> None:
+    """Raise UnknownSeedError for a run or holder that no event names: it is mistyped, and nothing would be recalled."""
+    for number, (asked, seed) in enumerate(zip(request.seeds, question.seeds, strict=True)):
+        if seed.run is not None and not _is_filed(facts, PostingKind.RUN_OUTPUT, seed.run):
+            raise _unknown_run(facts, seed.run, f"params.seeds[{number}].run")
+        if seed.holder is None or asked.holder is None:
+            continue
+        if not any(_is_filed(facts, PostingKind.HOLDER, name) for name in filed_names(facts, seed.holder)):
+            near = tuple([one.id for one in find_names(facts.reader, asked.holder, Looks(LOOKS_MAX))[:NEAR_MAX]])
+            raise UnknownSeedError(
+                f"no event names {asked.holder} as a place or party",
+                field=f"params.seeds[{number}].holder",
+                hint="name it by GLN or Digital Link; lotvine find --party NAME shows what is known",
+                near=near,
+            )
+
+
+def _is_filed(facts: Facts, kind: PostingKind, name: str) -> bool:
+    """Return whether any event is filed there; one that came after the height asked for counts, too."""
+    return bool(facts.reader.postings_within(kind, name, from_ms=-FOREVER_MS, to_ms=FOREVER_MS, limit=1))
+
+
+def _unknown_run(facts: Facts, run: str, field: str) -> UnknownSeedError:
+    if _is_filed(facts, PostingKind.RUN_INPUT, run):
+        hint = "ask about what it took in"
+        return UnknownSeedError(f"the run {run} has put out nothing by the record", field=field, hint=hint)
+    hint = "a run is named by the transformationID of its events; lotvine trace shows them"
+    return UnknownSeedError(f"no run is called {run}", field=field, hint=hint)
 
 
 def _spellings(text: str) -> tuple[str, ...]:

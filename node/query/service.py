@@ -11,7 +11,6 @@ from typing import Final, TypedDict, Unpack
 import msgspec
 
 from consensus.types import Height
-from node.errors import RequestError
 from node.lineage.answer import Answer
 from node.lineage.closure import LinkedItem
 from node.lineage.custody import Masters
@@ -26,10 +25,10 @@ from node.lineage.scope_answer import ScopeAnswer
 from node.lineage.trace import ITEMS_MAX, Direction, Question, Start, trace
 from node.query.common import find_common
 from node.query.common_answer import CommonAnswer, CommonRequest
-from node.query.errors import UnknownHeightError
+from node.query.errors import UnknownHeightError, UnknownSeedError
 from node.query.find import FindAnswer, FindRequest, OriginalOf, find
 from node.query.flags import count_open
-from node.query.scopes import ScopeRequest, SeedRequest, earlier_of, read_request, read_time
+from node.query.scopes import ScopeRequest, SeedRequest, check_seeds, earlier_of, read_request, read_time
 from node.query.starts import find_item, read_trace
 from node.storage.index import IndexReader
 
@@ -178,7 +177,8 @@ class QueryService:
     def scope(self, request: ScopeRequest) -> ScopeAnswer:
         """Return what a hazard must, may and cannot have reached.
 
-        Raises IdentifierError and RequestError for what cannot be read, and UnknownHeightError as `trace` does.
+        Raises IdentifierError and RequestError for what cannot be read, UnknownHeightError as `trace` does, and
+        UnknownSeedError for a run or holder that is not known, and where the seeds came to nothing.
         """
         with self._open_reader() as reader:
             return self._scope(reader, request)
@@ -186,12 +186,10 @@ class QueryService:
     def scope_with_trace(self, request: ScopeRequest) -> tuple[ScopeAnswer, Answer]:
         """Return a scope, and the forward trace from the items that its seeds came to, on one snapshot: for a picture.
 
-        Raises as `scope`, and RequestError where the seeds came to nothing.
+        Raises as `scope`.
         """
         with self._open_reader() as reader:
             found = self._scope(reader, request)
-            if not found.seeds:
-                raise RequestError("not_found", "nothing that was asked about was there then", field="params.seeds")
             height = Height(found.height)
             question = Question(
                 None,
@@ -209,8 +207,14 @@ class QueryService:
         for number, seed in enumerate(question.seeds):
             if seed.item is not None:
                 find_item(reader, seed.item, f"params.seeds[{number}].item")
-        known_at = question.known_at
-        return compute_scope(reader, question, self._readings_at(reader.height if known_at is None else known_at))
+        readings = self._readings_at(reader.height if question.known_at is None else question.known_at)
+        check_seeds(request, question, open_facts(reader, readings, as_of_ms=None, known_at=reader.height))
+        found = compute_scope(reader, question, readings)
+        if not found.seeds:
+            # It would read as if nothing had to be recalled.
+            hint = "widen the window, or name the items"
+            raise UnknownSeedError("nothing that was asked about was there then", field="params.seeds", hint=hint)
+        return found
 
     def find(self, request: FindRequest) -> FindAnswer:
         """Return items that may be meant by what is left of a label. Raises RequestError for what cannot be read."""

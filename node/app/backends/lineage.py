@@ -19,7 +19,7 @@ from node.errors import RequestError
 from node.lineage.trace import Direction
 from node.query.changes import diff_answers, read_answer
 from node.query.drawing import write_dot, write_mermaid
-from node.query.errors import UnknownHeightError, UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError, UnknownSeedError
 from node.query.picture import Picture, draw
 from node.query.scope_picture import draw_scope
 from node.query.service import QueryService, TraceOptions
@@ -134,6 +134,8 @@ class LineageQueries:
         try:
             return await (self._pool if pool is None else pool).run(work)
         except UnknownItemError as error:
+            raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
+        except UnknownSeedError as error:
             raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
         except UnknownHeightError as error:
             raise NotFoundError(error.message, field=error.field) from error

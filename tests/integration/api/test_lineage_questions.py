@@ -166,3 +166,15 @@ def test_a_difference_is_told_over_the_api(desk: Desk) -> None:
     assert changes["same_question"] is True
     assert any(one["kind"] == "holder" for one in changes["changes"])  # type: ignore[attr-defined]
     assert refused.field == "params.after"
+
+
+def test_a_mistyped_holder_or_run_of_a_scope_is_refused_with_what_may_be_meant(desk: Desk) -> None:
+    """Exit 1 and a name, not an empty recall."""
+    refused = desk.run("scope", "--holder", "Old Bakrey")
+    assert refused.exit_code == 1
+    assert "not_found" in refused.stderr
+    assert "did you mean" in refused.stderr
+    unknown = desk.run("scope", "--run", "zz")
+    assert unknown.exit_code == 1
+    assert "no run is called zz" in unknown.stderr
+    assert desk.run("scope", FLOUR, "--from", "2026-01-05T07:30:00Z").exit_code == 2

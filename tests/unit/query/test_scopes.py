@@ -9,7 +9,7 @@ import pytest
 from node.errors import RequestError
 from node.lineage.reader import LineageReader
 from node.lineage.trace import Direction
-from node.query.errors import UnknownHeightError, UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError, UnknownSeedError
 from node.query.scope_text import render_scope
 from node.query.scopes import ScopeRequest, read_request
 from node.query.service import QueryService
@@ -76,6 +76,7 @@ def test_answer_names_events_by_their_place_and_has_one_digest_for_the_same_fact
 @pytest.mark.parametrize(
     ("seed", "code", "field"),
     [
+        (f'{{"item": "{FLOUR}", "from": "2026-01-05T07:30:00Z"}}', "invalid_params", "params.seeds[0]"),
         ("{}", "invalid_params", "params.seeds[0]"),
         ('{"item": "x", "run": "y"}', "invalid_params", "params.seeds[0]"),
         ('{"run": "y", "event": "z"}', "invalid_params", "params.seeds[0]"),
@@ -145,3 +146,65 @@ def test_what_was_known_at_a_time_is_what_the_ledger_held_then() -> None:
     assert {one.id for one in trace.items} == {FLOUR}
     both = request(f'{{"seeds": [{{"item": "{FLOUR}"}}], "known_at": "2026-01-07T00:00:00Z", "height": 1}}')
     assert service(story).scope(both).height == 1
+
+
+@pytest.mark.parametrize(
+    ("seed", "field", "words"),
+    [
+        ('{"run": "urn:run:nine"}', "params.seeds[0].run", "no run is called urn:run:nine"),
+        (f'{{"holder": "{place(9)}"}}', "params.seeds[0].holder", "no event names"),
+        (
+            f'{{"holder": "{place(1)}", "from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}}',
+            "params.seeds",
+            "was there then",
+        ),
+    ],
+)
+def test_a_seed_that_comes_to_nothing_is_refused(seed: str, field: str, words: str) -> None:
+    """Mistyped, it would give a recall of nothing, and look like an answer."""
+    with pytest.raises(UnknownSeedError, match=words) as caught:
+        service(build_story()).scope(request(f'{{"seeds": [{seed}]}}'))
+    assert (caught.value.code, caught.value.field) == ("not_found", field)
+    assert caught.value.hint
+
+
+def test_a_mistyped_seed_among_others_is_refused_too() -> None:
+    """What it should have named would be missing from the recall."""
+    seeds = f'{{"item": "{FLOUR}"}}, {{"run": "zz"}}'
+    with pytest.raises(UnknownSeedError) as caught:
+        service(build_story()).scope(request(f'{{"seeds": [{seeds}]}}'))
+    assert caught.value.field == "params.seeds[1].run"
+
+
+def test_a_run_that_has_put_out_nothing_points_to_what_it_took_in() -> None:
+    """It is known, and there is nothing of it to follow."""
+    story = build_story()
+    story.run({FLOUR: 5}, {}, at(1, "11:00"), name="urn:run:open")
+    with pytest.raises(UnknownSeedError, match="put out nothing"):
+        service(story).scope(request('{"seeds": [{"run": "urn:run:open"}]}'))
+
+
+def test_different_questions_never_share_a_digest() -> None:
+    """Though they find the same: the answer holds what was asked."""
+    flour = f'{{"item": "{FLOUR}"}}'
+    asked = [
+        f'{{"seeds": [{flour}], "hazard": "microbe"}}',
+        f'{{"seeds": [{flour}], "hazard": "microbe", "resident": true}}',
+        f'{{"seeds": [{flour}], "hazard": "microbe", "agent": "Salmonella"}}',
+        f'{{"seeds": [{flour}], "hazard": "microbe", "distrusted": ["fifo"]}}',
+        f'{{"seeds": [{flour}, {{"run": "urn:run:1"}}], "hazard": "microbe"}}',
+        f'{{"seeds": [{flour}, {{"item": "{BREAD}"}}], "hazard": "microbe"}}',
+    ]
+    answers = [service(build_story()).scope(request(text)) for text in asked]
+    assert len({one.digest for one in answers}) == len(asked)
+    assert {one.run for one in answers[4].asked.seeds} == {None, "urn:run:1"}
+
+
+def test_the_same_question_in_another_order_has_the_same_digest() -> None:
+    """Seeds are a set."""
+    seeds = [f'{{"item": "{FLOUR}"}}', f'{{"item": "{BREAD}"}}']
+    one, other = (
+        service(build_story()).scope(request(f'{{"seeds": [{", ".join(order)}]}}')).digest
+        for order in (seeds, seeds[::-1])
+    )
+    assert one == other
