@@ -161,6 +161,7 @@ class _Life:
         self._identity = identity
         self._is_loss_decided = is_loss_decided
         self._files_max = files_max
+        self._pools: list[QuestionPool] = []
         self._clock = SystemClock()
         self._metrics = Metrics()
         self._health = Health()
@@ -272,6 +273,9 @@ class _Life:
                 _spare_collector()
                 await self._wait(opened)
                 _log.info("stopping", height=engine.final_height)
+                # Whoever waits is told so while the listener still answers; it would wait for them otherwise.
+                for pool in self._pools:
+                    pool.stop()
             engine.stop()
         _log.info("stopped", height=engine.final_height)
 
@@ -321,6 +325,7 @@ class _Life:
         async with self._threads(name, QUERY_THREADS) as executor:
             seconds_max = self._settings.rpc.question_seconds_max
             pool = QuestionPool(executor, seconds_max=seconds_max, waiting_max=waiting_max)
+            self._pools.append(pool)
             try:
                 yield pool
             finally:

@@ -79,12 +79,15 @@ class QuestionPool:
         self._seconds_max = seconds_max
         self._waiting_max = waiting_max
         self._watches: set[_Watch] = set()
+        self._is_stopped = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns; if the caller is cancelled, the work ends soon after.
 
         Raises what `work` raises, BusyError, and RequestError (`too_much_work`).
         """
+        if self._is_stopped:
+            raise _stopping()
         if len(self._watches) >= self._waiting_max:
             raise BusyError(f"{len(self._watches)} questions of this kind wait already")
         watch = _Watch(self._seconds_max)
@@ -98,13 +101,18 @@ class QuestionPool:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, answer)
         except AbandonedError as error:
-            raise RequestError("not_ready", "the node is stopping", hint="ask again once it is back") from error
+            raise _stopping() from error
         finally:
             # Whoever left no longer waits; an answer that has come is past caring.
             watch.is_abandoned = True
             self._watches.discard(watch)
 
     def stop(self) -> None:
-        """End what is under way; the threads are free within milliseconds."""
+        """End what is under way, and take no more; the threads are free within milliseconds."""
+        self._is_stopped = True
         for watch in self._watches:
             watch.is_abandoned = True
+
+
+def _stopping() -> RequestError:
+    return RequestError("not_ready", "the node is stopping", hint="ask again once it is back")

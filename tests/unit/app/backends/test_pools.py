@@ -123,6 +123,7 @@ def test_a_pool_that_stops_ends_what_is_under_way() -> None:
                 await begun(walk)
                 pool.stop()
             assert asked.result().code == "not_ready"
+            assert (await _caught(pool, lambda: None)).code == "not_ready"
 
     asyncio.run(scenario())
 
