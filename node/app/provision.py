@@ -115,6 +115,9 @@ def create_organisation(root: Path, firm: Firm, *, network: str, address: Addres
 
     Raises ConfigError if the folder is in use or a name is not allowed; nothing is written then.
     """
+    problems = _problems_of_firm(firm, address)
+    if problems:
+        raise ConfigError(problems)
     key = _generate_keys()
     encoded = _encode(network, [_member(firm, key, address)], clock)
     return _write_home(root, key, encoded, {"p2p.listen": str(_listen_for(address)), "p2p.member": firm.id})

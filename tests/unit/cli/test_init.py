@@ -63,9 +63,10 @@ def test_a_joining_firm_is_told_all_at_once_what_is_wrong(tmp_path: Path, net: P
     for words in ("3 problems", "hyphen", "--name", "--address h:0"):
         assert words in result.stderr
     for option in ("--name", "--organisation-id"):
-        spoilt = join(tmp_path / "h", net / "genesis.json", option, "A\x1b[2J")
-        assert (spoilt.exit_code, (tmp_path / "h").exists()) == (2, False)
-        assert f"{option}: 'A\\x1b[2J' has control characters" in spoilt.stderr
+        alone = run("init", "--home", tmp_path / "h", "--member", "mill", option, "A\x1b[2J")
+        for spoilt in (alone, join(tmp_path / "h", net / "genesis.json", option, "A\x1b[2J")):
+            assert (spoilt.exit_code, (tmp_path / "h").exists()) == (2, False)
+            assert f"{option}: 'A\\x1b[2J' has control characters" in spoilt.stderr
     taken = join(tmp_path / "h", net / "genesis.json", "--member", "node-1")
     assert (taken.exit_code, (tmp_path / "h").exists()) == (2, False)
     assert "has a member of this name already" in taken.stderr
