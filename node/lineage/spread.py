@@ -258,6 +258,11 @@ class Spread:
             for pool in self._class_pools.get(product, ()):
                 self._from_class(pool, vertex.item)
         names, since_ms = names_of(vertex.portion.holder), vertex.portion.row.event.time.lo_ms
+        for (at, _unit, _uom), chain in loaded.chains.items() if not self.rule.by_amount else ():
+            # What lies there under the product's name may be of this lot, and what spreads gets into it.
+            if at == vertex.portion.holder.key:
+                state = next(iter(states_since(chain, since_ms)))
+                self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
         for portion in loaded.ledger.portions:
             if portion.kind not in (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED, PortionKind.FOUND):
                 continue

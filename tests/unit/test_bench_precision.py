@@ -17,7 +17,7 @@ FOUND_BY = {
 }
 """A world that finds each planted rule."""
 WORLDS = 3
-MISSED_ONCE = (10_046, 10_081, 10_146, 10_161, 10_306, 10_689, 10_826, 10_943, 20_051, 20_182, 20_669)
+MISSED_ONCE = (10_046, 10_081, 10_146, 10_161, 10_306, 10_689, 10_826, 10_943, 20_051, 20_182, 20_669, 22_277)
 """Of an unknown amount beside a known one in a pile; of a vessel whose run went on, or was cleaned while it was full;
 of a lot that by its times fed itself; of goods that came by their product's name and went on by their lot's; of goods
 never received that lay beside bad ones; of more taken than was ever shipped there, after a receipt that nobody counted;
