@@ -37,7 +37,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
 
 
 def test_what_lapsed_is_told_and_is_new_when_it_comes_again(stores: Stores) -> None:
-    """Without a restart. What is entered again in part still counts; in whole, it does no more."""
+    """T-47: without a restart. What is entered again in part still counts; in whole, it does no more."""
 
     async def scenario() -> None:
         async with open_door(stores) as door:
