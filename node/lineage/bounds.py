@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from node.lineage.maxflow import Network
+from node.lineage.pace import tick
 from node.lineage.portions import Portion, PortionKind
 from node.lineage.runs import Run
 from node.lineage.spread import OPEN, Spread
@@ -263,6 +264,7 @@ class Bounds:
         upstream: set[int] = set()
         pending = list(numbers)
         while pending:
+            tick()
             for number in self._graph.into[pending.pop()]:
                 edge = self._graph.edges[number]
                 if edge.link is not Link.CUT and edge.source not in upstream:
@@ -294,6 +296,7 @@ class Bounds:
         closed = self._spread.seeds.keys() | self._split.keys() | (self._fresh if affected else set())
         edges, vertices, most = self._graph.edges, self._graph.vertices, self._infinite
         for number in self._order():
+            tick()
             if number not in closed:
                 for edge_number in self._graph.into[number]:
                     edge = edges[edge_number]
@@ -354,6 +357,7 @@ class Bounds:
         pending = list(sources)
         by_amount = self._spread.rule.by_amount
         while pending:
+            tick()
             for number in self._graph.out[pending.pop()]:
                 edge = self._graph.edges[number]
                 dry = edge.hi == 0

@@ -393,6 +393,7 @@ class Spread:
     def _unrecorded_of(self, rows: Iterable[EventRow], names: frozenset[str]) -> Iterable[Vertex]:
         facts = self.graph.facts
         for row in rows:
+            tick()
             event = row.event
             here = bool(names & names_of(facts.custody.holder_of(row)))
             inbound = facts.custody.read(row)[0] is Movement.INBOUND

@@ -64,6 +64,15 @@ def test_each_walk_ends_at_a_tick(walk: Callable[[], object]) -> None:
     walk()
 
 
+def test_the_sums_of_a_scope_tick_too() -> None:
+    """They read nothing: of a large scope they take longer than its walk."""
+    bounds = Asked(bakery(), Seed(item=FLOUR)).scope.bounds
+    numbers = list(range(3))
+    for reckon in (lambda: bounds.last_of(numbers), lambda: bounds.intervals("KGM", affected=True)):
+        with pytest.raises(EndedError), paced(Pulse(1)):
+            reckon()
+
+
 def test_a_walk_ticks_more_often_the_further_it_goes() -> None:
     """Else an end would come only when it is over."""
     counts = []
