@@ -22,8 +22,9 @@ PRODUCT_ITEMS_MAX = 1_000
 
 
 def plant(spread: Spread, seeds: Sequence[Seed]) -> None:
-    """Mark what the seeds name as seed material."""
+    """Mark what the seeds name as seed material. Warn of a seed that names nothing, beside others that do."""
     for seed in seeds:
+        before = spread.seedings
         if seed.holder is not None:
             _plant_holder(spread, seed)
         elif seed.run is not None:
@@ -32,6 +33,8 @@ def plant(spread: Spread, seeds: Sequence[Seed]) -> None:
             _plant_event(spread, seed.item, seed.event)
         elif seed.item is not None:
             _plant_item(spread, seed.item)
+        if spread.seedings == before:
+            spread.warn("seed_came_to_nothing", seed.holder or seed.run or seed.item or "")
 
 
 def _plant_item(spread: Spread, item: str) -> None:

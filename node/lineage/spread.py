@@ -42,6 +42,7 @@ class Spread:
         self.level: dict[int, int] = {}
         self.because: dict[int, int] = {}
         self.seeds: dict[int, None] = {}
+        self.seedings = 0  # How often a vertex was named, those of two seeds twice.
         self.label_items: set[str] = set()
         self.warnings: dict[str, set[str]] = {}
         self.made_open: dict[int, set[str]] = {}
@@ -75,6 +76,7 @@ class Spread:
     def seed_vertex(self, number: int) -> None:
         """All that is in this vertex is seed material."""
         self.seeds[number] = None
+        self.seedings += 1
         self._first_ms = min(self._first_ms, self.graph.vertices[number].portion.row.event.time.lo_ms)
         self._reach(number, LINKED, -1)
 

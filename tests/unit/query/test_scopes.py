@@ -208,3 +208,14 @@ def test_the_same_question_in_another_order_has_the_same_digest() -> None:
         for order in (seeds, seeds[::-1])
     )
     assert one == other
+
+
+def test_a_seed_that_comes_to_nothing_beside_others_is_said() -> None:
+    """A line that no event names, in a site that is known; naming goods twice is no fault."""
+    flour = f'{{"item": "{FLOUR}"}}'
+    line = place(1) + "/254/no-such-line"
+    answer = service(build_story()).scope(request(f'{{"seeds": [{flour}, {{"holder": "{line}"}}]}}'))
+    assert "seed_came_to_nothing" in answer.warnings
+    made = f"{build_story().rows[0].transaction_id.hex()}:0"
+    twice = f'{{"seeds": [{flour}, {{"item": "{FLOUR}", "event": "{made}"}}]}}'
+    assert "seed_came_to_nothing" not in service(build_story()).scope(request(twice)).warnings
