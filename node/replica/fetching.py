@@ -40,6 +40,8 @@ SLOW_MS: Final = 600
 Else one silent author could slow down everybody who catches up with its feed to the pace of its places.
 """
 
+NEVER_MS: Final = 2**62
+
 Request = BatchRequest | BlockRequest
 
 
@@ -230,7 +232,8 @@ class Fetcher:
                 continue
             member, waits_ms = self._choose(digest, want, share, now_ms)
             if waits_ms is not None:
-                self._look_ms = waits_ms if self._look_ms is None else min(self._look_ms, waits_ms)
+                if waits_ms != NEVER_MS:
+                    self._look_ms = waits_ms if self._look_ms is None else min(self._look_ms, waits_ms)
                 queue.append(digest)
                 in_vain += 1
                 continue
@@ -263,7 +266,7 @@ class Fetcher:
             if requests is None or digest in requests:
                 want.hints.remove(hint)
                 continue
-            slow_ms = self._slow_from_ms(requests)
+            slow_ms = self._slow_from_ms(requests) if want.expires_ms is None else NEVER_MS
             if slow_ms is not None and slow_ms <= now_ms:
                 continue
             if self._is_free(hint, digest, share):
@@ -280,7 +283,9 @@ class Fetcher:
             member = members[(self._turn + place) % len(members)]
             if member not in want.asked and self._is_free(member, digest, share):
                 return member, None
-        return None, None
+        # All that are left are busy. What agreement waits for keeps its place until one is not: were it to come again
+        # later, what a liar tells of would take each place that becomes free meanwhile.
+        return None, NEVER_MS if want.is_urgent else None
 
     @staticmethod
     def _slow_from_ms(requests: dict[Digest, int]) -> int | None:

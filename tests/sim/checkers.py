@@ -301,6 +301,11 @@ class Checker:
         for known in (self._said, self._final_views, self._views):
             known.pop(member, None)
 
+    def on_log_lost(self, member: MemberId) -> None:
+        """I-10: certificates of views whose blocks were not here yet stood in the log alone."""
+        for known in (self._final_views, self._views):
+            known.pop(member, None)
+
     # What is written.
 
     def on_logged(self, member: MemberId, record: object, *, final_view: int) -> None:

@@ -181,6 +181,7 @@ class SimNode:
         """Lose the vote log alone: it was damaged, and set aside."""
         self.crash()
         self.world.trace("log lost", self.name)
+        self.world.checker.on_log_lost(self.member)
         self.disk.begin_log(self._build_lost_log())
         self.world.lost[self.member] = None
 

@@ -159,6 +159,32 @@ def test_who_answers_nothing_is_waited_for_no_longer_and_others_are_asked() -> N
     assert asked(fetcher, OPEN_MS_MAX) == [A]
 
 
+def test_what_one_peer_merely_tells_of_is_asked_of_nobody_else_while_that_peer_is_silent() -> None:
+    """A liar tells of a thousand batches that do not exist: the places of the honest stay free for what is needed."""
+    fetcher = build_fetcher(A, B, C)
+    for number in range(100):
+        want(fetcher, f"lie {number}", A, is_urgent=False, expires_ms=60_000)
+    for now_ms in range(0, OPEN_MS_MAX, 50):
+        assert set(asked(fetcher, now_ms)) <= {A}
+
+
+def test_what_agreement_waits_for_keeps_its_place_while_all_are_busy() -> None:
+    """It had slept whenever all were busy, and what nobody waits for took each place that became free meanwhile."""
+    fetcher = build_fetcher(A, B)
+    tried = want(fetcher, "tried")
+    first = asked(fetcher, 0)
+    for number in range(200):
+        want(fetcher, f"idle {number}", is_urgent=False)
+    asked(fetcher, 0)
+    other = B if first == [A] else A
+    asked_again = []
+    for now_ms in range(10, 2 * OPEN_MS_MAX, 10):
+        asked_again += [
+            (now_ms, member) for member, request in fetcher.take_due(now_ms) if request == BlockRequest(tried)
+        ]
+    assert asked_again[0] == (OPEN_MS_MAX, other)
+
+
 def test_urgent_wants_come_before_the_others() -> None:
     """Agreement does not wait behind what is fetched in advance."""
     fetcher = build_fetcher(A)
