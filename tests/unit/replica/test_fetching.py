@@ -171,18 +171,15 @@ def test_what_one_peer_merely_tells_of_is_asked_of_nobody_else_while_that_peer_i
 def test_what_agreement_waits_for_keeps_its_place_while_all_are_busy() -> None:
     """It had slept whenever all were busy, and what nobody waits for took each place that became free meanwhile."""
     fetcher = build_fetcher(A, B)
-    tried = want(fetcher, "tried")
-    first = asked(fetcher, 0)
     for number in range(200):
-        want(fetcher, f"idle {number}", is_urgent=False)
-    asked(fetcher, 0)
-    other = B if first == [A] else A
-    asked_again = []
-    for now_ms in range(10, 2 * OPEN_MS_MAX, 10):
-        asked_again += [
-            (now_ms, member) for member, request in fetcher.take_due(now_ms) if request == BlockRequest(tried)
-        ]
-    assert asked_again[0] == (OPEN_MS_MAX, other)
+        want(fetcher, f"idle {number}", B, is_urgent=False, expires_ms=60_000)
+    assert asked(fetcher, 0) == [B] * (OPEN_PER_PEER_MAX // SPARE_SHARE)
+    tried = want(fetcher, "tried", A)
+    sent = [(now_ms, *one) for now_ms in range(0, OPEN_MS_MAX + 1, 10) for one in fetcher.take_due(now_ms)]
+    assert [(now_ms, member) for now_ms, member, request in sent if request == BlockRequest(tried)] == [
+        (0, A),
+        (OPEN_MS_MAX, B),
+    ]
 
 
 def test_urgent_wants_come_before_the_others() -> None:
