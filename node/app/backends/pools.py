@@ -23,7 +23,8 @@ SLICE_SECONDS: Final = 0.002
 PAUSE_SECONDS: Final = 0.000_1
 """How long it then sleeps: long enough for a thread that waits for the interpreter to take it."""
 SECONDS_MAX: Final = 60.0
-WAITING_MAX: Final = 64
+WAITING_MAX: Final = 4_096
+"""As many as one connection may have unanswered: who sends many questions in a row is held back by it, not refused."""
 
 
 class AbandonedError(Exception):
