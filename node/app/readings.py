@@ -5,7 +5,7 @@ A question about an earlier height gets the answer that it had then, at every no
 
 from consensus.types import Height
 from node.lineage.readings import Readings
-from node.storage.following import parameters_at
+from node.storage.following import parameters_at, readings_of
 from node.storage.index import IndexStore
 
 
@@ -18,4 +18,4 @@ class ReadingsByHeight:
     def at(self, height: Height) -> Readings:
         """Return the readings after the block at `height`, which is executed."""
         with self._index.reader() as reader:
-            return Readings(clock_tolerance_ms=parameters_at(reader, height).clock_tolerance_ms)
+            return readings_of(parameters_at(reader, height))

@@ -29,6 +29,7 @@ from node.app.joining import load_join_request
 from node.cli.keys import load_rotation, rotate_key
 from node.cli.options import call_node, home_option, json_option
 from node.errors import ConfigError, RequestError
+from node.ledger.roster import STEP_PARAMETERS
 from node.validation import explain_fault
 
 SHORT_ID: Final = 12
@@ -148,7 +149,7 @@ def new_feed(member: str, home: Path, note: str, *, as_json: bool) -> None:
 @click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE…")
 @_proposal_options
 def set_parameters(settings: tuple[str, ...], home: Path, note: str, *, as_json: bool) -> None:
-    """Change parameters of the network, such as clock_tolerance_ms=600000."""
+    """Change parameters of the network, such as clock_tolerance_ms=600000; words of steps with commas between them."""
     _propose(home, [_read_parameters(settings)], note, as_json=as_json)
 
 
@@ -177,7 +178,8 @@ def _read_parameters(settings: Sequence[str]) -> SetParameters:
             continue
         if name in given:
             problems.append(f"{name} is given twice: give it once")
-        given[name] = value
+        # A list of words: none is a word with a comma in it.
+        given[name] = [word for word in value.split(",") if word] if name in STEP_PARAMETERS else value
     if problems:
         raise ConfigError(problems)
     try:

@@ -17,6 +17,9 @@ from node.ledger.roster import (
     ACTOR_KEYS_TOTAL_MAX,
     ENTRIES_MAX,
     MEMBERS_MAX,
+    STEP_PARAMETERS,
+    STEP_WORD_LENGTH_MAX,
+    STEP_WORDS_MAX,
     VALIDATORS_MAX,
     Member,
     Parameters,
@@ -32,6 +35,7 @@ from node.ledger.roster import (
     read_parameter_fields,
     read_role,
     role_code,
+    step_clash,
 )
 from node.ledger.verdicts import TransactionCode
 from node.wire.codec import MalformedError, Packable, read_array, read_bytes, read_int, read_text
@@ -200,7 +204,16 @@ def _read_of_member(kind: int, member: MemberId, rest: tuple[object, ...], what:
 def _read_unbounded(value: object, what: str) -> Parameters:
     fields = read_parameter_fields(value, what)
     timing = read_text(fields.pop("timing"), what, length_max=_TIMING_LENGTH_MAX)
-    return Parameters(timing=timing, **{name: read_int(field, what) for name, field in fields.items()})
+    steps = {
+        name: tuple(
+            read_text(word, f"{what}.{name}", length_max=STEP_WORD_LENGTH_MAX)
+            for word in read_array(fields.pop(name), f"{what}.{name}", length_max=STEP_WORDS_MAX)
+        )
+        for name in STEP_PARAMETERS
+        if name in fields
+    }
+    numbers = {name: read_int(field, what) for name, field in fields.items()}
+    return msgspec.structs.replace(Parameters(timing=timing), **numbers, **steps)
 
 
 def read_changes(value: object, what: str) -> tuple[Change, ...]:
@@ -265,7 +278,7 @@ def _is_in_bounds(parameters: Parameters) -> bool:
         msgspec.convert(msgspec.to_builtins(parameters), Parameters)
     except msgspec.ValidationError:
         return False
-    return True
+    return step_clash(parameters) is None
 
 
 def _is_key_in_use(key: PublicKey, members: dict[MemberId, Member]) -> bool:

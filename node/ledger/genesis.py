@@ -28,6 +28,7 @@ from node.ledger.roster import (
     build_roster,
     is_address,
     is_line,
+    step_clash,
 )
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedNumber, MemberId, read_member_id
@@ -143,6 +144,9 @@ def validate_genesis(document: GenesisDocument) -> tuple[str, ...]:
     validators = sum(member.role is Role.VALIDATOR for member in document.members)
     if not 1 <= validators <= VALIDATORS_MAX:
         problems.append(f"members: {validators} validators, not 1 … {VALIDATORS_MAX}")
+    clash = step_clash(document.parameters)
+    if clash is not None:
+        problems.append(f"parameters.{clash.name}: {clash.words}")
     return tuple(problems)
 
 

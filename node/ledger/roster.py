@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,8 @@ ADDRESS_LENGTH_MAX: Final = 280
 BATCH_BLOCK_MINIMUM: Final = 1024 * 1024 + 4096
 """No bound of a block falls below one full batch: what was sealed stays cuttable."""
 
+STEP_WORDS_MAX: Final = 64
+STEP_WORD_LENGTH_MAX: Final = 256
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What moves a cursor or turns the direction of a line. By number: what Unicode calls printable differs by version."""
 _ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
@@ -57,6 +59,11 @@ _ROLE_CODES: Final = {Role.VALIDATOR: 1, Role.MEMBER: 2, Role.OBSERVER: 3, Role.
 _ROLES: Final = {code: role for role, code in _ROLE_CODES.items()}
 
 
+_Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$", max_length=STEP_WORD_LENGTH_MAX)]
+_Words = Annotated[tuple[_Word, ...], msgspec.Meta(max_length=STEP_WORDS_MAX)]
+_Hours = Annotated[int, msgspec.Meta(ge=1, le=8_760)]
+
+
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What all nodes must compute alike.
 
@@ -66,7 +73,12 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     What begins with `flag_` are the tolerances of flags (docs/flags.md): how long a shipment may lie unreceived, what
     more or less may come out of a run in thousandths, how late an event may be entered, how fast goods may travel.
-    They came later: where all are at their defaults, a genesis and a roster are written without them, as before.
+
+    The rest is how events are read (docs/lineage.md): within how many hours several outbound steps of one holder are
+    one shipment, for how many runs that name no line are taken to share one, and what an industry calls the steps that
+    ship, receive, end, make without inputs and clean, besides the words of the CBV: each a URI.
+
+    What came later is left out of a genesis and a roster where all of it is at its defaults, so older ones stand.
     """
 
     block_bytes_max: Annotated[int, msgspec.Meta(ge=BATCH_BLOCK_MINIMUM, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
@@ -80,44 +92,71 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flag_run_loss_permille: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 50
     flag_back_dated_hours: Annotated[int, msgspec.Meta(ge=1, le=876_000)] = 720
     flag_speed_kmh: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
+    handover_window_hours: _Hours = 72
+    contact_window_hours: _Hours = 24
+    outbound_steps: _Words = ()
+    inbound_steps: _Words = ()
+    ending_steps: _Words = ()
+    primary_steps: _Words = ()
+    clean_steps: _Words = ()
 
 
-FIRST_PARAMETERS: Final = 6
-"""How many parameters there were at first; what came later is left out where all of it has its default."""
-LATER_PARAMETERS: Final = Parameters.__struct_fields__[FIRST_PARAMETERS:]
-_LATER_DEFAULTS: Final = tuple(getattr(Parameters(), name) for name in LATER_PARAMETERS)
+_NAMES: Final = Parameters.__struct_fields__
+_DEFAULTS: Final = tuple(getattr(Parameters(), name) for name in _NAMES)
+_CUTS: Final = (6, 11, len(_NAMES))
+"""Behind which parameters a roster's array may end: each time some were added, there is one more."""
+LATER_PARAMETERS: Final = _NAMES[_CUTS[0] :]
+MOVING_STEPS: Final = ("outbound_steps", "inbound_steps", "ending_steps")
+STEP_PARAMETERS: Final = (*MOVING_STEPS, "primary_steps", "clean_steps")
 
 
 def parameter_fields(parameters: Parameters) -> Packable:
     """Return the array that stands in a roster."""
-    later = tuple(getattr(parameters, name) for name in LATER_PARAMETERS)
-    first = (
-        parameters.block_bytes_max,
-        parameters.block_batches_max,
-        parameters.rules_version,
-        parameters.clock_tolerance_ms,
-        parameters.transaction_expiry_ms,
-        parameters.timing,
-    )
-    return first if later == _LATER_DEFAULTS else (*first, *later)
+    fields = tuple(getattr(parameters, name) for name in _NAMES)
+    return fields[: next(cut for cut in _CUTS if fields[cut:] == _DEFAULTS[cut:])]
 
 
 def read_parameter_fields(value: object, what: str) -> dict[str, object]:
     """Return `value` by the names of parameters, their types unchecked. Raises MalformedError for another shape."""
-    fields = read_array(value, what, length_max=len(Parameters.__struct_fields__))
-    if len(fields) not in (FIRST_PARAMETERS, len(Parameters.__struct_fields__)):
+    fields = read_array(value, what, length_max=len(_NAMES))
+    if len(fields) not in _CUTS:
         raise MalformedError(f"{what}: {len(fields)} parameters")
-    if fields[FIRST_PARAMETERS:] == _LATER_DEFAULTS:
+    before = _CUTS[max(_CUTS.index(len(fields)) - 1, 0)]
+    if before < len(fields) and fields[before:] == _DEFAULTS[before : len(fields)]:
         raise MalformedError(f"{what}: parameters of which all have their defaults are left out")
-    return dict(zip(Parameters.__struct_fields__, fields, strict=False))
+    return dict(zip(_NAMES, fields, strict=False))
 
 
 def read_parameters(value: object, what: str) -> Parameters:
     """Return `value` as parameters. Raises MalformedError, also for a value out of its bounds."""
     try:
-        return msgspec.convert(read_parameter_fields(value, what), Parameters)
+        parameters = msgspec.convert(read_parameter_fields(value, what), Parameters)
     except msgspec.ValidationError as error:
         raise MalformedError(f"{what}: {error}") from error
+    clash = step_clash(parameters)
+    if clash is not None:
+        raise MalformedError(f"{what}.{clash.name}: {clash.words}")
+    return parameters
+
+
+class StepClash(NamedTuple):
+    """name: the parameter that is wrong."""
+
+    name: str
+    words: str
+
+
+def step_clash(parameters: Parameters) -> StepClash | None:
+    """Return the first word that two parameters give two movements, or that one gives twice, or None."""
+    taken: dict[str, str] = {}
+    for name in STEP_PARAMETERS:
+        words: tuple[str, ...] = getattr(parameters, name)
+        for number, word in enumerate(words):
+            if word in words[:number]:
+                return StepClash(name, f"{word!r} stands twice: name it once")
+            if name in MOVING_STEPS and taken.setdefault(word, name) != name:
+                return StepClash(name, f"{word!r} is one of {taken[word]} already: a step moves goods in one way")
+    return None
 
 
 def is_address(text: str) -> bool:

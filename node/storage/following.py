@@ -54,6 +54,21 @@ def parameters_at(reader: IndexReader, height: Height) -> Parameters:
     return roster.parameters
 
 
+def readings_of(parameters: Parameters) -> Readings:
+    """Return how a network with these parameters reads events: by the words of the CBV and those it has voted."""
+    usual = Readings()
+    return Readings(
+        clock_tolerance_ms=parameters.clock_tolerance_ms,
+        handover_window_ms=parameters.handover_window_hours * HOUR_MS,
+        contact_window_ms=parameters.contact_window_hours * HOUR_MS,
+        outbound_steps=usual.outbound_steps.union(parameters.outbound_steps),
+        inbound_steps=usual.inbound_steps.union(parameters.inbound_steps),
+        ending_steps=usual.ending_steps.union(parameters.ending_steps),
+        primary_steps=usual.primary_steps.union(parameters.primary_steps),
+        clean_steps=usual.clean_steps.union(parameters.clean_steps),
+    )
+
+
 def follow(index: IndexStore, *, events_max: int = STEP_EVENTS) -> Followed | None:
     """Take the flags some blocks further, or return None if they hold at the executed height.
 
@@ -67,7 +82,7 @@ def follow(index: IndexStore, *, events_max: int = STEP_EVENTS) -> Followed | No
         height, events = (reader.height, 0) if mark is None else _reach(reader, mark.height, events_max)
         parameters = parameters_at(reader, height)
         target = FlagMark(FLAG_RULES, settings_of(parameters), height)
-        step = _Step(reader, target, Readings(clock_tolerance_ms=parameters.clock_tolerance_ms))
+        step = _Step(reader, target, readings_of(parameters))
         if mark is not None and mark.rules == FLAG_RULES and parameters == parameters_at(reader, mark.height):
             index.flags.write(reader.flags, target, step.follow(mark))
         else:
@@ -82,7 +97,7 @@ def flags_of_item_at(reader: IndexReader, item: str, height: Height) -> list[Sub
     """
     parameters = parameters_at(reader, height)
     mark = FlagMark(FLAG_RULES, settings_of(parameters), height)
-    step = _Step(reader, mark, Readings(clock_tolerance_ms=parameters.clock_tolerance_ms))
+    step = _Step(reader, mark, readings_of(parameters))
     return step.at_height(item)
 
 

@@ -90,6 +90,13 @@ class SetParameters(_Change, frozen=True, tag="set_parameters"):
     flag_run_loss_permille: int | None = None
     flag_back_dated_hours: int | None = None
     flag_speed_kmh: int | None = None
+    handover_window_hours: int | None = None
+    contact_window_hours: int | None = None
+    outbound_steps: tuple[str, ...] | None = None
+    inbound_steps: tuple[str, ...] | None = None
+    ending_steps: tuple[str, ...] | None = None
+    primary_steps: tuple[str, ...] | None = None
+    clean_steps: tuple[str, ...] | None = None
 
 
 Change = AddMember | RemoveMember | SetRole | RotateKey | ChangeMember | SetActorKeys | NewFeed | SetParameters
@@ -215,7 +222,7 @@ class ValidatorSet(msgspec.Struct, frozen=True):
     roster_digest: str
     quorum: int
     validators: tuple[Validator, ...]
-    parameters: dict[str, int | str]
+    parameters: dict[str, int | str | tuple[str, ...]]
     proof: SetProof | None = None
 
 

@@ -9,6 +9,7 @@ from node.api.schema import governance as schema
 from node.app.joining import REQUEST_FORMAT, JoinRequest
 from node.config.addresses import parse_address
 from node.crypto.keys import PublicKey, is_public_key
+from node.epcis.vocabulary import STEPS
 from node.errors import RequestError
 from node.ledger.changes import (
     AddMember,
@@ -21,7 +22,7 @@ from node.ledger.changes import (
     SetParameters,
     SetRole,
 )
-from node.ledger.roster import Member, Parameters, Role, Roster, is_address
+from node.ledger.roster import STEP_PARAMETERS, Member, Parameters, Role, Roster, is_address, step_clash
 from node.validation import explain_fault
 from node.wire.codec import MalformedError
 from node.wire.ids import FeedNumber, MemberId, read_member_id
@@ -113,10 +114,19 @@ def _check_address(address: str, field: str) -> None:
 def _read_parameters(change: schema.SetParameters, present: Parameters, field: str) -> Parameters:
     given = {name: value for name in present.__struct_fields__ if (value := getattr(change, name)) is not None}
     try:
-        return msgspec.convert(msgspec.to_builtins(present) | given, Parameters)
+        wanted = msgspec.convert(msgspec.to_builtins(present) | given, Parameters)
     except msgspec.ValidationError as error:
         fault = explain_fault(error)
         raise RequestError("parameters_out_of_bounds", fault.words, field=f"{field}{fault.path}") from error
+    clash = step_clash(wanted)
+    if clash is not None:
+        raise RequestError("parameters_out_of_bounds", clash.words, field=f"{field}.{clash.name}")
+    for name in STEP_PARAMETERS:
+        for word in getattr(wanted, name):
+            if STEPS.normalise(word) != word:
+                words = f"{word!r} is a word of the CBV, and means what it says there: name words of an industry"
+                raise RequestError("parameters_out_of_bounds", words, field=f"{field}.{name}")
+    return wanted
 
 
 def _read_of_member(
@@ -249,7 +259,11 @@ def _with_article(role: Role) -> str:
 
 def _changed_parameters(before: Parameters, after: Parameters) -> list[str]:
     return [
-        f"{name} = {getattr(after, name)} (was {getattr(before, name)})"
+        f"{name} = {_said(getattr(after, name))} (was {_said(getattr(before, name))})"
         for name in after.__struct_fields__
         if getattr(before, name) != getattr(after, name)
     ]
+
+
+def _said(value: int | str | tuple[str, ...]) -> str:
+    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)

@@ -111,6 +111,9 @@ def test_every_kind_of_proposal_comes_to_the_node_as_it_was_typed(desk: Desk) ->
     assert desk.propose("set-parameters", "clock_tolerance_ms=5", "timing=wan") == (
         schema.SetParameters(clock_tolerance_ms=5, timing="wan"),
     )
+    assert desk.propose("set-parameters", "inbound_steps=urn:x:landing,urn:x:beaching", "clean_steps=") == (
+        schema.SetParameters(inbound_steps=("urn:x:landing", "urn:x:beaching"), clean_steps=()),
+    )
     assert desk.propose("replace", "mill", "dairy") == (
         schema.SetRole("mill", "member"),
         schema.SetRole("dairy", "validator"),

@@ -293,6 +293,16 @@ def test_proofs_of_validators_fill_an_answer_and_no_more(ledger: Ledger, monkeyp
         (schema.SetRole("firm-4", "validator"), "validator_not_synced", "params.changes"),
         (schema.SetRole("firm-1", "validator"), "nothing_changes", "params.changes"),
         (schema.SetParameters(block_bytes_max=1), "parameters_out_of_bounds", "params.changes[0].block_bytes_max"),
+        (
+            schema.SetParameters(inbound_steps=("urn:x:a",), outbound_steps=("urn:x:a",)),
+            "parameters_out_of_bounds",
+            "params.changes[0].inbound_steps",
+        ),
+        (
+            schema.SetParameters(primary_steps=("urn:epcglobal:cbv:bizstep:commissioning",)),
+            "parameters_out_of_bounds",
+            "params.changes[0].primary_steps",
+        ),
         (schema.ChangeMember("firm-1", address="nowhere"), "invalid_params", "params.changes[0].address"),
         (schema.ChangeMember("firm-1", name=""), "invalid_params", "params.changes[0].name"),
         (schema.ChangeMember("firm-1", name="A\x07"), "invalid_params", "params.changes[0].name"),

@@ -16,6 +16,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.governance import Request, encode_reference
 from node.ledger.roster import Parameters
 from node.ledger.transaction import Kind, SignedTransaction
+from node.lineage.readings import Readings
 from node.replica.overview import Overview
 from node.storage.chain import ChainStore, create_chain, open_chain
 from node.storage.execution import execute_block
@@ -147,7 +148,7 @@ def test_what_was_not_taken_is_tried_again(node: Node) -> None:
 
 def test_a_question_about_an_earlier_height_is_read_as_it_was_then(node: Node) -> None:
     """The same answer at the same height, whatever was voted since."""
-    change = SetParameters(Parameters(clock_tolerance_ms=5))
+    change = SetParameters(Parameters(clock_tolerance_ms=5, contact_window_hours=8, inbound_steps=("urn:x:landing",)))
     proposal = build_transaction(
         node.genesis, member="firm-0", kind=Kind.PROPOSE, payload=Request((change,), "").encode()
     )
@@ -160,4 +161,8 @@ def test_a_question_about_an_earlier_height_is_read_as_it_was_then(node: Node) -
         due = reader.governance.due_digest
     node.execute(flags=FLAG_EPOCH_END, executed_height=Height(1), next_epoch_digest=due)
     readings = ReadingsByHeight(node.index)
-    assert [readings.at(Height(height)).clock_tolerance_ms for height in range(3)] == [900_000, 900_000, 5]
+    then, now = readings.at(Height(1)), readings.at(Height(2))
+    assert readings.at(Height(0)) == then == Readings()
+    assert (then.clock_tolerance_ms, now.clock_tolerance_ms) == (900_000, 5)
+    assert (then.contact_window_ms, now.contact_window_ms) == (24 * 3_600_000, 8 * 3_600_000)
+    assert now.inbound_steps == then.inbound_steps | {"urn:x:landing"}

@@ -354,6 +354,21 @@ def test_other_parameters_have_all_evaluated_anew(tmp_path: Path) -> None:
     assert stored[0] == stored[1]
 
 
+def test_words_of_an_industry_move_goods_from_when_they_are_voted(tmp_path: Path) -> None:
+    """By the CBV goods that land are only seen; once the network says that they are received, a shipment lacks."""
+    ledger = FlagLedger(tmp_path / "index", validators=1)
+    seen = ledger.enter(make(FLOUR, 30, 7), receive(FLOUR, 30, 9) | {"bizStep": "urn:example:step:landing"})
+    ledger.follow()
+    assert ledger.codes(FLOUR) == {"moved_without_record"}
+    ledger.set_parameters(Parameters(inbound_steps=("urn:example:step:landing",)))
+    ledger.follow()
+    assert ledger.codes(FLOUR) == {"moved_without_record", "receipt_without_shipment"}
+    with ledger.index.reader() as reader:
+        then = following.flags_of_item_at(reader, FLOUR, seen)
+    assert [flag.code for row in then for flag in row.evaluated.flags] == ["moved_without_record"]
+    ledger.close()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_flags_of_an_earlier_height_are_made_again_as_they_were_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

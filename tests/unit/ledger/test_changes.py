@@ -45,6 +45,8 @@ NEW = Member(
     feed_number=FeedNumber(0),
 )
 ROTATION = sign_rotation(NETWORK, V1, FeedNumber(1), build_key("other"))
+LANDING, PICKING = "urn:example:step:landing", "https://steps.example/picking"
+VOTED = Parameters(contact_window_hours=8, inbound_steps=(LANDING,), primary_steps=(LANDING, PICKING))
 EVERY: tuple[Change, ...] = (
     AddMember(NEW),
     RemoveMember(M5),
@@ -53,6 +55,8 @@ EVERY: tuple[Change, ...] = (
     ChangeMember(V2, "Name", "", "[::1]:9"),
     SetActorKeys(V3, (build_key("a").public_key, build_key("b").public_key)),
     NewFeed(M4),
+    SetParameters(VOTED),
+    SetParameters(Parameters(flag_speed_kmh=90)),
     SetParameters(Parameters(timing="wan", block_batches_max=7)),
 )
 
@@ -91,6 +95,7 @@ def test_every_change_changes_what_it_says() -> None:
     expected[V3] = dataclasses.replace(expected[V3], actor_keys=(build_key("a").public_key, build_key("b").public_key))
     expected[M4] = dataclasses.replace(expected[M4], feed_number=FeedNumber(1))
     assert after == build_roster(Epoch(0), expected.values(), Parameters(timing="wan", block_batches_max=7))
+    assert applied(SetParameters(VOTED)).parameters == VOTED
 
 
 FORMER_ROSTER = applied(RemoveMember(M5))
@@ -120,6 +125,12 @@ FORMER_ROSTER = applied(RemoveMember(M5))
         ([ROTATION, sign_rotation(NETWORK, V2, FeedNumber(1), build_key("two"))], TransactionCode.TOO_MANY_CHANGES),
         ([SetParameters(Parameters(block_bytes_max=1024 * 1024))], TransactionCode.PARAMETERS_OUT_OF_BOUNDS),
         ([SetParameters(Parameters(timing="moon"))], TransactionCode.PARAMETERS_OUT_OF_BOUNDS),
+        ([SetParameters(Parameters(primary_steps=("landing",)))], TransactionCode.PARAMETERS_OUT_OF_BOUNDS),
+        ([SetParameters(Parameters(clean_steps=(PICKING, PICKING)))], TransactionCode.PARAMETERS_OUT_OF_BOUNDS),
+        (
+            [SetParameters(Parameters(inbound_steps=(LANDING,), ending_steps=(LANDING,)))],
+            TransactionCode.PARAMETERS_OUT_OF_BOUNDS,
+        ),
         ([SetParameters(Parameters())], TransactionCode.NOTHING_CHANGES),
         ([SetRole(M5, Role.MEMBER)], TransactionCode.NOTHING_CHANGES),
         (

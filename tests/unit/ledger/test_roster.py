@@ -20,13 +20,16 @@ from node.ledger.roster import (
     decode_epoch_record,
     decode_roster,
     is_address,
+    parameter_fields,
+    read_parameters,
 )
-from node.wire.codec import MalformedError, pack, unpack
+from node.wire.codec import MalformedError, pack, read_array, unpack
 from node.wire.ids import FeedNumber, MemberId
 from tests.support.networks import build_genesis, build_key
 
 GENESIS = build_genesis(validators=4, members=2, observers=1)
 ROSTER = GENESIS.roster
+RINSING = "urn:example:step:rinsing"
 
 
 def change(roster: Roster, member: str, **fields: object) -> Roster:
@@ -48,9 +51,27 @@ def test_a_roster_has_one_encoding_whatever_order_its_members_came_in() -> None:
 def test_a_roster_comes_back_from_its_bytes() -> None:
     """Removed members, raised feed numbers and other parameters too."""
     roster = change(change(ROSTER, "firm-6", role=Role.FORMER), "firm-1", feed_number=FeedNumber(3))
-    roster = Roster(Epoch(7), roster.members, Parameters(timing="wan"))
-    assert decode_roster(roster.encode()) == roster
-    assert decode_roster(roster.encode()).validators == roster.validators
+    for parameters in (Parameters(timing="wan"), Parameters(flag_speed_kmh=90), Parameters(clean_steps=(RINSING,))):
+        roster = Roster(Epoch(7), roster.members, parameters)
+        assert decode_roster(roster.encode()) == roster
+        assert decode_roster(roster.encode()).validators == roster.validators
+
+
+def whole(parameters: Parameters) -> tuple[object, ...]:
+    """Parameters as a roster has them."""
+    return read_array(parameter_fields(parameters), "parameters")
+
+
+def test_parameters_that_came_later_stand_only_where_one_is_not_at_its_default() -> None:
+    """So there is one encoding of each roster, and those of older networks keep their digests."""
+    first, flags = whole(Parameters()), whole(Parameters(flag_speed_kmh=90))
+    steps = whole(Parameters(clean_steps=(RINSING,)))
+    assert (len(first), len(flags), len(steps)) == (6, 11, 18)
+    assert flags[:6] == steps[:6] == first
+    assert steps[6:11] == (168, 5, 50, 720, 1000)
+    for fields in (steps[:11], flags + steps[11:17] + ((),), (*first, *steps[6:17], ())):
+        with pytest.raises(MalformedError, match="left out"):
+            read_parameters(fields, "parameters")
 
 
 def test_the_digest_is_the_one_of_the_protocol_page() -> None:
@@ -104,6 +125,11 @@ def spoil(place: int, value: object, *, member: int | None = None) -> bytes:
     return pack(whole)  # type: ignore[arg-type]  # Whatever the test wants.
 
 
+def with_steps(*, inbound: object, ending: object = (), window: int = 72) -> tuple[object, ...]:
+    """All fields of parameters, these ones changed."""
+    return (*whole(Parameters(flag_speed_kmh=90)), window, 24, (), inbound, ending, (), ())
+
+
 @pytest.mark.parametrize(
     ("encoded", "word"),
     [
@@ -115,6 +141,14 @@ def spoil(place: int, value: object, *, member: int | None = None) -> bytes:
         (spoil(3, (2**20, 256, 1, 900_000, 86_400_000, "lan")), "block_bytes_max"),
         (spoil(3, (8 * 2**20, True, 1, 900_000, 86_400_000, "lan")), "block_batches_max"),
         (spoil(3, (8 * 2**20, 256, 1, 900_000, 86_400_000, "moon")), "timing"),
+        (spoil(3, with_steps(inbound=("landing",))), "inbound_steps"),
+        (spoil(3, with_steps(inbound=("urn:a b",))), "inbound_steps"),
+        (spoil(3, with_steps(inbound=(7,))), "inbound_steps"),
+        (spoil(3, with_steps(inbound=RINSING)), "inbound_steps"),
+        (spoil(3, with_steps(inbound=(RINSING, RINSING))), "stands twice"),
+        (spoil(3, with_steps(inbound=tuple(f"urn:x:{number}" for number in range(65)))), "inbound_steps"),
+        (spoil(3, with_steps(inbound=(RINSING,), ending=(RINSING,))), "one of inbound_steps already"),
+        (spoil(3, with_steps(inbound=(RINSING,), window=0)), "handover_window_hours"),
         (spoil(0, "Firm", member=1), "id"),
         (spoil(0, "firm-0", member=1), "do not rise"),
         (spoil(1, "", member=1), "name"),
