@@ -14,7 +14,8 @@ from node.lineage.timeline import ANY_TIME, Timeline
 _BLOCKING: Final = frozenset({"recalled", "expired"})
 """Dispositions that hold for all of a lot wherever it is: what they say of a part, they say of the code."""
 _BLOCKING_PIECE: Final = _BLOCKING | {"damaged", "non_conformant", "needs_replacement", "non_sellable_other", "stolen"}
-_RELEASING: Final = frozenset({"active", "available", "conformant", "sellable_accessible", "sellable_not_accessible"})
+RELEASING: Final = frozenset({"active", "available", "conformant", "sellable_accessible", "sellable_not_accessible"})
+"""Dispositions that say of goods that were held back that they may go on."""
 _MAKING: Final = ROLE_MADE | ROLE_OUTPUT
 _SELLING: Final = frozenset({"retail_selling", "dispensing"})
 _NO_KEY: Final = ("no URI: kept as it is", "no GS1 identifier: kept as it is")
@@ -63,9 +64,9 @@ def check_blocked(found: FlagList, timeline: Timeline, facts: Facts) -> None:
             blocked = blocked or row
         elif blocked is None:
             continue
-        elif event.disposition in _RELEASING and not _is_use(row, role, facts):
+        elif event.disposition in RELEASING and not is_use(row, role, facts):
             blocked = None
-        elif _is_use(row, role, facts):
+        elif is_use(row, role, facts):
             slack_ms = facts.readings.slack_ms(row.member, blocked.member)
             if blocked.event.time.hi_ms + slack_ms < event.time.lo_ms:
                 found.add("used_while_blocked", (row, blocked), (facts.custody.holder_of(row),))
@@ -81,11 +82,12 @@ def check_expiry(found: FlagList, timeline: Timeline, facts: Facts) -> None:
     maker = next(row for row, role in entries if role & _MAKING and row.event.expires_ms == expires_ms)
     for row, role in entries:
         is_late = row.event.time.lo_ms > expires_ms + facts.readings.slack_ms(row.member, maker.member)
-        if is_late and _is_use(row, role, facts) and facts.custody.read(row)[0] is not Movement.OUTBOUND:
+        if is_late and is_use(row, role, facts) and facts.custody.read(row)[0] is not Movement.OUTBOUND:
             found.add("used_after_expiry", (row, maker), (facts.custody.holder_of(row),))
 
 
-def _is_use(row: EventRow, role: int, facts: Facts) -> bool:
+def is_use(row: EventRow, role: int, facts: Facts) -> bool:
+    """Return whether an event uses, ships or sells the item. A shipment that says that it is a return does not."""
     if role & ROLE_INPUT:
         return True
     movement = facts.custody.read(row)[0]

@@ -152,6 +152,10 @@ CODES: Final[dict[str, FlagCode]] = {
     "used_before_receipt": _of_finding(
         "used_before_receipt", Group.CUSTODY, "Goods came in only after they were used there.", _HOLDER
     ),
+    "used_on_hold": FlagCode(
+        Group.PROCESS, Severity.HIGH, "Goods were used, sold or shipped after they were put on hold.", _HOLDER,
+        "the release that is missing, or an error declaration of either",
+    ),
     "used_while_blocked": FlagCode(
         Group.QUALITY, Severity.HIGH, "Goods were used, sold or shipped after they were said to be recalled.",
         _HOLDER, "the release that is missing, or an error declaration of either",

@@ -8,6 +8,7 @@ events arrived and however blocks were taken together. `touch.py` says which sub
 
 from node.lineage.facts import Facts
 from node.lineage.flag_checks import check_blocked, check_expiry, check_names, check_times
+from node.lineage.flag_holds import check_hold
 from node.lineage.flag_model import ITEMS_MAX, NOTHING, Evaluated, FlagList, FlagSettings
 from node.lineage.flag_moves import check_moves
 from node.lineage.flag_pieces import check_piece
@@ -42,6 +43,7 @@ def flags_of_item(item: str, facts: Facts, settings: FlagSettings, *, now_ms: in
     check_names(found, timeline)
     check_times(found, timeline, settings)
     check_blocked(found, timeline, facts)
+    check_hold(found, timeline, facts)
     check_expiry(found, timeline, facts)
     if read_item(item).single:
         check_piece(found, timeline, facts, settings)
