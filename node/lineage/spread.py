@@ -18,7 +18,7 @@ from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.pace import tick
-from node.lineage.portions import PortionKind
+from node.lineage.portions import Portion, PortionKind
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_INSTANCES, EventRow, Posting, PostingKind
 from node.lineage.scope_question import ScopeQuestion
@@ -205,7 +205,7 @@ class Spread:
             self._to_lot(vertex)
         if facts.product is not None and portion.kind is PortionKind.POOL and facts.kind is not ItemKind.CLASS:
             self._to_class(vertex, facts.product)
-        elif facts.kind is ItemKind.CLASS and portion.kind is PortionKind.POOL and portion.number >= 0:
+        elif facts.kind is ItemKind.CLASS and (_is_stock(portion) or portion.kind is PortionKind.IN_TRANSIT):
             self._class_pools.setdefault(item, []).append(vertex)
             for lot in self._class_lots.get(item, ()):
                 self._from_class(vertex, lot)
@@ -265,6 +265,10 @@ class Spread:
             if at == vertex.portion.holder.key:
                 state = next(iter(states_since(chain, since_ms)))
                 self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
+        for sent in () if self.rule.by_amount else loaded.ledger.of_kind(PortionKind.IN_TRANSIT):
+            if may_come_to(sent, vertex.portion):
+                # It may have come without a record, and lie beside.
+                self.graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN)
         for portion in loaded.ledger.portions:
             if portion.kind not in (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED, PortionKind.FOUND):
                 continue
@@ -272,22 +276,27 @@ class Spread:
                 self.warn("class_without_lot", product)
                 self.graph.add_edge(vertex.number, loaded.vertex(portion), portion.hi, portion.uom, Link.READING)
 
-    def _from_class(self, pool: Vertex, lot: str) -> None:
-        """Goods of a lot that came somewhere by their product's name may go on there by the lot's."""
-        holder = pool.portion.holder.key
-        key = (holder, pool.item, lot)
+    def _from_class(self, stock: Vertex, lot: str) -> None:
+        """Goods of a lot that came somewhere by their product's name, or may have, may go on there by the lot's."""
+        portion = stock.portion
+        sent = portion if portion.kind is PortionKind.IN_TRANSIT else None
+        where = f"at {portion.holder.key}"
+        if sent is not None:
+            where = f"from {portion.holder.key}" if portion.receiver is None else f"to {portion.receiver.key}"
+        key = (where, stock.item, lot)
         hub = self._class_hubs.get(key)
         if hub is None:
             states = [
                 state
                 for (at, _unit, _uom), chain in self.graph.items[lot].chains.items()
-                if at == holder
+                if (at == portion.holder.key if sent is None else may_come_to(sent, chain[0].portion))
                 for state in states_since(chain, self._first_ms)
             ]
-            hub = self._class_hubs[key] = self.graph.add_hub(pool.portion)
+            hub = self._class_hubs[key] = self.graph.add_hub(portion)
             for state in states:
                 self.graph.add_edge(hub.number, state.number, None, None, Link.READING)
-        self.graph.add_edge(pool.number, hub.number, None, pool.portion.uom, Link.READING)
+        link = Link.READING if sent is None else Link.OPEN
+        self.graph.add_edge(stock.number, hub.number, None, portion.uom, link)
 
     # (b) Stock in scope that may have been used without a record.
 
@@ -497,6 +506,11 @@ class Spread:
     def warn(self, code: str, item: str) -> None:
         """Note what is odd, read in our way, or left out."""
         self.warnings.setdefault(code, set()).add(item)
+
+
+def _is_stock(portion: Portion) -> bool:
+    """Return whether a portion is a state of what a holder has, and not one that only joins."""
+    return portion.kind is PortionKind.POOL and portion.number >= 0
 
 
 def _by_content(row: EventRow) -> tuple[int, bytes, str]:
