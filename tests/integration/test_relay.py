@@ -1,10 +1,15 @@
 """The relay of the chaos tests does what its commands say: a network that did something else would prove nothing."""
 
 import asyncio
+import gc
 import os
+import socket
+import struct
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -180,5 +185,110 @@ def test_whoever_is_no_node_of_the_network_is_not_served(stranger: int) -> None:
             await wait_for(lambda: side.is_lost)
             assert not accepted
             assert relay.connections == 0
+
+    asyncio.run(scenario())
+
+
+def collect_leaks(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Return what was dropped without being closed, after all that can be collected is."""
+    gc.collect()
+    return [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)]
+
+
+def busy(relay: Relay) -> threading.Event:
+    """Hold the relay's loop up until the event is set, so that what arrives meanwhile is met in one go."""
+    begun, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        assert release.wait(PATIENCE_SECONDS)
+
+    relay.loop.call_soon_threadsafe(hold)
+    assert begun.wait(PATIENCE_SECONDS)
+    return release
+
+
+@pytest.mark.filterwarnings("always::ResourceWarning")
+def test_a_relay_that_closes_just_as_it_accepts_closes_what_it_has_accepted() -> None:
+    """The loop takes connections and the command to close in the same pass; a dial begun then ends, too."""
+    base = free_base_port()
+    with warnings.catch_warnings(record=True) as caught, socket.create_server(("127.0.0.1", base + 1)):
+        warnings.simplefilter("always")
+        dialled = []
+        with Relay([Route(TARGET, base, base + 1)], lambda: {DIALLER: os.getpid()}) as relay:
+            release = busy(relay)
+            dialled = [socket.create_connection(("127.0.0.1", base)) for _ in range(3)]
+            threading.Timer(QUIET_SECONDS, release.set).start()
+        for each in dialled:
+            each.close()
+        assert collect_leaks(caught) == []
+    assert not relay.open_ends
+    assert relay.connections == 0
+
+
+@contextmanager
+def backlogged(port: int) -> Iterator[tuple[socket.socket, list[socket.socket]]]:
+    """A listener whose backlog is full, so that who dials it waits, and the connections that fill it."""
+    fillers = [socket.socket() for _ in range(3)]
+    try:
+        with socket.socket() as target:
+            target.bind(("127.0.0.1", port))
+            target.listen(0)
+            for filler in fillers:
+                filler.setblocking(False)
+                filler.connect_ex(("127.0.0.1", port))
+            yield target, fillers
+    finally:
+        for filler in fillers:
+            filler.close()
+
+
+@pytest.mark.filterwarnings("always::ResourceWarning")
+def test_a_relay_that_closes_while_it_dials_closes_both_ends() -> None:
+    """The dial hangs until it is cancelled."""
+
+    async def scenario() -> None:
+        base = free_base_port()
+        with backlogged(base + 1):
+            with Relay([Route(TARGET, base, base + 1)], lambda: {DIALLER: os.getpid()}) as relay:
+                dialler = socket.create_connection(("127.0.0.1", base))
+                await wait_for(lambda: bool(relay.open_ends))
+            assert not relay.open_ends
+            assert relay.connections == 0
+            with dialler, pytest.raises(ConnectionResetError):
+                dialler.recv(1)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(scenario())
+        assert collect_leaks(caught) == []
+
+
+def test_a_connection_lost_while_its_other_end_is_dialled_does_not_live_on_at_the_target() -> None:
+    """Also where the direction is stalled, which would hold back its end for good: nobody heals the lost."""
+
+    async def scenario() -> None:
+        base = free_base_port()
+        with (
+            backlogged(base + 1) as (target, fillers),
+            Relay([Route(TARGET, base, base + 1)], lambda: {DIALLER: os.getpid()}) as relay,
+        ):
+            relay.stall(DIALLER, TARGET)
+            dialler = socket.create_connection(("127.0.0.1", base))
+            await wait_for(lambda: bool(relay.open_ends))
+            dialler.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            dialler.close()
+            await wait_for(lambda: not relay.open_ends)
+            filling = {filler.getsockname() for filler in fillers}
+            target.settimeout(PATIENCE_SECONDS)
+            while True:
+                taken, source = target.accept()
+                with taken:
+                    if source in filling:
+                        continue
+                    taken.settimeout(PATIENCE_SECONDS)
+                    with suppress(ConnectionResetError):
+                        assert taken.recv(1) == b""
+                    return
 
     asyncio.run(scenario())

@@ -26,7 +26,6 @@ HELD_BYTES_MAX: Final = 256 * 1024
 """Of one direction of one connection, in the relay; more waits in the sockets, as in a network's buffers."""
 COMMAND_SECONDS: Final = 10.0
 BACKLOG: Final = 128
-CLOSING_PASSES: Final = 20
 
 T = TypeVar("T")
 
@@ -66,16 +65,17 @@ class Relay:
         self._links: dict[tuple[int, int], Link] = {}
         self._ends: set[_End] = set()
         self.open_ends: set[_End] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="relay", daemon=True)
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.carried_bytes = 0
         self.connections = 0
         self.failures: list[str] = []
+        self._is_closing = False
 
     def __enter__(self) -> Self:
-        self._loop.set_exception_handler(self._on_exception)
+        self.loop.set_exception_handler(self._on_exception)
         self._thread.start()
         self._do(self._open())
         return self
@@ -86,9 +86,9 @@ class Relay:
         try:
             self._do(self._close())
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(COMMAND_SECONDS)
-            self._loop.close()
+            self.loop.close()
         if kind is None:
             assert not self.failures, self.failures
 
@@ -169,7 +169,7 @@ class Relay:
     # The loop's side.
 
     def _do(self, work: Coroutine[object, object, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(COMMAND_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(COMMAND_SECONDS)
 
     def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         # A relay that fails must fail the test: what the nodes then suffer was not asked for.
@@ -182,23 +182,31 @@ class Relay:
                 return _End(self, route)
 
             self._servers.append(
-                await self._loop.create_server(build, "127.0.0.1", route.port, backlog=BACKLOG, reuse_address=True)
+                await self.loop.create_server(build, "127.0.0.1", route.port, backlog=BACKLOG, reuse_address=True)
             )
 
     async def _close(self) -> None:
+        self._is_closing = True
+        # What the loop has accepted gets its transport in a task of its own, which fails without a word, and leaves the
+        # socket open, if its server is closed by then (CPython 3.11, asyncio.Server._attach). So first nothing more is
+        # accepted, then those tasks end, and the servers are closed last.
+        for server in self._servers:
+            for listening in server.sockets:
+                self.loop.remove_reader(listening.fileno())
+        for task in self._tasks:
+            task.cancel()
+        for end in tuple(self.open_ends):
+            end.abort()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if rest:
+            await asyncio.wait(rest)
         for server in self._servers:
             server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        for end in tuple(self._ends):
-            end.abort()
-        # Also what the kernel had accepted just before: a transport that is not closed when the loop is, leaks.
-        for _ in range(CLOSING_PASSES):
-            await asyncio.sleep(0.01)
+        while self.open_ends:
             for end in tuple(self.open_ends):
                 end.abort()
-            if not self.open_ends:
-                break
+            await asyncio.sleep(0)
+        # The socket is closed right after its end is told that the connection is lost.
         await asyncio.sleep(0)
 
     def identify(self, end: "_End", source_port: int) -> int | None:
@@ -211,19 +219,26 @@ class Relay:
 
     def begin(self, end: "_End") -> None:
         """Take up an accepted connection: dial its target."""
+        if self._is_closing:
+            end.abort()
+            return
         self._ends.add(end)
-        task = self._loop.create_task(self._dial(end))
+        task = self.loop.create_task(self._dial(end))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _dial(self, accepted: "_End") -> None:
         try:
-            _, dialled = await self._loop.create_connection(
+            _, dialled = await self.loop.create_connection(
                 lambda: _End(self, accepted.route, accepted), "127.0.0.1", accepted.route.target_port
             )
         except OSError:
             # The node is down: the dialler is told so.
             accepted.abort()
+            return
+        if accepted.is_over:
+            # Reset while its other end was dialled: a direction that is stalled would never end it.
+            dialled.abort()
             return
         self.connections += 1
         self._ends.add(dialled)
@@ -247,7 +262,7 @@ class _End(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._held: deque[tuple[float, bytes]] = deque()
         self._held_bytes = 0
-        self._is_over = False
+        self.is_over = False
         self._is_writable = True
         self._is_reading = True
         self._wake: asyncio.TimerHandle | None = None
@@ -275,7 +290,7 @@ class _End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         link = self.relay.link(self.source, self.target)
-        now = self.relay._loop.time()
+        now = self.relay.loop.time()
         self._held.append((now + link.delay_seconds, data))
         self._held_bytes += len(data)
         self.pump()
@@ -285,7 +300,7 @@ class _End(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._is_over = True
+        self.is_over = True
         self._is_reading = False
         self.relay.open_ends.discard(self)
         if self._twin is None:
@@ -307,27 +322,27 @@ class _End(asyncio.Protocol):
             self._wake.cancel()
             self._wake = None
         link = self.relay.link(self.source, self.target)
-        twin, now = self._twin, self.relay._loop.time()
+        twin, now = self._twin, self.relay.loop.time()
         while self._held and twin is not None and twin._is_writable and not link.is_stalled:
             due, data = self._held[0]
             limit = link.bytes_per_second
             ready = due if limit is None else max(due, link.free_at)
             if ready > now:
-                self._wake = self.relay._loop.call_at(ready, self.pump)
+                self._wake = self.relay.loop.call_at(ready, self.pump)
                 break
             self._held.popleft()
             self._held_bytes -= len(data)
             if limit is not None:
                 link.free_at = max(now, link.free_at) + len(data) / limit
             self.relay.carried_bytes += len(data)
-            if twin._transport is not None and not twin._is_over:
+            if twin._transport is not None and not twin.is_over:
                 twin._transport.write(data)
         self._read_if_wanted(link)
-        if self._is_over and not self._held and not link.is_stalled:
+        if self.is_over and not self._held and not link.is_stalled:
             self._finish()
 
     def _read_if_wanted(self, link: Link) -> None:
-        if self._is_over or self._transport is None:
+        if self.is_over or self._transport is None:
             return
         wants = self._held_bytes < HELD_BYTES_MAX and not link.is_stalled
         if wants and not self._is_reading:
@@ -340,7 +355,7 @@ class _End(asyncio.Protocol):
         """Tell the other side that this one has ended, all that it said having arrived."""
         self.relay.forget(self)
         twin = self._twin
-        if twin is not None and twin._transport is not None and not twin._is_over:
+        if twin is not None and twin._transport is not None and not twin.is_over:
             twin._transport.close()
 
     def abort(self) -> None:
@@ -350,7 +365,7 @@ class _End(asyncio.Protocol):
                 continue
             end._held.clear()
             end._held_bytes = 0
-            end._is_over = True
+            end.is_over = True
             if end._wake is not None:
                 end._wake.cancel()
                 end._wake = None
