@@ -18,6 +18,8 @@ from node.lineage.units import EXACT
 ITEMS_MAX: Final = 250_000
 _RUNS_AN_ITEM_MAX: Final = 4
 """Runs are counted too: of a closure with more runs than this for each of `items_max`, the rest is left out."""
+_STRIDE: Final = 1_024
+"""Vertices between two ticks: a fraction of a millisecond."""
 
 
 Amount = tuple[str | None, str | None]
@@ -49,19 +51,23 @@ def close_backward(links: Links, vertex: int, *, edge_count: int, items_max: int
     order, seen = [vertex], {ORIGIN, vertex}
     vertices_max = items_max * (1 + _RUNS_AN_ITEM_MAX)
     add, note = order.append, seen.add
-    for vertex in order:
-        edge = first_in[vertex]
-        while edge >= edge_count:
-            edge = next_in[edge]
-        while edge:
-            source = sources[edge]
-            if source not in seen:
-                note(source)
-                add(source)
-            edge = next_in[edge]
-        if len(order) > vertices_max:
-            break
-    return _rows_of(links, order, (), edge_count=edge_count, items_max=items_max)
+    done = 0
+    while done < len(order) <= vertices_max:
+        tick()
+        stride = order[done : done + _STRIDE]
+        done += len(stride)
+        for vertex in stride:
+            edge = first_in[vertex]
+            while edge >= edge_count:
+                edge = next_in[edge]
+            while edge:
+                source = sources[edge]
+                if source not in seen:
+                    note(source)
+                    add(source)
+                edge = next_in[edge]
+    is_whole = done == len(order)
+    return _rows_of(links, order, (), edge_count=edge_count, items_max=items_max, is_whole=is_whole)
 
 
 def close_forward(links: Links, vertex: int, *, edge_count: int, items_max: int = ITEMS_MAX) -> Closure:
@@ -71,9 +77,11 @@ def close_forward(links: Links, vertex: int, *, edge_count: int, items_max: int 
     goods, carriers = {vertex: None}, dict[int, None]()
     pending, carried = [vertex], list[int]()
     vertices_max = items_max * (1 + _RUNS_AN_ITEM_MAX)
-    while pending or carried:
+    while (pending or carried) and len(goods) + len(carriers) <= vertices_max:
         tick()
-        while pending:
+        for _ in range(_STRIDE):
+            if not pending:
+                break
             vertex = pending.pop()
             edge = first_out[vertex]
             while edge >= edge_count:
@@ -90,12 +98,11 @@ def close_forward(links: Links, vertex: int, *, edge_count: int, items_max: int 
                 edge = next_out[edge]
             if is_parent[vertex]:
                 _unpack(links, vertex, goods, pending, edge_count=edge_count)
-        if carried:
+        if carried and not pending:
             _carry(links, carried, carriers, goods, pending, edge_count=edge_count)
-        if len(goods) + len(carriers) > vertices_max:
-            break
     units = [unit for unit in carriers if unit not in goods]
-    return _rows_of(links, list(goods), units, edge_count=edge_count, items_max=items_max)
+    is_whole = not pending and not carried
+    return _rows_of(links, list(goods), units, edge_count=edge_count, items_max=items_max, is_whole=is_whole)
 
 
 def _unpack(links: Links, unit: int, goods: dict[int, None], pending: list[int], *, edge_count: int) -> None:
@@ -134,24 +141,30 @@ def _carry(
             edge = links.next_out[edge]
 
 
-def _rows_of(links: Links, goods: list[int], units: Sequence[int], *, edge_count: int, items_max: int) -> Closure:
+def _rows_of(
+    links: Links, goods: list[int], units: Sequence[int], *, edge_count: int, items_max: int, is_whole: bool
+) -> Closure:
     is_run = links.is_run
     found = [vertex for vertex in goods if not is_run[vertex]]
     given = found[:items_max]
-    amounts = _amounts_of(links, given, edge_count=edge_count)
-    items = [
-        LinkedItem(name, quantity, uom, False)  # noqa: FBT003 - in bulk
-        for name, (quantity, uom) in zip(links.names_of(given), amounts, strict=True)
-    ]
+    items: list[LinkedItem] = []
+    known: dict[int, Amount] = {}
+    for begin in range(0, len(given), _STRIDE):
+        tick()
+        part = given[begin : begin + _STRIDE]
+        amounts = _amounts_of(links, part, known, edge_count=edge_count)
+        items += [
+            LinkedItem(name, quantity, uom, False)  # noqa: FBT003 - in bulk
+            for name, (quantity, uom) in zip(links.names_of(part), amounts, strict=True)
+        ]
     carriers = units[: items_max - len(items)]
     items += [LinkedItem(name, None, None, True) for name in links.names_of(carriers)]  # noqa: FBT003 - in bulk
-    return Closure(items, is_cut=len(items) < len(found) + len(units))
+    return Closure(items, is_cut=not is_whole or len(items) < len(found) + len(units))
 
 
-def _amounts_of(links: Links, vertices: Sequence[int], *, edge_count: int) -> list[Amount]:
-    """Return what the makings of each item state in all. The same few amounts come again and again."""
+def _amounts_of(links: Links, vertices: Sequence[int], known: dict[int, Amount], *, edge_count: int) -> list[Amount]:
+    """Return what the makings of each item state in all. known: by note, for the same few come again and again."""
     is_run, first_in, next_in, sources, notes = links.is_run, links.first_in, links.next_in, links.sources, links.notes
-    known: dict[int, Amount] = {}
     amounts: list[Amount] = []
     add = amounts.append
     for vertex in vertices:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from node.lineage.closure import close_backward, close_forward
 from node.lineage.indexing import file_event, lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.links import Links
+from node.lineage.pace import paced
 from node.lineage.records import EventRow
 from node.wire.codec import MalformedError
 from tests.support.events import at, build_event, build_row, lot, place, product_class, serial, unit
@@ -125,6 +127,31 @@ def test_a_limit_is_reported(walk: Callable[..., object]) -> None:
     for items_max, is_cut in ((3, True), (11, False)):
         closure = walk(links, start, edge_count=len(links.sources), items_max=items_max)
         assert (len(closure.items), closure.is_cut) == (items_max, is_cut)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("walk", [close_backward, close_forward])
+def test_what_many_runs_cut_off_is_reported_too(walk: Callable[..., object]) -> None:
+    """Runs have no place in the answer: that it lists fewer items than it may does not make it whole."""
+    rows = [make({A: 1}, {B: 1}) for _ in range(5_000)]
+    links = build(*rows, make({C: 1}, {A: 1}), make({B: 1}, {D: 1}))
+    closure = walk(links, links.find(D if walk is close_backward else C), edge_count=len(links.sources), items_max=20)
+    assert closure.is_cut  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("walk", [close_backward, close_forward])
+def test_a_closure_ticks_on_its_way_and_over_its_rows(walk: Callable[..., object]) -> None:
+    """So that who asked can end it, and others have their turn."""
+    lots = [lot("2", str(number)) for number in range(5_000)]
+    links = build(*[make({one: 1}, {other: 1}) for one, other in pairwise(lots)])
+    count = 0
+
+    def pulse() -> None:
+        nonlocal count
+        count += 1
+
+    with paced(pulse):
+        ids(links, lots[-1] if walk is close_backward else lots[0], walk)
+    assert count >= 12  # 10,000 vertices, and 5,000 rows: one for each 1,024.
 
 
 def test_rows_load_to_equal_arrays() -> None:
