@@ -1,7 +1,10 @@
 """The two listeners with real sockets on loopback, reached by our client and by raw HTTP."""
 
 import asyncio
+import gc
 import json
+import socket
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -569,3 +572,24 @@ def test_what_answers_but_is_no_node_is_said() -> None:
                 await client.call_raw("network.status", {})
 
     asyncio.run(scenario())
+
+
+@pytest.mark.filterwarnings("always::ResourceWarning")
+def test_a_listener_that_closes_just_as_it_accepts_closes_what_it_has_accepted() -> None:
+    """The loop has taken the connection and has not made its transport yet when the listener is told to stop."""
+
+    async def scenario() -> None:
+        async with listen_http(aiohttp.web.Application, ANY_PORT, key="rpc.listen") as address:
+            dialled = socket.create_connection((address.host, address.port))
+            # In the first pass the loop sees the connection; in the second it would make the transport.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        with dialled:
+            dialled.settimeout(5)
+            assert dialled.recv(1) == b""
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(scenario())
+        gc.collect()
+        assert [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)] == []
