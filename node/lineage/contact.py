@@ -36,14 +36,14 @@ class _Past:
         spans: dict[object, tuple[int, int]] = {}
         cleanings: list[tuple[int, int]] = []
         for row in rows:
+            if facts.custody.holder_of(row).key != holder.key:
+                continue
             theirs, time = equipment_of(row), row.event.time
             if facts.readings.is_cleaning(row.event) and theirs in (None, equipment):
                 # Another line's cleaning, or one of which we do not know that it was this line, ends nothing.
                 cleanings.append((time.lo_ms, time.hi_ms))
             is_other = equipment is not None and theirs not in (None, equipment)
             if row.event.type is not EventType.TRANSFORMATION or is_other:
-                continue
-            if facts.custody.holder_of(row).key != holder.key:
                 continue
             (loose if equipment is None or theirs is None else named).append(row)
             if row.event.transformation_id is not None:

@@ -20,7 +20,7 @@ from node.lineage.items import ItemKind, read_item
 from node.lineage.pace import tick
 from node.lineage.portions import Portion, PortionKind
 from node.lineage.readings import Movement
-from node.lineage.records import ROLE_INSTANCES, EventRow, Posting, PostingKind
+from node.lineage.records import ROLE_INSTANCES, EventRef, EventRow, Posting, PostingKind
 from node.lineage.scope_question import ScopeQuestion
 from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, may_come_to, states_since
 from node.lineage.spread_rules import RunRules
@@ -451,20 +451,21 @@ class Spread:
                 yield vertex
 
     def _rows_at(self, names: frozenset[str]) -> list[EventRow]:
-        """Return the events that name a holder, in order of time, each once."""
+        """Return the events that name a holder and stand, in order of time, each once."""
         key = "|".join(sorted(names))
         rows = self._rows.get(key)
         if rows is None:
-            postings: list[Posting] = []
+            timelines = self.graph.facts.timelines
+            postings: dict[EventRef, Posting] = {}
             for name in sorted(names):
-                postings += self.graph.facts.timelines.filed(PostingKind.HOLDER, name)
-            postings.sort(key=lambda posting: (posting.time_ms, posting.ref))
-            refs = list(dict.fromkeys(posting.ref for posting in postings))
-            if len(refs) > HOLDER_EVENTS_MAX:
+                postings.update((posting.ref, posting) for posting in timelines.filed(PostingKind.HOLDER, name))
+            kept = sorted(postings.values(), key=lambda posting: (posting.time_ms, posting.ref))
+            if len(kept) > HOLDER_EVENTS_MAX:
                 self.warn("holder_events_left_out", key)
-            read = self.graph.facts.timelines.row_at
-            rows = [read(ref) for ref in refs[:HOLDER_EVENTS_MAX]]
-            rows = self._rows[key] = sorted((row for row in rows if row.event.declaration is None), key=_by_content)
+                # A declaration has the time of what it voids: an instant is read whole or not at all.
+                last_ms = kept[HOLDER_EVENTS_MAX].time_ms
+                kept = [posting for posting in kept[:HOLDER_EVENTS_MAX] if posting.time_ms < last_ms]
+            rows = self._rows[key] = timelines.standing(kept)
         return rows
 
     # Contact.
@@ -511,7 +512,3 @@ class Spread:
 def _is_stock(portion: Portion) -> bool:
     """Return whether a portion is a state of what a holder has, and not one that only joins."""
     return portion.kind is PortionKind.POOL and portion.number >= 0
-
-
-def _by_content(row: EventRow) -> tuple[int, bytes, str]:
-    return row.event.time.lo_ms, row.event.event_digest, row.member

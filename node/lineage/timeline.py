@@ -101,6 +101,10 @@ class Timelines:
         """Return the events that are filed under (kind, key), as they stand: those of one eventID, say."""
         return self._settle(self.filed(kind, key), complete=True)
 
+    def standing(self, postings: Iterable[Posting]) -> list[EventRow]:
+        """Return the events of these postings, in order of time, as they stand: void ones out, twice told ones once."""
+        return [entry.row for entry in self._settle(postings, complete=True).entries]
+
     def inputs_of_run(self, row: EventRow) -> Sequence[EventRow]:
         """Return the events with inputs of the run that `row` is of: itself alone without a transformationID."""
         return self._of_run(PostingKind.RUN_INPUT, row)
