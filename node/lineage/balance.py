@@ -85,7 +85,7 @@ class Balance:
             self.transit.add(way)
         if way.is_empty:
             way.shipped = []
-            way.receipt = None
+            way.receipt, way.received = None, []
         way.shipped.append(shipped)
         self._pour(shipped, way)
         self.transit.note(way)
@@ -230,6 +230,13 @@ class Balance:
         elif not is_said and not self._is_unit:
             # A unit begins where it is first packed, and an asset is brought: nobody records their making.
             self.findings.append(Finding("no_source", row, holder, amount=lack, uom=uom))
+
+    def add_doubt(self, target: Portion) -> None:
+        """Goods may have come from a source that nobody recorded, and not from where the amounts allow."""
+        source = self.portion(PortionKind.UNKNOWN, target.row, target.holder, target.hi, target.uom, reading=True)
+        self.flow(source, target, target.hi, target.uom, reading=True)
+        if target.hi is not None:
+            self._lose(target.holder, target.hi, target.uom)
 
     def _lose(self, holder: Holder, lack: Decimal, uom: str | None) -> None:
         """What lacks at a holder may be what others have less: nobody recorded who sent it."""

@@ -39,6 +39,9 @@ class Matching:
         self._receipts: dict[str, Portion] = {}
         self._to_match: dict[bytes, Portion] = {}
         self._drawn: dict[int, Decimal] = {}
+        self._told: set[int] = set()
+        """Receipts that a document ties to their shipment."""
+        self._doubted: set[int] = set()
 
     def send(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None, unit: str) -> None:
         """Open a shipment to receipts, or add to the one that another step of the same hand-over opened."""
@@ -169,6 +172,7 @@ class Matching:
         balance = self._balance
         ways, reading = self._fits(row, received.holder)
         amount = received.hi
+        self._note_received(received, [way for way in ways if isinstance(way, Way) and not way.is_empty])
         if reading:
             received.reading = True
         lack = balance.draw(received, ways, amount, received.uom, reading=reading)
@@ -177,10 +181,29 @@ class Matching:
         if lack == 0:
             return
         sender = self._custody.sender_of(row.event)
-        live = bool(ways) and lack != amount
-        code = "amounts_differ" if live else "receipt_without_shipment"
+        code = "amounts_differ" if ways and lack != amount else "receipt_without_shipment"
         balance.findings.append(Finding(code, row, received.holder, also=sender, amount=lack, uom=received.uom))
         balance.come_short(received, lack, received.uom, is_said=True)
+
+    def _note_received(self, received: Portion, ways: list[Way]) -> None:
+        """Doubt what was received more often than it was sent, where amounts do not tell which receipt is of what.
+
+        One of them may be of a shipment that nobody recorded, and no one knows which.
+        """
+        documents = despatch_documents(received.row.event)
+        known = {one.number: one for way in ways for one in way.received}
+        is_told = any(way.documents & documents for way in ways)
+        is_over = len(known) >= sum(len(way.shipped) for way in ways)
+        if not is_told and is_over and any(way.is_vague for way in ways):
+            for one in (*known.values(), received):
+                if one.number not in self._told and one.number not in self._doubted:
+                    self._doubted.add(one.number)
+                    one.reading = True
+                    self._balance.add_doubt(one)
+        if is_told:
+            self._told.add(received.number)
+        for way in ways:
+            way.received.append(received)
 
     def find(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
         """Goods are seen where nothing had brought them: they came by a shipment to here, else unrecorded."""

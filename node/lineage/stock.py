@@ -132,10 +132,11 @@ class Stocks:
 class Way(Pool):
     """Shipments between two holders that nothing tells apart. holder: who sent them. shipped: they, in order.
 
-    receipt: one without an amount that may have been of all of them.
+    receipt: one without an amount, or of a shipment without one, that may have been of all of them. received: what
+    may have been of these.
     """
 
-    __slots__ = ("documents", "number", "receipt", "receiver", "shipped")
+    __slots__ = ("documents", "number", "receipt", "received", "receiver", "shipped")
 
     def __init__(
         self,
@@ -153,6 +154,12 @@ class Way(Pool):
         self.shipped: list[Portion] = []
         self.number = -1
         self.receipt: EventRow | None = None
+        self.received: list[Portion] = []
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether the amounts do not say how much of it has been received."""
+        return self.is_touched and (self.hi is None or self.lo < self.hi)
 
 
 WayKey = tuple[str, str, frozenset[str], str, str | None]

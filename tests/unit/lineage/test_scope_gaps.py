@@ -4,7 +4,7 @@ import pytest
 
 from node.lineage.hazards import Hazard
 from tests.support.chronicle import Chronicle
-from tests.support.events import at, lot, product_class
+from tests.support.events import at, lot, place, product_class
 from tests.support.scopes import Asked, of_event
 
 A, B, C, D, E = (lot("1", code) for code in "ABCDE")
@@ -40,3 +40,49 @@ def test_what_spreads_gets_into_goods_that_came_by_their_products_name_without_a
     assert asked.status(asked.find(CLASS, "in_transit")) == "possible, open"
     asked = Asked(story, of_event(A, sent), hazard=Hazard.ORIGIN)
     assert CLASS not in {one.item for one in asked.scope.reached}
+
+
+def _received_twice(first: int | None, second: int | None, *, sent: int | None, bill: str | None = None) -> list[str]:
+    story = Chronicle()
+    story.make({A: 100}, at(1, "08:00"), at=1)
+    shipped = story.ship({A: sent}, at(1, "09:00"), at=1, to=2, bill=bill)
+    receipts = [
+        story.receive({A: first}, at(1, "12:00"), at=2, source=1, bill=bill),
+        story.receive({A: second}, at(2, "12:00"), at=2, source=1, bill=bill),
+    ]
+    asked = Asked(story, of_event(A, shipped))
+    return [asked.status(asked.find(A, "received", receipt)) for receipt in receipts]
+
+
+@pytest.mark.parametrize(("first", "second", "sent"), [(4, None, None), (None, 37, 40), (None, 4, None), (4, 37, None)])
+def test_what_was_received_more_often_than_sent_is_certain_only_if_amounts_tell(
+    first: int | None, second: int | None, sent: int | None
+) -> None:
+    """Worlds 31485, 37634, 39251 and 39509: one was of a shipment that nobody recorded, no one knows which."""
+    assert _received_twice(first, second, sent=sent) == ["possible", "possible"]
+
+
+def test_what_was_received_in_parts_is_certain_where_amounts_or_documents_tell() -> None:
+    assert _received_twice(15, 25, sent=40) == ["certain", "certain"]
+    assert _received_twice(15, 25, sent=None, bill="7") == ["certain", "certain"]
+
+
+def test_what_was_received_as_often_as_sent_is_certain_without_amounts() -> None:
+    story = Chronicle()
+    made = story.make({A: 100}, at(1, "08:00"), at=1)
+    for day in (1, 2):
+        story.ship({A: None}, at(day, "09:00"), at=1, to=2)
+        received = story.receive({A: None}, at(day, "12:00"), at=2, source=1)
+    asked = Asked(story, of_event(A, made))
+    assert asked.status(asked.find(A, "received", received)) == "certain"
+
+
+def test_what_lacks_after_a_doubtful_receipt_may_be_what_its_sender_has_less() -> None:
+    """World 37634: its sender's rest was certain, though it had been sent."""
+    story = Chronicle()
+    made = story.make({A: 44}, at(1, "08:00"), at=1)
+    story.ship({A: 36}, at(1, "09:00"), at=1, to=2)
+    story.receive({A: None}, at(1, "12:00"), at=2, source=1)
+    story.receive({A: 8}, at(2, "12:00"), at=2, source=1)
+    asked = Asked(story, of_event(A, made))
+    assert asked.content(asked.find(A, "held", place=place(1))) == ("0", "8")
