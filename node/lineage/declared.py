@@ -13,9 +13,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from node.epcis.identifiers import site_of
 from node.epcis.times import read_instant
 from node.lineage.custody import Masters
+from node.lineage.indexing import equipment_in
 from node.lineage.records import EventRow
 from node.lineage.runs import Run
 from node.lineage.timeline import FOREVER_MS
@@ -143,10 +143,7 @@ def _read_time(text: str, *, is_end: bool) -> int:
 
 def equipment_of(row: EventRow) -> str | None:
     """Return the line or vessel that an event names: a place within its site, or None."""
-    for place in (row.event.read_point, row.event.location):
-        if place is not None and site_of(place) != place:
-            return place
-    return None
+    return equipment_in(row.event)
 
 
 class Declared:

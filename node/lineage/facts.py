@@ -8,6 +8,7 @@ from typing import Final
 
 from consensus.types import Digest, Height
 from node.epcis.model import Goods
+from node.lineage.cleanings import Cleanings
 from node.lineage.containment import Containment
 from node.lineage.custody import Custody, Masters
 from node.lineage.items import read_item
@@ -67,6 +68,7 @@ class Facts:
     containment: Containment
     amounts: Amounts
     whereabouts: Whereabouts
+    cleanings: Cleanings
     known_at: Height
 
     def base_amount(self, item: str, row: EventRow, side: Side) -> Amount:
@@ -93,7 +95,18 @@ def open_facts(reader: LineageReader, readings: Readings, *, as_of_ms: int | Non
     timelines = Timelines(reader, custody, readings, as_of_ms=as_of_ms, known_at=known_at)
     containment = Containment(timelines)
     whereabouts = Whereabouts(custody, timelines, containment)
-    return Facts(reader, readings, masters, custody, timelines, containment, Amounts(), whereabouts, known_at)
+    return Facts(
+        reader,
+        readings,
+        masters,
+        custody,
+        timelines,
+        containment,
+        Amounts(),
+        whereabouts,
+        Cleanings(timelines, readings),
+        known_at,
+    )
 
 
 def amount_in(goods: Iterable[Goods], item: str) -> Amount:

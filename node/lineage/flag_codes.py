@@ -103,6 +103,10 @@ CODES: Final[dict[str, FlagCode]] = {
         Group.CUSTODY, Severity.WARN, "Goods were received certainly before the shipment that sent them there.", _BOTH,
         "a corrected time of the shipment or of the receipt",
     ),
+    "run_across_cleaning": FlagCode(
+        Group.PROCESS, Severity.HIGH, "Goods of a run were in a line while it was cleaned.", "who ran it",
+        "a corrected time or place of the cleaning, or the input or output that the run lacks",
+    ),
     "run_gain": _of_finding(
         "run_gain", Group.QUANTITY, "More came out of a run than went in.", "who ran it", "flag_run_gain_permille"
     ),
@@ -151,6 +155,10 @@ CODES: Final[dict[str, FlagCode]] = {
     ),
     "used_before_receipt": _of_finding(
         "used_before_receipt", Group.CUSTODY, "Goods came in only after they were used there.", _HOLDER
+    ),
+    "used_dirty": FlagCode(
+        Group.PROCESS, Severity.HIGH, "A line was used after a cleaning of it failed, before a verified one.",
+        "who ran it", "the verified cleaning that is missing, or an error declaration of the one that failed",
     ),
     "used_on_hold": FlagCode(
         Group.PROCESS, Severity.HIGH, "Goods were used, sold or shipped after they were put on hold.", _HOLDER,

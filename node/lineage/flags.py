@@ -9,11 +9,12 @@ events arrived and however blocks were taken together. `touch.py` says which sub
 from node.lineage.facts import Facts
 from node.lineage.flag_checks import check_blocked, check_expiry, check_names, check_times
 from node.lineage.flag_holds import check_hold
+from node.lineage.flag_lines import check_line
 from node.lineage.flag_model import ITEMS_MAX, NOTHING, Evaluated, FlagList, FlagSettings
 from node.lineage.flag_moves import check_moves
 from node.lineage.flag_pieces import check_piece
 from node.lineage.flag_runs import add_run
-from node.lineage.indexing import roles_in
+from node.lineage.indexing import equipment_in, roles_in
 from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
 from node.lineage.plain import is_balanced, read_plain
@@ -59,6 +60,7 @@ def flags_of_run(name: str, facts: Facts, settings: FlagSettings, *, now_ms: int
         if rows and rows[0].ref not in seen:
             seen.add(rows[0].ref)
             add_run(found, rows[0], facts, settings, now_ms)
+            check_line(found, facts.timelines.inputs_of_run(rows[0]), rows, facts)
     return found.evaluated()
 
 
@@ -94,8 +96,12 @@ def _add_runs(found: FlagList, timeline: Timeline, facts: Facts, settings: FlagS
     for row, role in timeline.entries:
         if not role & ROLE_OUTPUT or row.event.transformation_id is not None:
             continue
-        if row.event.outputs[0].item == found.subject and not is_balanced(row, facts, settings.run_loss_permille):
+        if row.event.outputs[0].item != found.subject:
+            continue
+        if not is_balanced(row, facts, settings.run_loss_permille):
             add_run(found, row, facts, settings, now_ms)
+        if equipment_in(row.event) is not None:
+            check_line(found, (row,), (row,), facts)
 
 
 def _add_unmatched(found: FlagList, ledger: LotLedger, settings: FlagSettings, now_ms: int) -> None:

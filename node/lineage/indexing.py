@@ -3,6 +3,8 @@
 Runs for every event of the ledger, so it does no more than that: custody, containment and time are read when asked.
 """
 
+from typing import Final
+
 from node.epcis.identifiers import site_of
 from node.epcis.model import Action, Event, EventType, Goods
 from node.lineage.items import ItemKind, lot_of, read_item
@@ -20,6 +22,9 @@ from node.lineage.records import (
     PostingKind,
 )
 
+JUDGING: Final = frozenset({"conformant", "non_conformant"})
+"""Dispositions that say whether something passed."""
+
 
 def file_event(row: EventRow) -> Filing:
     """Return what an event is filed under.
@@ -36,6 +41,10 @@ def file_event(row: EventRow) -> Filing:
             others.append((PostingKind.RUN_OUTPUT, event.transformation_id, 0))
     if event.event_id is not None:
         others.append((PostingKind.EVENT_ID, event.event_id, 0))
+    if event.disposition in JUDGING and event.type is EventType.OBJECT:
+        judged = equipment_in(event) or event.read_point or event.location
+        if judged is not None:
+            others.append((PostingKind.JUDGED, judged, 0))
     names = holders_in(event)
     if names:
         role = 0
@@ -44,6 +53,14 @@ def file_event(row: EventRow) -> Filing:
         kind = PostingKind.HOLDER
         others += [(kind, name, role) for name in names]
     return Filing(row.ref, event.time.lo_ms, roles, others)
+
+
+def equipment_in(event: Event) -> str | None:
+    """Return the line or vessel that an event names: a place within its site, or None."""
+    for place in (event.read_point, event.location):
+        if place is not None and site_of(place) != place:
+            return place
+    return None
 
 
 def holders_in(event: Event) -> list[str]:

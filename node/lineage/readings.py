@@ -20,6 +20,8 @@ HANDOVER_WINDOW_MS: Final = 72 * 3_600_000
 CONTACT_WINDOW_MS: Final = 24 * 3_600_000
 PRIMARY_STEPS: Final = frozenset({"harvesting", "catching", "hatching"})
 CLEAN_STEPS: Final = frozenset({"cleaning"})
+FAILED: Final = "non_conformant"
+"""The disposition of a cleaning that failed: what was to be clean is not."""
 VERIFIED: Final = "conformant"
 """The disposition of a cleaning that was verified, or of a kill step that passed."""
 
@@ -58,6 +60,10 @@ class Readings:
     def is_cleaning(self, event: Event) -> bool:
         """Return whether the event is a cleaning that was verified: only that ends a contact."""
         return event.disposition == VERIFIED and _has_step(event, self.clean_steps)
+
+    def is_failed_cleaning(self, event: Event) -> bool:
+        """Return whether the event says that a cleaning failed."""
+        return event.disposition == FAILED and _has_step(event, self.clean_steps)
 
     def movement_of(self, event: Event) -> Movement:
         """Return how the event moves its goods, read from its step on every event type."""

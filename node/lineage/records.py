@@ -63,6 +63,9 @@ class PostingKind(IntEnum):
     """transformationID, of events with outputs: apart, so that one draw of a vessel does not read the others."""
     HOLDER = 5
     """Every site and party that the event names; role: the ROLE_ bits of all its goods."""
+    JUDGED = 6
+    """The line or vessel, else the place, of an Object event that says that something conforms or does not: what may
+    be a cleaning. Which steps are cleanings is a network's to say, so it is read from the event."""
 
 
 ROLE_MADE: Final = 1

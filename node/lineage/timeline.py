@@ -29,6 +29,7 @@ from node.lineage.records import (
 )
 
 FOREVER_MS: Final = 2**62
+_NO_LIMIT: Final = 1 << 62
 ANY_TIME: Final = Interval(-FOREVER_MS, FOREVER_MS)
 """The time of an event that says it happened well after the block that holds it: it excludes nothing."""
 ROLES_OF_ORIGIN: Final = ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES | ROLE_CHILD | ROLE_PARENT
@@ -105,6 +106,10 @@ class Timelines:
         """Return the events of these postings, in order of time, as they stand: void ones out, twice told ones once."""
         return [entry.row for entry in self._settle(postings, complete=True).entries]
 
+    def filed_within(self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int) -> Sequence[Posting]:
+        """Return what of `filed` begins from from_ms to to_ms."""
+        return self._visible(self._reader.postings_within(kind, key, from_ms=from_ms, to_ms=to_ms, limit=_NO_LIMIT))
+
     def inputs_of_run(self, row: EventRow) -> Sequence[EventRow]:
         """Return the events with inputs of the run that `row` is of: itself alone without a transformationID."""
         return self._of_run(PostingKind.RUN_INPUT, row)
@@ -148,7 +153,9 @@ class Timelines:
 
     def filed(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         """Return what is filed there, without what lies beyond `as_of_ms` and `known_at`."""
-        postings = self._reader.postings_of(kind, key)
+        return self._visible(self._reader.postings_of(kind, key))
+
+    def _visible(self, postings: Sequence[Posting]) -> Sequence[Posting]:
         if self._whole:
             return postings
         as_of_ms, known_at = self._as_of_ms, self._known_at

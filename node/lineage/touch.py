@@ -10,12 +10,13 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from node.epcis.identifiers import site_of
+from node.lineage.cleanings import reach_of
 from node.lineage.containment import Stay
 from node.lineage.custody import UNIT_FACT
 from node.lineage.facts import Facts
-from node.lineage.indexing import roles_in
+from node.lineage.indexing import JUDGING, roles_in
 from node.lineage.items import ItemKind, read_item
-from node.lineage.records import ROLE_INPUT, EventRow, PostingKind
+from node.lineage.records import ROLE_INPUT, ROLE_OUTPUT, EventRow, PostingKind
 
 OF_PLACES: Final = ("possessing_party", "owning_party", "latitude", "longitude")
 """Attributes of a place that flags rest on."""
@@ -95,9 +96,26 @@ class Touched:
         """Add what events that were entered may have changed."""
         for read in rows:
             row = self._facts.timelines.remember(read)
+            if row.event.disposition in JUDGING:
+                self._add_runs_near(row)
             for subject in self._touch(row):
                 before = self._newest.get(subject)
                 self._newest[subject] = Newest(1 if before is None else before.events + 1, row.ledger_time_ms)
+
+    def _add_runs_near(self, row: EventRow) -> None:
+        """Add the runs at its site that a cleaning may say something of."""
+        place, reach = row.event.read_point or row.event.location, reach_of(row, self._facts.readings)
+        if place is None or reach is None:
+            return
+        timelines = self._facts.timelines
+        for posting in timelines.filed_within(PostingKind.HOLDER, site_of(place), from_ms=reach[0], to_ms=reach[1]):
+            if not posting.role & (ROLE_INPUT | ROLE_OUTPUT):
+                continue
+            event = timelines.row_at(posting.ref).event
+            if event.transformation_id is not None:
+                self._found[Subject(SubjectKind.RUN, event.transformation_id)] = None
+            elif event.outputs:
+                self._found[Subject(SubjectKind.ITEM, event.outputs[0].item)] = None
 
     def _touch(self, row: EventRow) -> list[Subject]:
         """Add what an event may have changed; return the subjects whose own event it is."""

@@ -80,6 +80,18 @@ def run(
     return _event("TransformationEvent", hour, at, **sides, **more)
 
 
+def on_line(event: dict[str, object], at: int = 1) -> dict[str, object]:
+    """The event at a line of its site."""
+    return {**event, "readPoint": {"id": f"{place(at)}/254/1"}}
+
+
+def clean(hour: int, at: int = 1, *, passed: bool = True) -> dict[str, object]:
+    """A cleaning of that line, verified or failed."""
+    word = "conformant" if passed else "non_conformant"
+    goods = {"epcList": ["urn:example:machine:1"], "disposition": word}
+    return on_line(_event("ObjectEvent", hour, at, action="OBSERVE", bizStep="urn:example:step:cleaning", **goods), at)
+
+
 def pack(unit_id: str, item: str, amount: int, hour: int, at: int = 1, action: str = "ADD") -> dict[str, object]:
     goods = {_CHILDREN[key]: value for key, value in _goods(item, amount).items()}
     step = "packing" if action == "ADD" else "unpacking"
@@ -234,17 +246,20 @@ def random_events(chance: random.Random, count: int) -> list[tuple[dict[str, obj
         hour, at, to = chance.randrange(48), chance.randrange(1, 4), chance.randrange(1, 4)
         item, amount = chance.choice(items), chance.randrange(1, 50)
         member = chance.choice(("firm-0", "firm-0", "firm-1"))
-        kind = chance.randrange(9)
+        kind = chance.randrange(11)
         if kind == 0:
             event = make(item, amount, hour, at)
         elif kind == 1:
             event = ship(item, amount, hour, at, to)
         elif kind == 2:
             event = receive(item, amount, hour, to)
-        elif kind in (3, 4):
+        elif kind == 9:
+            event = clean(hour, at, passed=chance.random() < 0.6)
+        elif kind in (3, 4, 10):
             taken, given = chance.sample(lots, k=2)
             name = chance.choice((None, "R1"))
             event = run({taken: amount}, {given: chance.randrange(1, 60)}, hour, at, name)
+            event = on_line(event, at) if kind != 3 else event
         elif kind == 5:
             event = pack(chance.choice(units), chance.choice([*lots, *pieces, units[0]]), amount, hour, at)
             if str(event["parentID"]) in str(event.get("childEPCs", "")):

@@ -21,7 +21,9 @@ from tests.support.events import lot, serial, unit
 from tests.support.flag_ledger import (
     FlagLedger,
     called,
+    clean,
     make,
+    on_line,
     pack,
     place_of,
     random_events,
@@ -104,6 +106,25 @@ def test_master_data_touch_what_was_at_the_place(ledger: FlagLedger) -> None:
     step = follow(ledger.index)
     assert step is not None
     assert step.subjects == 0
+
+
+def test_cleaning_touches_the_runs_of_its_line_that_it_says_something_of(ledger: FlagLedger) -> None:
+    """Entered after the runs: one that failed, and the verified one that was before them after all."""
+    ledger.enter(
+        make(FLOUR, 100, 6),
+        on_line(run({FLOUR: 50}, {BREAD: 50}, 9)),
+        on_line(run({FLOUR: 50}, {}, 9, name="R")),
+        on_line(run({}, {BREAD: 50}, 11, name="R")),
+    )
+    ledger.follow()
+    assert ledger.codes() == set()
+    ledger.enter(clean(7, passed=False))
+    ledger.follow()
+    assert {name for name, flag in ledger.flags() if flag.code == "used_dirty"} == {BREAD, "urn:example:run:R"}
+    ledger.enter(clean(8), clean(10))
+    ledger.follow()
+    assert ledger.codes(BREAD) == set()
+    assert ledger.codes("urn:example:run:R") == {"run_across_cleaning"}
 
 
 def test_run_is_flagged_once_for_all_its_goods(ledger: FlagLedger) -> None:

@@ -37,6 +37,21 @@ def test_transformation_is_filed_under_its_sides_its_run_and_its_id() -> None:
     assert Posting(PostingKind.EVENT_ID, "urn:uuid:1", at(1, "08:00"), row.ref, 0) in postings
 
 
+def test_what_says_that_something_passed_or_did_not_is_filed_under_its_line_or_place() -> None:
+    """It may be a cleaning: which steps are, a network says. Other words, and runs, are not filed so."""
+    line = f"{place(1)}/254/1"
+    for kind, word, where, filed in (
+        (EventType.OBJECT, "conformant", line, [line]),
+        (EventType.OBJECT, "non_conformant", place(1), [place(1)]),
+        (EventType.OBJECT, "conformant", None, []),
+        (EventType.OBJECT, "active", line, []),
+        (EventType.TRANSFORMATION, "conformant", line, []),
+    ):
+        event = build_event(kind, at(1, "08:00"), disposition=word, read_point=where, goods=["urn:machine:1"])
+        postings = file_event(build_row(event, 1)).postings()
+        assert [one.key for one in postings if one.kind is PostingKind.JUDGED] == filed
+
+
 def test_object_actions_have_their_roles() -> None:
     """ADD makes, OBSERVE sees, DELETE ends; a transaction's goods are seen."""
     for kind, action, role in (
