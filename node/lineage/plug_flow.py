@@ -2,12 +2,17 @@
 
 Goods leave in the order in which they came, each at most *heel* earlier or later than its turn. What came between
 positions p and q of all that went in comes out between p - heel and q + heel of all that comes out. Where times do not
-tell which of two was first, a position is the hull of all orders that may be true.
+tell which of two was first, a position is the hull of all orders that may be true: so it is for what two members told
+within the tolerance of their clocks. What went in and did not come out may be lost, and nobody says of what: so much
+earlier than its turn may goods come.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
+from node.lineage.readings import Readings
+from node.lineage.records import EventRow
 from node.lineage.runs import Line, Run
 
 
@@ -19,7 +24,7 @@ class Passage(NamedTuple):
     most: Decimal
 
 
-def passages(run: Run, heel: Decimal, uom: str | None) -> list[Passage] | None:
+def passages(run: Run, heel: Decimal, uom: str | None, readings: Readings) -> list[Passage] | None:
     """Return what can pass from each input to each output; None where plug flow says nothing.
 
     It says nothing of a run with an unknown amount, of several units or of pieces, or of which more came out than
@@ -29,33 +34,43 @@ def passages(run: Run, heel: Decimal, uom: str | None) -> list[Passage] | None:
         return None
     if heel and run.portions[run.outputs[0].portion].uom != uom:
         return None
-    within = _positions(run, run.inputs)
-    without = _positions(run, run.outputs)
+    within = _positions(run, run.inputs, readings)
+    without = _positions(run, run.outputs, readings)
+    lost = _sum_of(run, run.inputs) - _sum_of(run, run.outputs)
     found = []
     for source in run.inputs:
         first, last = within[source.portion]
         for target in run.outputs:
             begin, end = without[target.portion]
-            overlap = min(last, end + heel) - max(first, begin - heel)
+            overlap = min(last, end + heel + lost) - max(first, begin - heel)
             amount = min(run.portions[source.portion].lo, run.portions[target.portion].lo)
-            found.append(Passage(source, target, max(Decimal(0), min(overlap, amount))))
+            is_late = _is_before(target.row, source.row, readings)
+            found.append(Passage(source, target, Decimal(0) if is_late else max(Decimal(0), min(overlap, amount))))
     return found
 
 
-def _positions(run: Run, lines: tuple[Line, ...]) -> dict[int, tuple[Decimal, Decimal]]:
+def _positions(run: Run, lines: tuple[Line, ...], readings: Readings) -> dict[int, tuple[Decimal, Decimal]]:
     """Return between which positions of all inputs, or all outputs, each line's goods lie."""
     found = {}
     for line in lines:
-        time = line.row.event.time
         before = later = Decimal(0)
         for other in lines:
             if other is line:
                 continue
             amount = run.portions[other.portion].lo
-            if other.row.event.time.hi_ms < time.lo_ms:
+            if _is_before(other.row, line.row, readings):
                 before += amount
-            elif other.row.event.time.lo_ms <= time.hi_ms:
+            elif not _is_before(line.row, other.row, readings):
                 later += amount
         own = run.portions[line.portion].lo
         found[line.portion] = (before, before + later + own)
     return found
+
+
+def _is_before(row: EventRow, other: EventRow, readings: Readings) -> bool:
+    """Return whether an event was certainly before another, by the clocks of who told of them."""
+    return row.event.time.hi_ms + readings.slack_ms(row.member, other.member) < other.event.time.lo_ms
+
+
+def _sum_of(run: Run, lines: Iterable[Line]) -> Decimal:
+    return sum((run.portions[line.portion].lo for line in lines), Decimal(0))

@@ -84,7 +84,7 @@ class RunRules:
 
     def _flow_in_order(self, run: Run, rule: SiteRule) -> None:
         """First in, first out: of each input an output holds at most what plug flow lets come there."""
-        found = passages(run, rule.heel, rule.uom)
+        found = passages(run, rule.heel, rule.uom, self._graph.facts.readings)
         if found is None:
             return
         self._cut_inside(run, rule)

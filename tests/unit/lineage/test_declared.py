@@ -102,19 +102,65 @@ def test_declared_fifo_excludes_what_had_another_turn(text: str | None, found: s
         assert [portion.rule for portion in excluded] == [0] * len(excluded)
 
 
-def test_fifo_bounds_an_output_that_two_inputs_reach() -> None:
-    """D' of 20 drawn after 10 of A were: it has the other 10 of A and 10 of B."""
+def drawn_by_turns(*amounts: int, member: str = "mill") -> Chronicle:
+    """20 of A, then 20 of B go into the silo; C, D and E come out at 8, 9 and 10 o'clock, each so much."""
     story = Chronicle()
     for item in (A, B):
         story.make({item: 20}, at(1, "05:00"))
     step(story, "06:00", inputs={A: 20})
-    step(story, "07:00", inputs={B: 20})
-    step(story, "08:00", outputs={C: 10})
-    step(story, "09:00", outputs={D: 20})
-    declare(story, "mixingRule", f"fifo; {RECORD}")
-    scope = Asked(story, Seed(item=A))
+    step(story, "07:00", inputs={B: 20}, member=member)
+    for item, hour, amount in zip((C, D, E), ("08:00", "09:00", "10:00"), amounts, strict=False):
+        step(story, hour, outputs={item: amount})
+    for by in {"mill", member}:
+        declare(story, "mixingRule", f"fifo; {RECORD}", member=by)
+    return story
+
+
+def test_fifo_bounds_an_output_that_two_inputs_reach() -> None:
+    """D of 20 drawn after 10 of A were: it has the other 10 of A and 10 of B."""
+    scope = Asked(drawn_by_turns(10, 20, 10), Seed(item=A))
     assert scope.content(scope.find(C, "output")) == ("10", "10")
     assert scope.content(scope.find(D, "output")) == ("10", "10")
+
+
+def test_fifo_excludes_no_input_that_comes_early_because_others_were_lost() -> None:
+    """10 of 40 never came out. Were they of A, spilled before D was drawn, D is all of B."""
+    for amounts, found in (((10, 10, 20), {E}), ((10, 10, 10), {D, E}), ((20, 20), {D})):
+        story = drawn_by_turns(*amounts)
+        reached = {portion.item for portion in Asked(story, Seed(item=B)).scope.answer().portions}
+        assert reached - {B} == found
+    scope = Asked(drawn_by_turns(10, 20), Seed(item=A))
+    assert scope.content(scope.find(D, "output")) == ("0", "10")
+
+
+@pytest.mark.parametrize(("minute", "found"), [("06:10", {C, D}), ("06:31", {D})])
+def test_fifo_orders_no_inputs_that_two_members_told_within_their_clocks(minute: str, found: set[str]) -> None:
+    """B may have gone in before A: then C is B. More than both slacks apart, the times tell."""
+    story = Chronicle()
+    for item in (A, B):
+        story.make({item: 20}, at(1, "05:00"))
+    step(story, "06:00", inputs={A: 20})
+    step(story, minute, inputs={B: 20}, member="carrier")
+    step(story, "08:00", outputs={C: 20})
+    step(story, "09:00", outputs={D: 20})
+    for member in ("mill", "carrier"):
+        declare(story, "mixingRule", f"fifo; {RECORD}", member=member)
+    answer = Asked(story, Seed(item=B)).scope.answer()
+    assert {portion.item for portion in answer.portions} - {B} == found
+    assert answer.declared
+
+
+def test_fifo_links_no_output_to_what_went_in_after_it() -> None:
+    """However long the heel."""
+    story = Chronicle()
+    for item in (A, B):
+        story.make({item: 20}, at(1, "05:00"))
+    step(story, "06:00", inputs={B: 20})
+    step(story, "07:00", outputs={C: 20})
+    step(story, "08:00", inputs={A: 20})
+    step(story, "09:00", outputs={D: 20})
+    declare(story, "mixingRule", f"fifo; heel=50 KGM; {RECORD}")
+    assert items(asked(story)) == {D}
 
 
 @pytest.mark.parametrize("hazard", [Hazard.MICROBE, Hazard.ALLERGEN, Hazard.UNKNOWN])
