@@ -33,7 +33,7 @@ def flags_of_item(item: str, facts: Facts, settings: FlagSettings, *, now_ms: in
     due_ms = None if plain is None or plain.shipped is None else plain.shipped.ledger_time_ms + settings.unmatched_ms
     if due_ms is not None and due_ms > now_ms:
         found.wait_until(due_ms)
-    elif plain is None or due_ms is not None:
+    elif (plain is None or due_ms is not None) and not _is_equipment(timeline, facts):
         ledger = build_ledger(item, facts, timeline)
         for one in ledger.findings:
             found.add(one.code, (one.row, one.other), (one.ask, one.also), amount=one.amount, uom=one.uom)
@@ -80,6 +80,11 @@ def flags_of_event_id(event_id: str, facts: Facts) -> Evaluated:
 
 def _countered(timeline: Timeline) -> frozenset[bytes]:
     return frozenset([note.row.event.content_digest for note in timeline.notes if note.code == "counter_statement"])
+
+
+def _is_equipment(timeline: Timeline, facts: Facts) -> bool:
+    """Return whether only cleanings name the item: nobody need have made it, and it may be cleaned anywhere."""
+    return all(facts.readings.is_clean_step(row.event) for row, _role in timeline.entries)
 
 
 def _add_notes(found: FlagList, timeline: Timeline, facts: Facts) -> None:

@@ -59,11 +59,15 @@ class Readings:
 
     def is_cleaning(self, event: Event) -> bool:
         """Return whether the event is a cleaning that was verified: only that ends a contact."""
-        return event.disposition == VERIFIED and _has_step(event, self.clean_steps)
+        return event.disposition == VERIFIED and self.is_clean_step(event)
 
     def is_failed_cleaning(self, event: Event) -> bool:
         """Return whether the event says that a cleaning failed."""
-        return event.disposition == FAILED and _has_step(event, self.clean_steps)
+        return event.disposition == FAILED and self.is_clean_step(event)
+
+    def is_clean_step(self, event: Event) -> bool:
+        """Return whether the event is of a cleaning, whatever came of it: what it names is equipment, no goods."""
+        return _has_step(event, self.clean_steps)
 
     def movement_of(self, event: Event) -> Movement:
         """Return how the event moves its goods, read from its step on every event type."""

@@ -122,6 +122,18 @@ def test_output_long_after_the_cleaning_is_not_looked_at() -> None:
     assert found(told) == {}
 
 
+def test_equipment_that_cleanings_name_is_no_goods() -> None:
+    """It has no source, and may be cleaned at two places; of what is seen otherwise, too, that is asked."""
+    told = Chronicle()
+    clean(told, at(1, "08:00"))
+    clean(told, at(2, "08:00"), line=f"{place(2)}/254/1", passed=None)
+    facts = open_facts(told.index(), Readings(), as_of_ms=None, known_at=told.index().height)
+    assert flags_of_item("urn:machine:1", facts, FlagSettings(), now_ms=LATER).flags == ()
+    told.see("urn:machine:1", at(3, "08:00"))
+    facts = open_facts(told.index(), Readings(), as_of_ms=None, known_at=told.index().height)
+    assert flags_of_item("urn:machine:1", facts, FlagSettings(), now_ms=LATER).flags != ()
+
+
 def dirty(**more: object) -> Chronicle:
     told = Chronicle()
     clean(told, at(1, "08:00"), passed=False, event_id="urn:uuid:1")
