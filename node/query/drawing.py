@@ -80,7 +80,7 @@ def write_mermaid(picture: Picture) -> str:
 def _mermaid_lines(picture: Picture) -> Iterator[str]:
     yield "flowchart LR"
     for words in (picture.title, *picture.notes):
-        yield f"  %% {plain(words).replace('%%', '%')}"
+        yield f"  %% {_mermaid_words(words)}"
     for number, box in enumerate(picture.boxes):
         left, right = _MERMAID_SHAPES[box.kind]
         yield f"  n{number}{left}{_mermaid_text(box.lines)}{right}:::{_mermaid_class(box)}"
@@ -106,8 +106,12 @@ _MERMAID_SPECIAL: Final = re.compile(r"[^\w ,.:;?()/+…-]")
 
 
 def _mermaid_text(lines: tuple[str, ...]) -> str:
-    parts = [_MERMAID_SPECIAL.sub(lambda found: f"#{ord(found[0])};", plain(line)) for line in lines]
-    return '"' + "<br/>".join(parts) + '"'
+    return '"' + "<br/>".join(_mermaid_words(line) for line in lines) + '"'
+
+
+def _mermaid_words(text: str) -> str:
+    """Return text that Mermaid takes for no syntax, in a label or in a comment: `%%{` would begin a directive."""
+    return _MERMAID_SPECIAL.sub(lambda found: f"#{ord(found[0])};", plain(text))
 
 
 def _mermaid_class(box: Box) -> str:

@@ -383,7 +383,10 @@ def _item_lines(item: AnswerItem) -> tuple[str, ...]:
     amount = amount_words(item.quantity, item.uom) if item.quantity is not None and item.kind != "serial" else ""
     second = ", ".join(part for part in (code, amount) if part)
     first = item.product_name or (item.product or "").rpartition("/")[2]
-    return tuple(line for line in (first, second) if line) or (item.id,)
+    if not first and not code:
+        # An id that says nothing of itself is all the name there is.
+        first = item.id
+    return tuple(line for line in (first, second) if line)
 
 
 def _taken_words(way: _Way) -> str:

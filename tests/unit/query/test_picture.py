@@ -236,3 +236,29 @@ def test_a_picture_is_for_people_who_do_not_see_it_too() -> None:
     assert "Rye bread" in str(title.text)
     boxes = [group.find(f"{SVG}title") for group in root.iter(f"{SVG}g")]
     assert any(B1 in str(box.text) for box in boxes if box is not None)
+
+
+def test_an_item_whose_id_says_nothing_is_called_by_its_id() -> None:
+    """A URI of one's own has no product and no code: its amount alone would name it nowhere."""
+    own, other = "https://mill.example/heaps/7", "urn:uuid:3fa85f64-5717-4562-b3fc-2c963f66afa6"
+    story = Chronicle()
+    story.make({own: 500}, at(1, "08:00"), at=1)
+    story.run({own: 450}, {other: 440}, at(1, "09:00"), at=1)
+    picture = draw([story.back(other)])
+    named = {box.lines[0] for box in picture.boxes if box.kind is Kind.ITEM}
+    assert named == {own, other}
+    assert other in picture.title
+    for text in (write_svg(picture), write_dot(picture), write_mermaid(picture)):
+        assert "500 kg" in text
+        assert "heaps/7" in text.replace("…", "")
+
+
+def test_a_name_makes_no_directive_of_a_mermaid_comment() -> None:
+    """`%%{init: …}%%` anywhere changes how Mermaid draws, in what only describes the picture, too."""
+    name = '%%%{init: {"securityLevel": "loose"}}%%%'
+    story = bakery()
+    story.masters = [build_master(MasterRecord(MasterKind.PRODUCT, product_class("2"), (("name", name),)), 1)]
+    mermaid = write_mermaid(draw(both(story, D1)))
+    assert "securityLevel" in mermaid
+    assert "%%{" not in mermaid
+    assert all(line.count("%%") == line.startswith("  %%") for line in mermaid.splitlines())
