@@ -1,6 +1,7 @@
 """Schema errors in sentences that a person can act on: what is wrong, what is allowed, what was perhaps meant."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ ERRORS_MAX: Final = 16
 """Findings of one event that are told: who has more has another problem."""
 
 _SHOWN_LENGTH: Final = 64
+_NO_PATH: Final = re.compile("[^A-Za-z0-9_-]+")
 _TIME_EXAMPLE: Final = "2026-11-25T08:30:00+01:00"
 
 _MISSING: Final = {
@@ -100,9 +102,10 @@ def unknown_word(vocabulary: Vocabulary, value: str) -> str:
     known = ", ".join(sorted(vocabulary.words)) if len(vocabulary.words) <= 14 else f"{len(vocabulary.words)} CBV words"
     nearest = vocabulary.nearest(value)
     meant = f"; perhaps {nearest} is meant" if nearest else ""
+    own = _NO_PATH.sub("-", value[:_SHOWN_LENGTH].rpartition(":")[2].rpartition("/")[2]).strip("-") or "word"
     return (
         f"{show(value)} is no {vocabulary.name} of CBV 2.0 ({known}){meant}. A word of your own is written as a URI "
-        "outside the CBV"
+        f"outside the CBV, such as https://example.org/{own}"
     )
 
 

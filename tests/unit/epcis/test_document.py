@@ -85,6 +85,8 @@ def test_one_bad_event_does_not_hide_the_others() -> None:
     [
         ({"bizStep": "shiping"}, "bizStep", "unknown_word", "perhaps shipping is meant"),
         ({"bizStep": "urn:epcglobal:cbv:bizstep:sold"}, "bizStep", "unknown_word", "no business step"),
+        ({"bizStep": "cleaning"}, "bizStep", "unknown_word", "such as https://example.org/cleaning"),
+        ({"bizStep": "<b>\u202e/"}, "bizStep", "unknown_word", "such as https://example.org/word"),
         ({"disposition": "urn:epcglobal:cbv:disp:sold"}, "disposition", "unknown_word", "no disposition"),
         ({"bizstep": "shipping"}, "bizstep", "unknown_field", "perhaps bizStep is meant"),
         ({"my field": 1}, "my field", "unknown_field", "example:myfield"),

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from node.epcis.document import read_document
+from node.epcis.identifiers import site_of
 from node.lineage.answer import Answer
+from node.lineage.readings import Readings
 from node.lineage.warnings import MESSAGES
 from node.query.text import REASONS
 
@@ -47,3 +50,17 @@ def test_every_reason_and_code_in_the_source_is_known() -> None:
     assert len(codes) > 10
     assert codes <= set(MESSAGES)
     assert set(re.findall(r'know_not\(\s*[\w.]+,\s*"(\w+)"', sources)) <= set(REASONS)
+
+
+def test_example_of_a_cleaning_is_entered_and_ends_contact_on_its_line() -> None:
+    """Its step is one of the network's own words: bare, the door refuses it, and the refusal says how to write it."""
+    raw = (ROOT / "docs" / "examples" / "cleaning.jsonld").read_bytes()
+    (judged,) = read_document(raw).events
+    assert (judged.errors, judged.warnings) == ((), ())
+    assert judged.event is not None
+    assert Readings().is_cleaning(judged.event)
+    assert judged.event.read_point is not None
+    assert site_of(judged.event.read_point) == judged.event.location
+    (refused,) = read_document(raw.replace(b"https://bakery.example/steps/cleaning", b"cleaning")).events
+    assert [(error.path.rpartition(".")[2], error.code) for error in refused.errors] == [("bizStep", "unknown_word")]
+    assert "such as https://example.org/cleaning" in refused.errors[0].message
