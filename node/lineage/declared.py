@@ -66,6 +66,8 @@ class Found(NamedTuple):
 
 
 NOTHING: Final = Found(None, None, "")
+RULE_NAMES: Final = frozenset({"fifo", "mixed", "carry_over", "kill_step"})
+"""What `SiteRule.rule` of a rule can be that narrows anything."""
 
 
 def read_rule(topic: Topic, text: str) -> SiteRule:
@@ -146,13 +148,23 @@ def equipment_of(row: EventRow) -> str | None:
     return equipment_in(row.event)
 
 
+def is_declared(masters: Masters, place: str) -> bool:
+    """Return whether anybody declares a rule of a line, vessel or site, whatever it says."""
+    topics = {topic.value for topic in Topic}
+    return any(name in topics for record in masters.of(place) for name, _ in record.attributes)
+
+
 class Declared:
-    """The declarations that one question relies on. distrusted: rules, records or places that are not relied on."""
+    """The declarations that one question relies on. distrusted: rules, records or places that are not relied on.
+
+    met: what is declared of the runs that were asked about, relied on or not.
+    """
 
     def __init__(self, masters: Masters, distrusted: Iterable[str] = ()) -> None:
         self._masters = masters
         self._distrusted = frozenset(distrusted)
         self._read: dict[tuple[str, Topic], dict[str, SiteRule | None]] = {}
+        self.met: dict[SiteRule, None] = {}
 
     def rule_of(self, run: Run, topic: Topic) -> Found:
         """Return what is declared of the line, vessel or site of a run, by whoever entered all of its events.
@@ -169,6 +181,7 @@ class Declared:
             theirs = {member: stated[member] for member in members if member in stated}
             if not theirs:
                 continue
+            self.met.update((rule, None) for rule in theirs.values() if rule is not None)
             rule = theirs[min(theirs)]
             if None in theirs.values():
                 return Found(None, "rule_unreadable", place)

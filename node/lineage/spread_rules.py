@@ -20,7 +20,7 @@ class RunRules:
     """The rules of one question. mixed: runs whose outputs are alike. relied: declarations that were relied on, by
 
     rule, place and member. cut_by: of a CUT edge, the rule that cut it. refused: (place, warning) of declarations that
-    count for nothing.
+    count for nothing. site_rules: the declarations themselves.
     """
 
     def __init__(self, graph: SpreadGraph, question: ScopeQuestion) -> None:
@@ -31,7 +31,7 @@ class RunRules:
         self._graph = graph
         self._question = question
         self._hazard = RULES[question.hazard]
-        self._declared = Declared(graph.facts.masters, question.distrusted)
+        self.site_rules = Declared(graph.facts.masters, question.distrusted)
         self._ruled: set[object] = set()
 
     def apply(self, run: Run) -> None:
@@ -67,7 +67,7 @@ class RunRules:
 
     def declared(self, run: Run, topic: Topic) -> SiteRule | None:
         """Return what a site declares of a run, and note that it was relied on, or that it counts for nothing."""
-        rule, warning, place = self._declared.rule_of(run, topic)
+        rule, warning, place = self.site_rules.rule_of(run, topic)
         if warning is not None:
             self.refused[place, warning] = None
         if rule is not None:

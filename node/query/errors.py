@@ -1,6 +1,11 @@
 """What a question can be refused for."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from node.errors import RequestError
+
+_RULES_SHOWN_MAX: Final = 5
 
 
 class UnknownItemError(RequestError):
@@ -15,6 +20,20 @@ class UnknownSeedError(RequestError):
 
     def __init__(self, message: str, *, field: str, hint: str | None, near: tuple[str, ...] = ()) -> None:
         super().__init__("not_found", message, field=field, hint=hint, near=near)
+
+
+class UnknownRuleError(RequestError):
+    """What is distrusted names no rule. declared: the rules of the scope's runs, in words."""
+
+    def __init__(self, name: str, *, field: str, declared: Sequence[str]) -> None:
+        known = "; ".join(declared[:_RULES_SHOWN_MAX]) or "none"
+        more = f"; and {len(declared) - _RULES_SHOWN_MAX} more" if len(declared) > _RULES_SHOWN_MAX else ""
+        super().__init__(
+            "not_found",
+            f"no rule that this scope would rely on has the place, record or name {name}",
+            field=field,
+            hint=f"declared of its runs: {known}{more}; what is not declared need not be distrusted",
+        )
 
 
 class UnknownHeightError(RequestError):

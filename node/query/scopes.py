@@ -1,5 +1,6 @@
 """A scope as it is asked for from outside, and how it becomes a question on one snapshot."""
 
+from collections.abc import Collection
 from typing import Annotated, Final
 
 import msgspec
@@ -10,15 +11,18 @@ from node.epcis.errors import IdentifierError
 from node.epcis.identifiers import identify
 from node.epcis.times import read_instant
 from node.errors import RequestError
+from node.lineage.custody import Masters
+from node.lineage.declared import RULE_NAMES, SiteRule, is_declared
 from node.lineage.facts import Facts
 from node.lineage.hazards import Hazard
 from node.lineage.holdings import filed_names
+from node.lineage.items import ItemKind, read_item
 from node.lineage.near import Looks
 from node.lineage.reader import LineageReader
 from node.lineage.records import EventRef, PostingKind
 from node.lineage.scope_question import SEEDS_MAX, RunRule, ScopeQuestion, Seed
 from node.lineage.timeline import FOREVER_MS
-from node.query.errors import UnknownSeedError
+from node.query.errors import UnknownRuleError, UnknownSeedError
 from node.query.near import LOOKS_MAX, find_names
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
@@ -88,6 +92,10 @@ def read_request(request: ScopeRequest, reader: LineageReader) -> ScopeQuestion:
     """Return the question. Raises IdentifierError, RequestError for a seed or time that cannot be read."""
     seeds = tuple([_read_seed(seed, number, reader) for number, seed in enumerate(request.seeds)])
     rules = tuple([_read_rule(rule, number, reader) for number, rule in enumerate(request.rules)])
+    if request.agent is not None and request.hazard is not Hazard.MICROBE:
+        words = f"an agent is a microbe's, and the class of hazard is {request.hazard.value}"
+        hint = "ask with the hazard microbe, or leave the agent out"
+        raise RequestError("invalid_params", words, field="params.agent", hint=hint)
     known_at_ms = read_time(request.known_at, "params.known_at")
     by_time = None if known_at_ms is None else reader.height_at(known_at_ms)
     return ScopeQuestion(
@@ -128,16 +136,49 @@ def check_seeds(request: ScopeRequest, question: ScopeQuestion, facts: Facts) ->
     for number, (asked, seed) in enumerate(zip(request.seeds, question.seeds, strict=True)):
         if seed.run is not None and not _is_filed(facts, PostingKind.RUN_OUTPUT, seed.run):
             raise _unknown_run(facts, seed.run, f"params.seeds[{number}].run")
-        if seed.holder is None or asked.holder is None:
+        if asked.holder is not None:
+            check_holder(facts, asked.holder, f"params.seeds[{number}].holder")
+
+
+def check_holder(facts: Facts, asked: str, field: str) -> None:
+    """Raise RequestError for an item in place of a holder, UnknownSeedError for a holder that no event names."""
+    kind = _item_kind(asked)
+    if kind is not None:
+        words = f"{asked} is a {kind.value}, and no place or party"
+        raise RequestError("invalid_params", words, field=field, hint="ask about it as an item")
+    if not any(_is_filed(facts, PostingKind.HOLDER, name) for name in filed_names(facts, identify(asked).id)):
+        near = tuple([one.id for one in find_names(facts.reader, asked, Looks(LOOKS_MAX))[:NEAR_MAX]])
+        raise UnknownSeedError(
+            f"no event names {asked} as a place or party",
+            field=field,
+            hint="name it by GLN or Digital Link; lotvine find --party NAME shows what is known",
+            near=near,
+        )
+
+
+def _item_kind(text: str) -> ItemKind | None:
+    """Return what kind of goods the text names, or None: perhaps a place, a party, a vessel or a plain name."""
+    try:
+        # Bare digits may be a GLN.
+        kind = read_item(parse_item(text).id if text.startswith("(") else identify(text).id).kind
+    except IdentifierError:
+        return None
+    return kind if kind in (ItemKind.LOT, ItemKind.SERIAL, ItemKind.UNIT, ItemKind.CLASS) else None
+
+
+def check_distrusted(request: ScopeRequest, met: Collection[SiteRule], masters: Masters) -> None:
+    """Raise UnknownRuleError for what is distrusted and names no rule: mistyped, it would be relied on unseen.
+
+    met: all rules that are declared of the scope's runs. A place is known if anything is declared of it.
+    """
+    for number, text in enumerate(request.distrusted):
+        names = _spellings(text)
+        if text in RULE_NAMES or any(name in (rule.place, rule.record) for rule in met for name in names):
             continue
-        if not any(_is_filed(facts, PostingKind.HOLDER, name) for name in filed_names(facts, seed.holder)):
-            near = tuple([one.id for one in find_names(facts.reader, asked.holder, Looks(LOOKS_MAX))[:NEAR_MAX]])
-            raise UnknownSeedError(
-                f"no event names {asked.holder} as a place or party",
-                field=f"params.seeds[{number}].holder",
-                hint="name it by GLN or Digital Link; lotvine find --party NAME shows what is known",
-                near=near,
-            )
+        if any(is_declared(masters, name) for name in names):
+            continue
+        words = sorted({f"{rule.rule} at {rule.place}, record {rule.record}" for rule in met})
+        raise UnknownRuleError(text, field=f"params.distrusted[{number}]", declared=words)
 
 
 def _is_filed(facts: Facts, kind: PostingKind, name: str) -> bool:

@@ -20,7 +20,7 @@ from node.lineage.names import PRODUCT_ATTRIBUTES
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
-from node.lineage.scope import compute_scope
+from node.lineage.scope import Scope
 from node.lineage.scope_answer import ScopeAnswer
 from node.lineage.trace import ITEMS_MAX, Direction, Question, Start, trace
 from node.query.common import find_common
@@ -28,7 +28,15 @@ from node.query.common_answer import CommonAnswer, CommonRequest
 from node.query.errors import UnknownHeightError, UnknownSeedError
 from node.query.find import FindAnswer, FindRequest, OriginalOf, find
 from node.query.flags import count_open
-from node.query.scopes import ScopeRequest, SeedRequest, check_seeds, earlier_of, read_request, read_time
+from node.query.scopes import (
+    ScopeRequest,
+    SeedRequest,
+    check_distrusted,
+    check_seeds,
+    earlier_of,
+    read_request,
+    read_time,
+)
 from node.query.starts import find_item, read_trace
 from node.storage.index import IndexReader
 
@@ -209,7 +217,9 @@ class QueryService:
                 find_item(reader, seed.item, f"params.seeds[{number}].item")
         readings = self._readings_at(reader.height if question.known_at is None else question.known_at)
         check_seeds(request, question, open_facts(reader, readings, as_of_ms=None, known_at=reader.height))
-        found = compute_scope(reader, question, readings)
+        scope = Scope(reader, question, readings)
+        check_distrusted(request, scope.spread.rules.site_rules.met, scope.facts.masters)
+        found = scope.answer()
         if not found.seeds:
             # It would read as if nothing had to be recalled.
             hint = "widen the window, or name the items"

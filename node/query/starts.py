@@ -27,7 +27,7 @@ from node.lineage.trace import Direction, Question, Start
 from node.lineage.whereabouts import names_of
 from node.query.errors import UnknownItemError
 from node.query.near import suggest
-from node.query.scopes import SeedRequest, read_time
+from node.query.scopes import SeedRequest, check_holder, read_time
 
 NEAR_MAX: Final = 5
 HOLDER_EVENTS_MAX: Final = 50_000
@@ -96,6 +96,7 @@ class StartReader:
 
     def _of_holder(self, seed: SeedRequest, field: str) -> tuple[list[Start], AnswerSeed]:
         assert seed.holder is not None
+        check_holder(self._facts, seed.holder, f"{field}.holder")
         holder = identify(seed.holder).id
         from_ms, to_ms = read_time(seed.since, f"{field}.from"), read_time(seed.until, f"{field}.to")
         product = None

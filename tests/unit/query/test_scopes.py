@@ -6,15 +6,17 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
+from node.epcis.model import MasterKind, MasterRecord
 from node.errors import RequestError
 from node.lineage.reader import LineageReader
 from node.lineage.trace import Direction
-from node.query.errors import UnknownHeightError, UnknownItemError, UnknownSeedError
+from node.query.errors import UnknownHeightError, UnknownItemError, UnknownRuleError, UnknownSeedError
 from node.query.scope_text import render_scope
-from node.query.scopes import ScopeRequest, read_request
+from node.query.scopes import ScopeRequest, SeedRequest, read_request
 from node.query.service import QueryService
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, lot, place
+from tests.support.memory_index import build_master
 
 FLOUR, BREAD, CAKE = lot("1", "F"), lot("2", "B"), lot("3", "C")
 
@@ -219,3 +221,49 @@ def test_a_seed_that_comes_to_nothing_beside_others_is_said() -> None:
     made = f"{build_story().rows[0].transaction_id.hex()}:0"
     twice = f'{{"seeds": [{flour}, {{"item": "{FLOUR}", "event": "{made}"}}]}}'
     assert "seed_came_to_nothing" not in service(build_story()).scope(request(twice)).warnings
+
+
+@pytest.mark.parametrize("holder", [FLOUR, "(01)00000000000017(10)F", FLOUR.rpartition("/10/")[0]])
+def test_an_item_named_as_a_holder_is_refused_as_an_item(holder: str) -> None:
+    """It had nothing, and the recall would be empty; beside another seed, too, and by a trace as well."""
+    seeds = f'[{{"item": "{FLOUR}"}}, {{"holder": "{holder}"}}]'
+    with pytest.raises(RequestError) as caught:
+        service(build_story()).scope(request(f'{{"seeds": {seeds}}}'))
+    asked = msgspec.json.decode(seeds, type=tuple[SeedRequest, ...])
+    with pytest.raises(RequestError) as traced:
+        service(build_story()).trace(asked, Direction.FORWARD)
+    for error in (caught.value, traced.value):
+        assert (error.code, error.field) == ("invalid_params", "params.seeds[1].holder")
+        assert "no place or party" in error.message
+        assert error.hint == "ask about it as an item"
+
+
+def test_an_agent_is_of_a_microbe() -> None:
+    """With another class it would be passed over, and the asker would take a kill step for counted."""
+    for hazard in ("", ', "hazard": "origin"'):
+        asked = f'{{"seeds": [{{"item": "{FLOUR}"}}], "agent": "Salmonella"{hazard}}}'
+        with pytest.raises(RequestError, match="an agent is a microbe's") as caught:
+            service(build_story()).scope(request(asked))
+        assert (caught.value.code, caught.value.field) == ("invalid_params", "params.agent")
+        assert caught.value.hint == "ask with the hazard microbe, or leave the agent out"
+
+
+def test_a_distrusted_rule_that_nobody_declares_is_refused() -> None:
+    """Mistyped, the very rule that is suspected would be relied on, and the recall be too small."""
+    story = build_story()
+    text = "fifo; record=urn:validation:7; by=qa"
+    story.masters.append(build_master(MasterRecord(MasterKind.LOCATION, place(1), (("mixingRule", text),)), 1))
+
+    def ask(distrusted: str) -> None:
+        seeds = f'[{{"item": "{FLOUR}"}}]'
+        asked = f'{{"seeds": {seeds}, "hazard": "origin", "distrusted": ["fifo", "{distrusted}"]}}'
+        service(story).scope(request(asked))
+
+    for known in ("fifo", "kill_step", "urn:validation:7", place(1), place(1).replace("id.gs1.org", "mill.example")):
+        ask(known)
+    for unknown in ("nonsense", "urn:validation:8", place(2)):
+        with pytest.raises(UnknownRuleError, match=unknown) as caught:
+            ask(unknown)
+        assert (caught.value.code, caught.value.field) == ("not_found", "params.distrusted[1]")
+        assert caught.value.hint is not None
+        assert f"fifo at {place(1)}, record urn:validation:7" in caught.value.hint

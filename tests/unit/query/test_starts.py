@@ -10,7 +10,7 @@ from node.errors import RequestError
 from node.lineage.answer import Answer
 from node.lineage.reader import LineageReader
 from node.lineage.trace import Direction
-from node.query.errors import UnknownItemError
+from node.query.errors import UnknownItemError, UnknownSeedError
 from node.query.scopes import SeedRequest
 from node.query.service import QueryService
 from node.query.text import render_trace
@@ -240,6 +240,13 @@ def test_an_unknown_lot_in_a_list_is_named_with_what_is_near() -> None:
 
 def test_a_window_in_which_nothing_was_there_is_refused() -> None:
     """An empty trace would look like an all-clear."""
-    seed = SeedRequest(holder=place(9), since="2026-01-05T12:30:00Z")
+    seed = SeedRequest(holder=place(3), until="2026-01-05T12:30:00Z")
     with pytest.raises(RequestError, match="nothing that was asked about"):
         ask(Direction.FORWARD, seed)
+
+
+def test_a_holder_that_nobody_named_is_refused_beside_others_too() -> None:
+    """It is mistyped: the trace would be of the rest, as if nothing had been there."""
+    with pytest.raises(UnknownSeedError, match="as a place or party") as refused:
+        ask(Direction.FORWARD, SeedRequest(item=B1), SeedRequest(holder=place(9)))
+    assert refused.value.field == "params.seeds[1].holder"
