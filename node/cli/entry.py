@@ -9,7 +9,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -73,6 +74,11 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of the top command; --version and --help answer here."""
+        with _writing(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it cannot do is said in words, and becomes the exit code.
 
@@ -81,7 +87,8 @@ class Program(click.Group):
         as_json = "--json" in ctx.args
         failure: dict[str, object]
         try:
-            return super().invoke(ctx)
+            with _writing(ctx):
+                return super().invoke(ctx)
         except ConfigError as error:
             say_error(error.problems)
             code, failure = MISUSED, {"code": "misconfigured", "message": str(error)}
@@ -95,19 +102,26 @@ class Program(click.Group):
             if as_json:
                 _write_failure({"code": "misused", "message": error.format_message()})
             raise
-        except BrokenPipeError:
-            # The reader of a pipe, such as head, has seen enough. Python would complain once more at exit.
-            _give_up_output()
-            ctx.exit(FAILED)
-        except OSError as error:
-            if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
-                raise
-            _give_up_output()
-            say_error([f"the answer cannot be written: {error.strerror}"])
-            ctx.exit(FAILED)
         if as_json:
             _write_failure(failure)
         return ctx.exit(code)
+
+
+@contextmanager
+def _writing(ctx: click.Context) -> Iterator[None]:
+    """End the program in order if what it writes is not read to the end, or cannot be written."""
+    try:
+        yield
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has seen enough. Python would complain once more at exit.
+        _give_up_output()
+        ctx.exit(FAILED)
+    except OSError as error:
+        if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
+            raise
+        _give_up_output()
+        say_error([f"the answer cannot be written: {error.strerror}"])
+        ctx.exit(FAILED)
 
 
 def _give_up_output() -> None:

@@ -213,12 +213,13 @@ def test_every_option_has_a_line_of_help() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_an_answer_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["config show --home {home}", "--version", "--help", "trace back --help"])
+def test_an_answer_that_cannot_be_written_is_said_in_words(tmp_path: Path, words: str) -> None:
     """A full disk behind `> file` is no fault of the program, and no traceback."""
     home = create(tmp_path, "--validators", "1") / "node-0"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "node.cli", "config", "show", "--home", str(home)],
+            [sys.executable, "-m", "node.cli", *(word.format(home=home) for word in words.split())],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
