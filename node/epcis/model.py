@@ -77,7 +77,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     inputs, outputs: of a transformation. step, disposition: bare CBV words, or the URI of another vocabulary.
     documents: (type or None, id) of bizTransactionList. sources, destinations: (type, id), types as bare CBV words.
     time_text: eventTime as sent. lot_code: the lot number in ilmd, if stated; expires_ms: until when, by ilmd, what it
-    makes may be used, in Unix milliseconds. content_digest: over type, time,
+    makes may be used, in Unix milliseconds. certificates: ids of certificationInfo. content_digest: over type, time,
     goods, places, parties and step; what a declaration must equal, and what two witnesses of one event share.
     event_digest: over the whole event as a JSON value, eventID and errorDeclaration included, recordTime and @context
     left out; equal for the same event sent twice, bare or in a document.
@@ -106,6 +106,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     content_digest: Digest
     event_digest: Digest
     expires_ms: int | None = None
+    certificates: tuple[str, ...] = ()
 
 
 class MasterKind(StrEnum):
@@ -114,12 +115,14 @@ class MasterKind(StrEnum):
     PRODUCT = "product"
     LOCATION = "location"
     PARTY = "party"
+    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
 class MasterRecord:
-    """Master data of one product, location or party. id: canonical. attributes: (name, value), names shortened
-    to what follows the `#` or last `:` or `/`; values as text."""
+    """Master data of one product, location, party or document. id: canonical.
+
+    attributes: (name, value), names shortened to what follows the `#` or last `:` or `/`; values as text."""
 
     kind: MasterKind
     id: str

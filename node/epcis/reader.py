@@ -118,6 +118,7 @@ def read_event(raw: bytes, context: bytes) -> Event:
             (goods, inputs, outputs),
         ),
         expires_ms=_read_expiry(event.get("ilmd")),
+        certificates=_read_certificates(event.get("certificationInfo")),
         event_digest=_event_digest(event),
     )  # fmt: skip
 
@@ -331,6 +332,15 @@ def _read_documents(event: JsonObject) -> tuple[tuple[str | None, str], ...]:
     return tuple(documents)
 
 
+def _read_certificates(value: JsonValue) -> tuple[str, ...]:
+    """Return the ids that certificationInfo names, each once; what is no id is left out. Never raises."""
+    if value is None:
+        return ()
+    entries = value if type(value) is list else [value]
+    texts = [entry for entry in entries if type(entry) is str and 0 < len(entry) <= ID_LENGTH_MAX and _is_text(entry)]
+    return tuple(dict.fromkeys([identify(text).id for text in texts]))
+
+
 def _read_parties(event: JsonObject, list_name: str, name: str) -> tuple[tuple[str, str], ...]:
     if event.get(list_name) is None:
         return ()
@@ -431,6 +441,7 @@ _MASTER_KINDS: Final = {
     "readpoint": MasterKind.LOCATION,
     "location": MasterKind.LOCATION,
     "party": MasterKind.PARTY,
+    "businesstransaction": MasterKind.DOCUMENT,
 }
 
 

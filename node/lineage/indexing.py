@@ -25,6 +25,17 @@ from node.lineage.records import (
 JUDGING: Final = frozenset({"conformant", "non_conformant"})
 """Dispositions that say whether something passed."""
 
+_TRADE: Final = frozenset({None, "bol", "desadv", "inv", "po", "poc", "prodorder", "recadv", "rma", "upevt"})
+"""Types of documents that say nothing of how good goods are."""
+CERTIFICATION: Final = "cert"
+"""The type that certificationInfo counts as."""
+
+
+def papers_in(event: Event) -> list[tuple[str, str]]:
+    """Return type and id of the documents that may say how good goods are."""
+    papers = [(kind, name) for kind, name in event.documents if kind is not None and kind not in _TRADE]
+    return [*papers, *[(CERTIFICATION, name) for name in event.certificates]]
+
 
 def file_event(row: EventRow) -> Filing:
     """Return what an event is filed under.
@@ -45,6 +56,8 @@ def file_event(row: EventRow) -> Filing:
         judged = equipment_in(event) or event.read_point or event.location
         if judged is not None:
             others.append((PostingKind.JUDGED, judged, 0))
+    if event.documents or event.certificates:
+        others += [(PostingKind.CERTIFICATE, name, 0) for name in dict.fromkeys(name for _, name in papers_in(event))]
     names = holders_in(event)
     if names:
         role = 0

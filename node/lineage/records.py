@@ -66,6 +66,8 @@ class PostingKind(IntEnum):
     JUDGED = 6
     """The line or vessel, else the place, of an Object event that says that something conforms or does not: what may
     be a cleaning. Which steps are cleanings is a network's to say, so it is read from the event."""
+    CERTIFICATE = 7
+    """Every document that an event names which is no paper of trade or transport: what may be a certificate."""
 
 
 ROLE_MADE: Final = 1

@@ -347,6 +347,8 @@ def test_master_data_is_read_by_kind() -> None:
     assert (record.kind, record.id) == (MasterKind.LOCATION, PLACE)
     assert record.attributes == (("name", "Mill"), ("area", "12.5"), ("address", '{"a":2,"b":1}'))
     assert read_master(b'{"type":"urn:x:other"}') == ()
+    paper = {"type": "urn:epcglobal:epcis:vtype:BusinessTransaction", "vocabularyElementList": [{"id": "urn:x:cert:1"}]}
+    assert [one.kind for one in read_master(json.dumps(paper).encode())] == [MasterKind.DOCUMENT]
 
 
 @pytest.mark.parametrize(
@@ -365,6 +367,25 @@ def test_odd_master_data_is_refused_with_its_path(element: object, path: str) ->
     with pytest.raises(UnreadableEventError) as refused:
         read_master(json.dumps({"type": "x:EPCClass", "vocabularyElementList": [element]}).encode())
     assert refused.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("stated", "certificates"),
+    [
+        (None, ()),
+        ("urn:example:cert:1", ("urn:example:cert:1",)),
+        (
+            ["urn:example:cert:1", "urn:example:cert:2", "urn:example:cert:1"],
+            ("urn:example:cert:1", "urn:example:cert:2"),
+        ),
+        ("urn:epc:id:gdti:0614141.06012.1234", ("https://id.gs1.org/253/06141410601221234",)),
+        ([7, "", "x" * 2_000, "a\x00b", {"id": "urn:1"}], ()),
+        ({"id": "urn:1"}, ()),
+    ],
+)
+def test_certificates_are_the_ids_of_certification_info(stated: object, certificates: tuple[str, ...]) -> None:
+    """What is no id is left out: nothing that execution decides rests on it."""
+    assert read(TRANSFORMATION, certificationInfo=stated).certificates == certificates
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """node/lineage/indexing: under what an event is filed."""
 
+from msgspec.structs import replace
+
 from node.epcis.model import Action, EventType
 from node.lineage.indexing import file_event
 from node.lineage.records import (
@@ -50,6 +52,21 @@ def test_what_says_that_something_passed_or_did_not_is_filed_under_its_line_or_p
         event = build_event(kind, at(1, "08:00"), disposition=word, read_point=where, goods=["urn:machine:1"])
         postings = file_event(build_row(event, 1)).postings()
         assert [one.key for one in postings if one.kind is PostingKind.JUDGED] == filed
+
+
+def test_papers_that_may_say_how_good_goods_are_are_filed() -> None:
+    """Certificates and test results, of an industry's own type too; no invoice, nor what has no type."""
+    documents = (
+        ("bol", "urn:d:1"),
+        ("cert", "urn:d:2"),
+        ("urn:x:coa", "urn:d:3"),
+        (None, "urn:d:4"),
+        ("cert", "urn:d:2"),
+    )
+    event = build_event(EventType.OBJECT, at(1, "08:00"), action=Action.ADD, goods=[lot("1", "a")], documents=documents)
+    row = build_row(replace(event, certificates=("urn:d:5", "urn:d:2")), 1)
+    filed = [one.key for one in file_event(row).postings() if one.kind is PostingKind.CERTIFICATE]
+    assert filed == ["urn:d:2", "urn:d:3", "urn:d:5"]
 
 
 def test_object_actions_have_their_roles() -> None:
