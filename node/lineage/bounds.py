@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from node.lineage.maxflow import Network
 from node.lineage.pace import tick
 from node.lineage.portions import Portion, PortionKind
+from node.lineage.readings import Readings
 from node.lineage.runs import Run
 from node.lineage.spread import OPEN, Spread
 from node.lineage.spread_graph import Edge, Link, Vertex
@@ -99,10 +100,10 @@ class Bounds:
             return True
         if kind in (PortionKind.POOL, PortionKind.WAY):
             return False
-        edges = self._graph.edges
-        return not any(
-            edges[edge].link is not Link.CUT and edges[edge].link is not Link.OPEN for edge in self._graph.into[number]
-        )
+        came = [self._graph.edges[edge] for edge in self._graph.into[number]]
+        if any(edge.link is Link.CUT and edge.why == "kill_step" for edge in came):
+            return True  # What it was made of is no seed material any more, whatever touched it later.
+        return not any(edge.link is not Link.CUT and edge.link is not Link.OPEN for edge in came)
 
     def _find_clean(self) -> None:
         self._clean = [vertex.number for vertex in self._graph.vertices if self._is_clean_source(vertex)]
@@ -114,7 +115,7 @@ class Bounds:
         An output's share is of [least, most] what is in; it is rounded outward. Without known amounts of one unit the
         rule says nothing, and the run stays `any`; so too where times do not tell what was in when it was drawn.
         """
-        if not run.is_one_unit or not _is_ordered(run):
+        if not run.is_one_unit or not _is_ordered(run, self._graph.facts.readings):
             return
         base = self._spread.graph.first_of(run)
         least = most = stock = 0
@@ -370,13 +371,18 @@ class Bounds:
         return found
 
 
-def _is_ordered(run: Run) -> bool:
-    """Return whether it is certain of each output which inputs were in by then; what one event takes in, it gives."""
+def _is_ordered(run: Run, readings: Readings) -> bool:
+    """Return whether it is certain of each output which inputs were in by then; what one event takes in, it gives.
+
+    The run's portions stand in the order that allows the most. Only where that is the one that the times tell, by the
+    clocks of who told of them, is it known what was in.
+    """
     for output in run.outputs:
-        time = output.row.event.time
         for taken in run.inputs:
-            other = taken.row.event.time
-            if taken.row is not output.row and other.lo_ms <= time.hi_ms and time.lo_ms <= other.hi_ms:
+            is_in = taken.portion < output.portion
+            first, then = (taken.row, output.row) if is_in else (output.row, taken.row)
+            slack_ms = readings.slack_ms(first.member, then.member)
+            if first is not then and first.event.time.hi_ms + slack_ms >= then.event.time.lo_ms:
                 return False
     return True
 

@@ -39,39 +39,53 @@ class RunRules:
         if run.key in self._ruled:
             return
         self._ruled.add(run.key)
+        is_killed = self._apply_kills(run)
         for rule in self._question.rules:
             if rule.run not in _names_of_run(run):
                 continue
-            if rule.rule == "kill_step" and self._kills(rule.agents, run):
-                self._cut(run, rule, keep={})
-            elif rule.rule == "assigned" and self._hazard.by_amount:
+            if rule.rule == "assigned" and self._hazard.by_amount:
                 keep: dict[str, set[str]] = {}
                 for source, target in rule.pairs:
                     keep.setdefault(target, set()).add(source)
                 self._cut(run, rule, keep=keep)
-            elif rule.rule == "mixed":
+            elif rule.rule == "mixed" and not is_killed:
                 self.mixed.append(run)
-        self._apply_declared(run)
+        declared = self._find(run, Topic.MIXING)
+        if declared is None:
+            return
+        # What is mixed only adds certainty, so it holds for what spreads, too; plug flow excludes, and must not.
+        if declared.rule == "mixed" and not is_killed:
+            self.relied[declared] = None
+            if not any(one is run for one in self.mixed):
+                self.mixed.append(run)
+        elif declared.rule == "fifo" and self._hazard.by_amount:
+            self.relied[declared] = None
+            self._flow_in_order(run, declared)
 
-    def _apply_declared(self, run: Run) -> None:
-        if self._hazard.by_amount:
-            rule = self.declared(run, Topic.MIXING)
-            if rule is not None and rule.rule == "mixed" and run not in self.mixed:
-                self.mixed.append(run)
-            elif rule is not None and rule.rule == "fifo":
-                self._flow_in_order(run, rule)
-        if self._hazard.kill_step:
-            rule = self.declared(run, Topic.KILL_STEP)
-            if rule is not None and self._kills(rule.agents, run):
-                self._cut(run, rule, keep={})
+    def _apply_kills(self, run: Run) -> bool:
+        """Cut a run whose kill step ends this hazard, vouched for or declared; return whether one does."""
+        if not self._hazard.kill_step:
+            return False
+        stated = [rule for rule in self._question.rules if rule.rule == "kill_step" and rule.run in _names_of_run(run)]
+        declared = self.declared(run, Topic.KILL_STEP)
+        kills: list[RunRule | SiteRule] = [rule for rule in stated if self._kills(rule.agents, run)]
+        if declared is not None and self._kills(declared.agents, run):
+            kills.append(declared)
+        for rule in kills:
+            self._cut(run, rule, keep={})
+        return bool(kills)
 
     def declared(self, run: Run, topic: Topic) -> SiteRule | None:
         """Return what a site declares of a run, and note that it was relied on, or that it counts for nothing."""
+        rule = self._find(run, topic)
+        if rule is not None:
+            self.relied[rule] = None
+        return rule
+
+    def _find(self, run: Run, topic: Topic) -> SiteRule | None:
         rule, warning, place = self.site_rules.rule_of(run, topic)
         if warning is not None:
             self.refused[place, warning] = None
-        if rule is not None:
-            self.relied[rule] = None
         return rule
 
     def _kills(self, agents: tuple[str, ...], run: Run) -> bool:

@@ -168,7 +168,9 @@ def test_no_vessel_rule_excludes_what_spreads(hazard: Hazard) -> None:
     """The safety rule: only for what travels with the material."""
     story = silo()
     declare(story, "mixingRule", f"fifo; {RECORD}")
-    assert items(asked(story, hazard=hazard)) == {C, D, E}
+    answer = asked(story, hazard=hazard)
+    assert items(answer) == {C, D, E}
+    assert answer.declared == ()
 
 
 def test_fifo_says_nothing_of_a_run_with_an_unknown_amount() -> None:
@@ -258,6 +260,48 @@ def test_declared_mixed_gives_every_output_its_share() -> None:
     declare(story, "mixingRule", f"mixed; {RECORD}")
     scope = Asked(story, Seed(item=A))
     assert scope.content(scope.find(E, "output")) == ("10", "10")
+
+
+@pytest.mark.parametrize("hazard", [Hazard.MICROBE, Hazard.ALLERGEN, Hazard.FRAGMENT, Hazard.UNKNOWN])
+def test_declared_mixed_makes_certain_also_what_spreads(hazard: Hazard) -> None:
+    """Every output drawn while bad stock is in holds some: the rule excludes nothing, so it holds for every class."""
+    for text, status in ((f"mixed; {RECORD}", "certain"), (None, "possible")):
+        story = silo()
+        if text is not None:
+            declare(story, "mixingRule", text)
+        scope = Asked(story, Seed(item=A), hazard=hazard)
+        assert {scope.status(scope.find(item, "output")) for item in (C, D, E)} == {status}
+        assert [one.rule for one in scope.scope.answer().declared] == ([] if text is None else ["mixed"])
+
+
+def test_nothing_is_certain_of_a_mixed_run_whose_kill_step_passed() -> None:
+    """C is touched on the line by what ran before it; of what it was made of nothing is alive."""
+    story = Chronicle()
+    story.make({A: 20}, at(1, "05:00"))
+    step(story, "06:00", inputs={A: 10}, outputs={D: 10}, run=None)
+    step(story, "08:00", inputs={A: 10}, outputs={C: 10}, run=None, disposition="conformant")
+    declare(story, "mixingRule", f"mixed; {RECORD}")
+    declare(story, "killStep", f"Salmonella; {RECORD}")
+    scope = Asked(story, Seed(item=A), hazard=Hazard.MICROBE, agent="Salmonella")
+    assert scope.content(scope.find(C, "output")) == ("0", "10")
+    assert scope.status(scope.find(C, "output")) == "possible"
+
+
+@pytest.mark.parametrize("minute", ["07:45", "08:15"])
+def test_declared_mixed_makes_nothing_certain_where_two_clocks_do_not_tell_what_was_in(minute: str) -> None:
+    """A goes in by the carrier's clock about when the mill draws C: C may hold none, or half; D has its share."""
+    story = Chronicle()
+    for item in (A, B):
+        story.make({item: 20}, at(1, "05:00"))
+    step(story, "06:00", inputs={B: 20})
+    step(story, minute, inputs={A: 20}, member="carrier")
+    step(story, "08:00", outputs={C: 10})
+    step(story, "10:00", outputs={D: 10})
+    for member in ("mill", "carrier"):
+        declare(story, "mixingRule", f"mixed; {RECORD}", member=member)
+    scope = Asked(story, Seed(item=A))
+    assert scope.content(scope.find(C, "output")) == ("0", "10")
+    assert scope.status(scope.find(C, "output")) == "possible"
 
 
 @pytest.mark.parametrize(
