@@ -36,6 +36,9 @@ from node.app.sandbox.trade import (
     SOUTH_FARM,
     STATION,
     WAREHOUSE,
+    WATER,
+    WATER_TANK,
+    WATERWORKS,
     WHEAT,
     YEAST,
     Party,
@@ -85,6 +88,8 @@ CRUMB_1: Final = Amount(CRUMB, "R1", 40)
 CRUMB_2: Final = Amount(CRUMB, "R2", 40)
 YEAST_1: Final = Amount(YEAST, "Y77", 200)
 SALT_1: Final = Amount(SALT, "K12", 300)
+WATER_1: Final = Amount(WATER, "T3", 600)
+DOUGH_KG: Final = 1000
 
 # Day, then the flours (by place in FLOURS) and crumb of each dough. The fourth dough is of clean flour alone, but for
 # the crumb of the second one's bread: the way on which a contamination comes back unseen.
@@ -137,7 +142,7 @@ def _loaf(index: int) -> Amount:
 
 
 def _dough(index: int) -> Amount:
-    return Amount(DOUGH, f"D{index + 1:02d}", 1000)
+    return Amount(DOUGH, f"D{index + 1:02d}", DOUGH_KG)
 
 
 def _crate(index: int, number: int) -> str:
@@ -207,6 +212,8 @@ def _bakery(diary: Diary, book: _Book, loads: Sequence[tuple[str, list[tuple[str
     received = [
         diary.receive_lot((3, 0), BAKERY_DOCK, YEAST_1, INGREDIENTS),
         diary.receive_lot((3, 10), BAKERY_DOCK, SALT_1, INGREDIENTS),
+        # Before any flour comes, so that no question arises whether some of it is in the water.
+        diary.take_in((3, 20), WATER_TANK, WATER_1, WATERWORKS),
     ]
     unpacked: list[Event] = []
     for index, (note, load) in enumerate(loads):
@@ -215,7 +222,7 @@ def _bakery(diary: Diary, book: _Book, loads: Sequence[tuple[str, list[tuple[str
             diary.unpack((3, 420 + 10 * (len(unpacked) + place)), BAKERY_DOCK, unit, lots=[amount])
             for place, (unit, amount) in enumerate(load)
         ]
-    book.add(BAKERY, "receives flour, yeast and salt, and unpacks", 3, received + unpacked)
+    book.add(BAKERY, "receives flour, yeast and salt, fills its water tank, unpacks", 3, received + unpacked)
     for day in (4, 5, 6):
         events, minute = [], 0
         for index, (on, flours, crumb) in enumerate(_DOUGHS):
@@ -223,6 +230,7 @@ def _bakery(diary: Diary, book: _Book, loads: Sequence[tuple[str, list[tuple[str
                 continue
             takes = [FLOURS[place].of(900 // len(flours)) for place in flours] + [YEAST_1.of(18), SALT_1.of(18)]
             takes += [] if crumb is None else [crumb]
+            takes.append(WATER_1.of(DOUGH_KG - sum(amount.quantity for amount in takes)))
             gives = [_loaf(index)] + ([_CRUMB_OF[index]] if index in _CRUMB_OF else [])
             events += [
                 diary.transform((day, minute), BAKEHOUSE, takes=takes, gives=[_dough(index)]),

@@ -64,6 +64,17 @@ def test_the_plot_has_what_makes_a_trace_hard() -> None:
     assert len(pallets) == 12
 
 
+def test_every_dough_weighs_what_went_into_it() -> None:
+    """Water, too: a gain of weight would be flagged, and a newcomer would look for the fault."""
+    doughs = [
+        e for e in events_of_story() if any("/10/D" in lot["epcClass"] for lot in e.get("outputQuantityList", ()))
+    ]
+    assert len(doughs) == 10
+    for event in doughs:
+        weights = [sum(lot["quantity"] for lot in event[f"{side}putQuantityList"]) for side in ("in", "out")]
+        assert weights == [1000, 1000]
+
+
 def test_quantities_add_up_for_every_lot() -> None:
     """Nothing is used that was not made or received: the story's only oddity is the one it tells."""
     made: Counter[str] = Counter()
