@@ -138,14 +138,14 @@ class Sealing:
     def take_over(self, ended: tuple[FeedBranches, ...]) -> None:
         """See to what stands uncut on our own feeds that have ended: it is put on the present one, if there is one.
 
-        A feed that holds anything has it already, also one that has ended since: all of it is sealed in one step.
+        A feed that holds anything was given all that stood on those before it, in one step: so the newest ended one
+        that holds anything says alone what stands uncut, be it nothing. What waited from an earlier one is on it.
         """
         own_ended = (branches for branches in ended if branches.feed.member == self._membership.own)
-        uncut: tuple[FeedTip, ...] = ()
-        for branches in sorted(own_ended, key=lambda branches: branches.feed, reverse=True):
-            uncut = (*(record.tip for record in branches.longest()), *uncut)
-            if branches.tips():
-                break
+        newest = max((each for each in own_ended if each.tips()), key=lambda branches: branches.feed, default=None)
+        if newest is None:
+            return
+        uncut, self._uncut = tuple(record.tip for record in newest.longest()), ()
         if not uncut:
             return
         if self.own is None:
