@@ -55,9 +55,11 @@ class Sealing:
         self._told = ToldBatches(moment, fetcher)
         self._recorded: FeedTip | None = None
         self._logged: FeedTip | None = None
+        # What of ended feeds is to be sealed again, until it is; and what of it is being read from the store.
         self._uncut: tuple[FeedTip, ...] = ()
+        self._loading: tuple[FeedTip, ...] = ()
         self._is_waiting = True
-        self._is_regaining = self._is_loading = False
+        self._is_regaining = False
         self._is_stopping = False
         self.own = own
 
@@ -160,7 +162,8 @@ class Sealing:
     @property
     def is_settled(self) -> bool:
         """Whether it is known where our feed goes on, and nothing of an ended one waits to be sealed again."""
-        return self.own is None or not (self._is_waiting or self._is_regaining or self._uncut)
+        is_read = not self._uncut or bool(self._loading)
+        return self.own is None or (is_read and not (self._is_waiting or self._is_regaining))
 
     @property
     def is_forked(self) -> bool:
@@ -182,17 +185,18 @@ class Sealing:
             # Safety: at once, or the step in which the loss was found might still seal behind the end that is stale.
             own.lose()
         # Safety: held before all else too, and let go only with the chain here.
-        own.is_held = own.is_held or self._is_waiting or self._is_loading
+        own.is_held = own.is_held or self._is_waiting or bool(self._uncut)
         if not is_chain_here:
             return
         if self._is_waiting and rejoining.is_open:
             self._is_waiting = not self._is_settled(own)
-        if self._uncut and not self._is_waiting and not own.is_lost:
+        if self._uncut and not (self._loading or self._is_waiting or own.is_lost):
             if own.next_seq == 0:
-                self._is_loading = True
+                self._loading = self._uncut
                 self._moment.out.append(LoadOwn(self._uncut))
-            self._uncut = ()
-        own.is_held = self._is_waiting or self._is_loading
+            else:
+                self._uncut = ()
+        own.is_held = self._is_waiting or bool(self._uncut)
 
     def _is_settled(self, own: OwnFeed) -> bool:
         branches, rejoining = self._branches(), self._rejoining
@@ -216,14 +220,16 @@ class Sealing:
         return True
 
     def on_loaded(self, batches: tuple[Batch, ...]) -> None:
-        """Seal the transactions of an ended feed of ours anew."""
-        own = self.own
-        if own is None or not self._is_loading:
+        """Seal the transactions of an ended feed of ours anew; if it is doubtful by now where, `settle` asks again."""
+        own, loaded, self._loading = self.own, self._loading, ()
+        if own is None:
             return
-        self._is_loading = False
-        own.is_held = self._is_waiting
-        for batch in batches:
-            self._publish(own.reseal(batch, now_ms=self._moment.now_ms))
+        # Safety: a feed that began meanwhile, or was found to be lost, may hold batches that only others know.
+        if loaded == self._uncut and not (self._is_waiting or own.is_lost or own.next_seq):
+            self._uncut = ()
+            for batch in batches:
+                self._publish(own.reseal(batch, now_ms=self._moment.now_ms))
+        own.is_held = self._is_waiting or bool(self._uncut)
 
     def on_held(self) -> None:
         """A batch of our own feed has come to be held: the one just sealed, or one that came from outside."""

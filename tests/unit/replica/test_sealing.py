@@ -161,3 +161,40 @@ def test_what_waits_from_a_feed_is_sealed_on_the_next_but_one_if_that_between_he
     assert rig.sealed() == [(2, 0), (2, 1)]
     rig.moment.now_ms += SEAL_DELAY_MS
     assert rig.seal() == [(2, 2)]
+
+
+def test_what_is_read_from_disk_while_the_feed_ends_again_is_sealed_only_where_the_next_one_has_settled() -> None:
+    """Nobody knows yet what others hold of the feed that begins: whatever is sealed there may fork it."""
+    rig = Rig(number=1)
+    first, uncut = rig.ended(0, batches=3, final=1)
+    rig.sealing.recover(None)
+    rig.sealing.take_over((first,))
+    assert rig.settle() == tuple(batch.tip for batch in uncut)
+    rig.enter(2)
+    rig.sealing.on_loaded(uncut)
+    assert rig.sealed() == []
+    rig.submit()
+    rig.settle(is_chain_here=False)
+    assert rig.seal() == []
+    assert rig.settle() == tuple(batch.tip for batch in uncut)
+    rig.sealing.on_loaded(uncut)
+    assert rig.sealed() == [(2, 0), (2, 1)]
+
+
+def test_a_member_that_comes_back_seals_again_although_it_lost_its_feed_while_that_was_read() -> None:
+    """Made an observer between the question to the disk and the answer, then a member with a feed again."""
+    rig = Rig(number=1)
+    first, uncut = rig.ended(0, batches=2, final=1)
+    rig.sealing.recover(None)
+    rig.sealing.take_over((first,))
+    assert rig.settle() == tuple(batch.tip for batch in uncut)
+    rig.enter(None)
+    rig.sealing.on_loaded(uncut)
+    assert rig.sealed() == []
+    rig.enter(2)
+    assert rig.settle() == tuple(batch.tip for batch in uncut)
+    rig.sealing.on_loaded(uncut)
+    assert rig.sealed() == [(2, 0)]
+    rig.submit()
+    rig.moment.now_ms += SEAL_DELAY_MS
+    assert rig.seal() == [(2, 1)]
