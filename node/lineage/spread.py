@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from node.epcis.model import Action, Event, EventType
+from node.lineage.classes import Classes
 from node.lineage.contact import Contact
 from node.lineage.custody import Holder
 from node.lineage.declared import SiteRule, Topic
@@ -18,7 +19,7 @@ from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.pace import tick
-from node.lineage.portions import Portion, PortionKind
+from node.lineage.portions import PortionKind
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_INSTANCES, EventRef, EventRow, Posting, PostingKind
 from node.lineage.scope_question import ScopeQuestion
@@ -63,10 +64,7 @@ class Spread:
         self._contacts: dict[int, int] = {}
         self._shared: set[int] = set()
         self._piled: dict[tuple[str, str, str, str | None], int] = {}
-        self._classes: set[str] = set()
-        self._class_lots: dict[str, dict[str, None]] = {}
-        self._class_pools: dict[str, list[Vertex]] = {}
-        self._class_hubs: dict[tuple[str, str, str], Vertex] = {}
+        self._classes = Classes(graph, self._load, self.warn, by_amount=self.rule.by_amount)
         self._moved: set[tuple[str, str]] = set()
         self._hubs: dict[str, Vertex] = {}
         self._linked: set[tuple[str, int]] = set()
@@ -204,11 +202,7 @@ class Spread:
         elif facts.kind is ItemKind.SERIAL and portion.kind in (PortionKind.MADE, PortionKind.OUTPUT):
             self._to_lot(vertex)
         if facts.product is not None and portion.kind is PortionKind.POOL and facts.kind is not ItemKind.CLASS:
-            self._to_class(vertex, facts.product)
-        elif facts.kind is ItemKind.CLASS and (_is_stock(portion) or portion.kind is PortionKind.IN_TRANSIT):
-            self._class_pools.setdefault(item, []).append(vertex)
-            for lot in self._class_lots.get(item, ()):
-                self._from_class(vertex, lot)
+            self._classes.enter(vertex, facts.product, self._first_ms)
 
     def _to_pieces(self, vertex: Vertex) -> None:
         """A lot's stock may be in the pieces that are commissioned of it there."""
@@ -244,59 +238,6 @@ class Spread:
             if portion.row.event.time.hi_ms >= row.event.time.lo_ms:
                 self.warn("serial_in_lot_stock", vertex.item)
                 self.graph.add_edge(vertex.number, loaded.vertex(portion), Decimal(1), None, Link.READING)
-
-    def _to_class(self, vertex: Vertex, product: str) -> None:
-        """Goods named by product alone may be of any lot of it that the custodian had then."""
-        facts = self.graph.facts
-        if product not in self._classes and not facts.timelines.of_item(product).entries:
-            return
-        self._classes.add(product)
-        loaded = self._load(product)
-        if loaded is None:
-            return
-        lots = self._class_lots.setdefault(product, {})
-        if vertex.item not in lots:
-            lots[vertex.item] = None
-            for pool in self._class_pools.get(product, ()):
-                self._from_class(pool, vertex.item)
-        names, since_ms = names_of(vertex.portion.holder), vertex.portion.row.event.time.lo_ms
-        for (at, _unit, _uom), chain in loaded.chains.items() if not self.rule.by_amount else ():
-            # What lies there under the product's name may be of this lot, and what spreads gets into it.
-            if at == vertex.portion.holder.key:
-                state = next(iter(states_since(chain, since_ms)))
-                self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
-        for sent in () if self.rule.by_amount else loaded.ledger.of_kind(PortionKind.IN_TRANSIT):
-            if may_come_to(sent, vertex.portion):
-                # It may have come without a record, and lie beside.
-                self.graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN)
-        for portion in loaded.ledger.portions:
-            if portion.kind not in (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED, PortionKind.FOUND):
-                continue
-            if names & names_of(portion.holder) and portion.row.event.time.hi_ms >= since_ms:
-                self.warn("class_without_lot", product)
-                self.graph.add_edge(vertex.number, loaded.vertex(portion), portion.hi, portion.uom, Link.READING)
-
-    def _from_class(self, stock: Vertex, lot: str) -> None:
-        """Goods of a lot that came somewhere by their product's name, or may have, may go on there by the lot's."""
-        portion = stock.portion
-        sent = portion if portion.kind is PortionKind.IN_TRANSIT else None
-        where = f"at {portion.holder.key}"
-        if sent is not None:
-            where = f"from {portion.holder.key}" if portion.receiver is None else f"to {portion.receiver.key}"
-        key = (where, stock.item, lot)
-        hub = self._class_hubs.get(key)
-        if hub is None:
-            states = [
-                state
-                for (at, _unit, _uom), chain in self.graph.items[lot].chains.items()
-                if (at == portion.holder.key if sent is None else may_come_to(sent, chain[0].portion))
-                for state in states_since(chain, self._first_ms)
-            ]
-            hub = self._class_hubs[key] = self.graph.add_hub(portion)
-            for state in states:
-                self.graph.add_edge(hub.number, state.number, None, None, Link.READING)
-        link = Link.READING if sent is None else Link.OPEN
-        self.graph.add_edge(stock.number, hub.number, None, portion.uom, link)
 
     # (b) Stock in scope that may have been used without a record.
 
@@ -507,8 +448,3 @@ class Spread:
     def warn(self, code: str, item: str) -> None:
         """Note what is odd, read in our way, or left out."""
         self.warnings.setdefault(code, set()).add(item)
-
-
-def _is_stock(portion: Portion) -> bool:
-    """Return whether a portion is a state of what a holder has, and not one that only joins."""
-    return portion.kind is PortionKind.POOL and portion.number >= 0

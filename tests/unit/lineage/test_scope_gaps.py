@@ -86,3 +86,34 @@ def test_what_lacks_after_a_doubtful_receipt_may_be_what_its_sender_has_less() -
     story.receive({A: 8}, at(2, "12:00"), at=2, source=1)
     asked = Asked(story, of_event(A, made))
     assert asked.content(asked.find(A, "held", place=place(1))) == ("0", "8")
+
+
+def test_what_was_drawn_by_its_products_name_may_be_what_its_holder_has_less() -> None:
+    """World 32059: all of a lot had gone by its product's name, and was still held for certain."""
+    story = Chronicle()
+    made = story.make({A: 72}, at(1, "08:00"), at=1)
+    story.ship({A: 41}, at(1, "09:00"), at=1, to=2)
+    story.ship({CLASS: 21}, at(1, "10:00"), at=1, to=2)
+    story.make({B: 30}, at(1, "08:00"), at=1)
+    story.make({C: 30}, at(1, "08:00"), at=3)
+    asked = Asked(story, of_event(A, made))
+    assert asked.content(asked.find(A, "held", place=place(1))) == ("10", "31")
+    story.ship({CLASS: None}, at(1, "11:00"), at=1, to=2)
+    asked = Asked(story, of_event(A, made))
+    assert asked.content(asked.find(A, "held", place=place(1))) == ("0", "31")
+
+
+def test_what_came_by_its_products_name_may_be_in_what_is_drawn_of_a_lot_there() -> None:
+    """World 36152: good ones of the lot had come by that name, and the bad ones were taken for all there was."""
+    story = Chronicle()
+    story.make({A: 70}, at(1, "08:00"), at=1)
+    bad = story.ship({A: 40}, at(1, "09:00"), at=1, to=2, bill="1")
+    story.receive({A: 40}, at(1, "10:00"), at=2, bill="1")
+    story.ship({CLASS: 30}, at(1, "11:00"), at=1, to=2, bill="2")
+    used = story.run({A: 20}, {M: 20}, at(1, "13:00"), at=2)
+    asked = Asked(story, of_event(A, bad))
+    assert asked.status(asked.find(A, "used", used)) == "possible"
+    story.receive({CLASS: 30}, at(1, "12:00"), at=2, bill="2")
+    asked = Asked(story, of_event(A, bad))
+    assert asked.content(asked.find(A, "used", used)) == ("0", "20")
+    assert asked.content(asked.find(A, "held", place=place(2))) == ("0", "20")
