@@ -7,11 +7,15 @@ that nobody knows, and the other holdings may have less (LINEAGE §2). Either is
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 from node.lineage.custody import Holder
 from node.lineage.portions import ZERO, Finding, Flow, Portion, PortionKind
 from node.lineage.records import EventRow
 from node.lineage.stock import UNCOUNTED, Pool, Stocks, Transit, Way
+
+WAYS_MAX: Final = 64
+"""Shipments on their way that are looked through for the only one that goods may have come from."""
 
 
 class Balance:
@@ -255,8 +259,11 @@ class Balance:
         if len(own) == 1:
             found += own
         elsewhere = self.stocks.elsewhere(holder)
-        ways: list[Pool] = [way for way in self.transit if way is not without] if len(self.transit) <= 2 else []
-        if len(self.transit) <= 2 and len(elsewhere) + len(ways) == 1:
+        if len(self.transit) > WAYS_MAX:
+            return found
+        # What a holder has sent is not what it sends later.
+        ways: list[Pool] = [way for way in self.transit if way is not without and way.holder.key != holder.key]
+        if len(elsewhere) + len(ways) == 1:
             found += [one for one in (*elsewhere, *ways) if one not in found]
         return found
 

@@ -195,8 +195,9 @@ class Bounds:
             elif vertex.kind in UNSOURCED:
                 # As large as the whole draw that it helped to fill.
                 for edge in self._graph.out[number]:
-                    target = self._graph.vertices[self._graph.edges[edge].target]
-                    sources.append((2 * target.number, self._infinite))
+                    target = self._graph.edges[edge].target
+                    if target not in self._spread.seeds:
+                        sources.append((2 * target, self._infinite))
                 sources.append((2 * number, self._infinite))
             else:
                 sources.append((2 * number, self._infinite))

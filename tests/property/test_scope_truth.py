@@ -34,6 +34,7 @@ FAILED_ONCE = (
     39251,
     39509,
     39994,
+    60464,
 )
 """A shipment whose goods nobody had recorded as made was fed from its own receipt. 2253: a plant ships out what it was
 never recorded to get, and makes other goods of the rest without a record. The others have a test of their own each, in

@@ -117,3 +117,27 @@ def test_what_came_by_its_products_name_may_be_in_what_is_drawn_of_a_lot_there()
     asked = Asked(story, of_event(A, bad))
     assert asked.content(asked.find(A, "used", used)) == ("0", "20")
     assert asked.content(asked.find(A, "held", place=place(2))) == ("0", "20")
+
+
+def test_what_a_holder_has_sent_is_not_what_it_sends_later() -> None:
+    """World 60464: a second shipment was fed from the first, which was on its way, and both were received."""
+    story = Chronicle()
+    first = story.ship({A: 32}, at(1, "08:00"), at=1, to=2)
+    second = story.ship({A: 28}, at(1, "09:00"), at=1, to=2)
+    for amount in (32, 28):
+        story.receive({A: amount}, at(2, "09:00"), at=2, source=1)
+    asked = Asked(story, of_event(A, first))
+    assert asked.status(asked.find(A, "shipped", second)) == "possible, open"
+    assert asked.content(asked.find(A, "held", place=place(2))) == ("32", "60")
+
+
+@pytest.mark.parametrize("hazard", [Hazard.ORIGIN, Hazard.MICROBE])
+def test_seed_that_nobody_sent_is_all_seed_material(hazard: Hazard) -> None:
+    """Whoever sent it: it was 0..20 before, for what it came from is unknown."""
+    story = Chronicle()
+    bad = story.receive({A: 20}, at(1, "09:00"), at=2)
+    used = story.run({A: 20}, {M: 20}, at(1, "10:00"), at=2)
+    asked = Asked(story, of_event(A, bad), hazard=hazard)
+    for portion in (asked.find(A, "received", bad), asked.find(A, "used", used), asked.find(M, "held")):
+        assert asked.content(portion) == asked.affected(portion) == ("20", "20")
+        assert asked.status(portion) == "certain"
