@@ -131,12 +131,16 @@ class AnswerHolder(msgspec.Struct, frozen=True):
 
 
 class AnswerUnknown(msgspec.Struct, frozen=True):
-    """What the record does not say. reason: a stable code. ask: a party's id, or "the party at" a place."""
+    """What the record does not say. reason: a stable code. ask: a party's id, or "the party at" a place.
+
+    ask_name: what master data call that party, or "the party at" what they call the place; else null.
+    """
 
     item: str
     reason: str
     ask: str
     event: str | None
+    ask_name: str | None = None
 
 
 class AnswerWarning(msgspec.Struct, frozen=True):

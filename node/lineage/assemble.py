@@ -20,7 +20,7 @@ from node.lineage.answer import (
     AnswerWarning,
     seal,
 )
-from node.lineage.custody import ask_whom
+from node.lineage.custody import Holder, ask_whom
 from node.lineage.facts import Facts, Side
 from node.lineage.graph import EdgeKind, Graph, Reached
 from node.lineage.items import ItemKind, read_item
@@ -336,6 +336,7 @@ class Assembler:
                 one.reason,
                 ask_whom(one.ask),
                 None if one.row is None else one.row.event.event_digest.hex(),
+                self._ask_name(one.ask),
             )
             for one in self._graph.unknowns.values()
         ]
@@ -354,6 +355,12 @@ class Assembler:
                 for (code, events), found in sorted(items.items())
             ]
         )
+
+    def _ask_name(self, holder: Holder) -> str | None:
+        if holder.party is not None:
+            return self._name(holder.party)
+        name = self._name(holder.place)
+        return None if name is None else f"the party at {name}"
 
     def _name(self, subject: str | None) -> str | None:
         """Return what master data call a place or party, looked up once."""

@@ -342,10 +342,9 @@ class _Drawing:
                     onward = unknown.reason in _ONWARD_REASONS
                     found.setdefault((number, onward), []).append(unknown)
                     sides.setdefault(number, Side.BACK if answer.direction == "back" else Side.FORWARD)
-        names = {event.party: event.party_name for event in self._events.values() if event.party and event.party_name}
         for (number, onward), unknowns in sorted(found.items(), key=lambda one: one[0]):
             reasons = Counter(REASONS.get(one.reason, one.reason.replace("_", " ")) for one in unknowns)
-            asked = list(dict.fromkeys(called(names.get(one.ask, one.ask)) for one in unknowns))
+            asked = list(dict.fromkeys(called(one.ask_name or one.ask) for one in unknowns))
             words = [f"{reason} ({count:,})" if count > 1 else reason for reason, count in sorted(reasons.items())]
             ask = f"ask {asked[0]}" + (f" and {len(asked) - 1} more" if len(asked) > 1 else "")
             if grouped:

@@ -40,7 +40,12 @@ def draw_scope(scope: ScopeAnswer, trace: Answer, *, limit: int) -> Picture:
         trace,
         items=tuple(items),
         edges=tuple([edge for edge in trace.edges if edge.source in shown and edge.target in shown]),
-        unknowns=tuple([AnswerUnknown(one.item, one.reason, one.ask, one.event) for one in scope.unknowns]),
+        unknowns=tuple(
+            [
+                AnswerUnknown(one.item, one.reason, one.ask, one.event, scope.names.get(one.ask))
+                for one in scope.unknowns
+            ]
+        ),
     )
     seeds = ", ".join(scope.names.get(seed, read_item(seed).code or seed) for seed in scope.seeds[:3])
     more = f" and {len(scope.seeds) - 3} more" if len(scope.seeds) > 3 else ""

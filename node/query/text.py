@@ -65,9 +65,8 @@ def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]
         yield from _list("nothing was made of", [tree.name(item) for item in answer.destinations])
     short = {item.id: item_words(item, with_quantity=False) for item in answer.items}
     yield from _list("last known with", [f"{short[one.item]}: {_holder_words(one)}" for one in answer.holders])
-    names = _party_names(answer)
     unknowns = [
-        f"{short.get(one.item, one.item)}: {REASONS.get(one.reason, one.reason)}; ask {names.get(one.ask, one.ask)}"
+        f"{short.get(one.item, one.item)}: {REASONS.get(one.reason, one.reason)}; ask {one.ask_name or one.ask}"
         for one in answer.unknowns
     ]
     yield from _list("not known", unknowns)
@@ -244,18 +243,6 @@ def time_words(time: str) -> str:
     """Return a time as sent, to the minute, with its own offset: times of two zones must not look in order."""
     zone = "UTC" if time.endswith(("Z", "z")) else time[-6:] if time[-6] in "+-" else ""
     return f"{time[:10]} {time[11:16]} {zone}".rstrip()
-
-
-def _party_names(answer: Answer) -> dict[str, str]:
-    """Return what the answer calls those it says to ask: a party by its name, else "the party at" a place's name."""
-    names: dict[str, str] = {}
-    stated: list[AnswerEvent | AnswerHolder] = [*answer.events, *answer.holders]
-    for one in stated:
-        if one.party is not None and one.party_name is not None:
-            names[one.party] = one.party_name
-        if one.place is not None and one.place_name is not None:
-            names[f"the party at {one.place}"] = f"the party at {one.place_name}"
-    return names
 
 
 def _holder_words(holder: AnswerHolder) -> str:

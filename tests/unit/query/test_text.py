@@ -5,6 +5,7 @@ from msgspec import structs
 
 from node.epcis.model import MasterKind, MasterRecord
 from node.lineage.answer import OpenFlags
+from node.query.picture import draw
 from node.query.text import amount_words, render_trace, time_words
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, lot, party, place, product_class, serial, unit
@@ -110,6 +111,21 @@ def test_who_is_to_be_asked_is_named_where_master_data_name_him() -> None:
     story.make({FLOUR: 5}, at(1, "08:00"))
     story.see({FLOUR: 5}, at(1, "09:00"), at=4)
     assert any(line.endswith("ask Corner shop") for line in render_trace(story.forward(FLOUR)))
+
+
+def test_a_sender_is_to_be_asked_by_its_name_though_it_entered_nothing() -> None:
+    """Whoever is outside the network is in no event of his own, and is whom one has to ring up."""
+    story = Chronicle()
+    for subject, name in ((party(5), "Miller"), (place(6), "Old quay")):
+        kind = MasterKind.PARTY if subject == party(5) else MasterKind.LOCATION
+        story.masters.append(build_master(MasterRecord(kind, subject, (("name", name),)), 1))
+    story.receive({FLOUR: 5}, at(1, "08:00"), at=4, source=5)
+    story.receive({BREAD: 5}, at(1, "08:00"), at=6)
+    for item, asked in ((FLOUR, "Miller"), (BREAD, "the party at Old quay")):
+        answer = story.back(item)
+        assert [one.ask_name for one in answer.unknowns] == [asked]
+        assert any(line.endswith(f"ask {asked}") for line in render_trace(answer))
+        assert any(f"ask {asked}" in box.lines for box in draw([answer]).boxes)
 
 
 def test_unit_in_a_unit_has_no_pieces() -> None:
