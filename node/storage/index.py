@@ -42,7 +42,7 @@ from node.storage.index_rows import (
     read_state,
 )
 from node.storage.names import NameReader, word_rows
-from node.storage.store import Row, Snapshot, Store, create_store, open_store
+from node.storage.store import Lists, Row, Snapshot, Store, create_store, open_store
 from node.wire.codec import MalformedError, pack, read_array, read_int, unpack
 from node.wire.ids import FeedId, FeedTip, MemberId, Seq
 
@@ -74,6 +74,7 @@ class IndexReader:
         self._network_id = network_id
         self._governance = governance
         self._names = NameReader(snapshot)
+        self._postings: Lists | None = None
         try:
             self._height, self._state_digest, self._governance_height = read_state(snapshot.get(keys.STATE_MARK))
         except MalformedError as error:
@@ -91,6 +92,8 @@ class IndexReader:
     def close(self) -> None:
         """Let go of the snapshot."""
         self._names.close()
+        if self._postings is not None:
+            self._postings.close()
         self._snapshot.close()
 
     def damaged(self, why: str) -> DamagedStoreError:
@@ -242,9 +245,10 @@ class IndexReader:
     def postings_of(self, kind: PostingKind, key: str) -> Sequence[Posting]:
         """Return what is filed under (kind, key), by time, then by place on the ledger."""
         tick()
-        rows = self._snapshot.list_rows(keys.posting_prefix(kind, _short(key)))
-        read = keys.read_posting_tail
-        return [Posting(kind, key, *read(encoded), role[0]) for encoded, role in rows]
+        lists = self._postings
+        if lists is None:
+            lists = self._postings = self._snapshot.lists(keys.POSTING)
+        return keys.read_postings(kind, key, lists.of(keys.posting_prefix(kind, _short(key))))
 
     def postings_within(
         self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int, limit: int, newest: bool = False
@@ -258,11 +262,10 @@ class IndexReader:
             start=prefix + keys.time_part(from_ms), stop=prefix + keys.time_part(to_ms + 1), reverse=newest
         )
         found = []
-        for encoded, role in itertools.islice(rows, limit):
+        for row in itertools.islice(rows, limit):
             tick()
-            time_ms, ref = keys.read_posting_tail(encoded)
-            found.append(Posting(kind, key, time_ms, ref, role[0]))
-        return found
+            found.append(row)
+        return keys.read_postings(kind, key, found)
 
     def find_item(self, item: str) -> ItemRow | None:
         """Return the item with this canonical id, or None if no event named it."""

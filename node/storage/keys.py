@@ -58,10 +58,11 @@ A subject stands as short(kind `:` key); age is 2^64 − 1 − time, so that the
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from typing import Final
 
 from consensus.types import Digest, Epoch, Height
-from node.lineage.records import EventRef, PostingKind
+from node.lineage.records import EventRef, Posting, PostingKind
 from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
 
 SHORT_BYTES: Final = 16
@@ -338,7 +339,12 @@ def time_part(time_ms: int) -> bytes:
     return _U64.pack(min(max(time_ms + TIME_OFFSET_MS, 0), (1 << 64) - 1))
 
 
-def read_posting_tail(key: bytes) -> tuple[int, EventRef]:
-    """Return time and event of a posting's key."""
-    time, height, transaction, event = _POSTING_TAIL.unpack_from(key, len(key) - POSTING_TAIL_BYTES)
-    return time - TIME_OFFSET_MS, EventRef(height, transaction, event)
+def read_postings(kind: PostingKind, key: str, rows: Iterable[tuple[bytes, bytes]]) -> list[Posting]:
+    """Return the postings under (kind, key) from their rows, each of whose keys ends in a tail, its value the role."""
+    # In bulk: a named tuple made by its own constructor takes twice as long.
+    new, unpack = tuple.__new__, _POSTING_TAIL.unpack_from
+    return [
+        new(Posting, (kind, key, time - TIME_OFFSET_MS, new(EventRef, (height, transaction, event)), role[0]))
+        for encoded, role in rows
+        for time, height, transaction, event in (unpack(encoded, len(encoded) - POSTING_TAIL_BYTES),)
+    ]

@@ -78,6 +78,10 @@ class Snapshot:
         """Return a cursor over the keys with `prefix`, for reading by jumps. Close it before the snapshot."""
         return Cursor(self._raw, self._store, prefix)
 
+    def lists(self, prefix: bytes) -> "Lists":
+        """Return a reader of the short lists among the rows with `prefix`. Close it before the snapshot."""
+        return Lists(self._raw, self._store, prefix)
+
     def close(self) -> None:
         """Let go of the moment."""
         self._raw.close()
@@ -109,6 +113,32 @@ class Cursor:
     def close(self) -> None:
         """Let go of the keys."""
         self._keys.close()
+
+
+class Lists:
+    """Reads short lists of rows one after another by one iterator: opening one for each costs as much again."""
+
+    def __init__(self, raw: Any, store: "Store", prefix: bytes) -> None:
+        self._store = store
+        self._rows = raw.iterator(prefix=prefix, verify_checksums=True)
+
+    def of(self, prefix: bytes) -> list[Row]:
+        """Return all rows with `prefix`, in order."""
+        rows = self._rows
+        found: list[Row] = []
+        try:
+            rows.seek(prefix)
+            for row in rows:
+                if not row[0].startswith(prefix):
+                    break
+                found.append(row)
+        except plyvel.Error as error:
+            raise self._store.damaged(error) from error
+        return found
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        self._rows.close()
 
 
 def _iterate(

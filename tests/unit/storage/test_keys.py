@@ -4,7 +4,7 @@ import pytest
 
 from consensus.types import Digest, Height
 from node.lineage.near import fold_code
-from node.lineage.records import EventRef, PostingKind
+from node.lineage.records import EventRef, Posting, PostingKind
 from node.storage import keys
 from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
 
@@ -48,7 +48,8 @@ def test_postings_stand_by_time_then_place() -> None:
     prefix = keys.posting_prefix(PostingKind.ITEM, keys.short("item"))
     encoded = [prefix + keys.posting_tail(time_ms, ref) for time_ms, ref in wanted]
     assert sorted(encoded) == encoded
-    assert [keys.read_posting_tail(key) for key in encoded] == wanted
+    read = keys.read_postings(PostingKind.ITEM, "item", [(key, b"\x05") for key in encoded])
+    assert read == [Posting(PostingKind.ITEM, "item", time_ms, ref, 5) for time_ms, ref in wanted]
 
 
 def test_events_stand_in_ledger_order() -> None:
