@@ -239,9 +239,9 @@ class Assembler:
                 optional_text(edge.amount),
                 edge.uom,
             )
-            for key, edge in self._graph.edges.items()
+            # In the order of keys, no two of which are equal.
+            for key, edge in sorted(self._graph.edges.items())
         ]
-        edges.sort(key=lambda edge: (edge.source, edge.target, edge.kind, edge.event))
         return tuple(edges)
 
     def _ends(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -383,20 +383,24 @@ def _by_holder(held: Iterable[Held]) -> Iterable[tuple[Held, Decimal | None, Dec
 
     A shipment that a receipt without an amount matches has come, as far as anybody says.
     """
+    ones = list(held)
+    if len(ones) == 1 and not ones[0].in_transit:
+        yield ones[0], ones[0].lo, ones[0].hi
+        return
     stock: dict[str, list[Held]] = {}
     moving: list[Held] = []
-    for one in held:
+    for one in ones:
         if one.in_transit:
             moving += [] if one.has_come else [one]
         else:
             stock.setdefault(one.holder.key, []).append(one)
-    for ones in stock.values():
-        if len({one.uom for one in ones}) > 1:
-            yield ones[0], None, None
+    for there in stock.values():
+        if len({one.uom for one in there}) > 1:
+            yield there[0], None, None
             continue
-        known = [one.hi for one in ones if one.hi is not None]
-        high = sum(known, Decimal(0)) if len(known) == len(ones) else None
-        yield ones[0], sum((one.lo for one in ones), Decimal(0)), high
+        known = [one.hi for one in there if one.hi is not None]
+        high = sum(known, Decimal(0)) if len(known) == len(there) else None
+        yield there[0], sum((one.lo for one in there), Decimal(0)), high
     yield from ((one, one.lo, one.hi) for one in moving)
 
 

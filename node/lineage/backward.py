@@ -6,7 +6,7 @@ making of is an unknown, never an origin.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consensus.types import Digest
 from node.epcis.model import EventType, Goods
@@ -19,10 +19,20 @@ from node.lineage.items import ItemKind, read_item
 from node.lineage.pace import tick
 from node.lineage.parts import Parts, Rows, join
 from node.lineage.readings import Movement
-from node.lineage.records import ROLE_CHILD, ROLE_INPUT, ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, ROLE_PARENT, EventRow
+from node.lineage.records import (
+    ROLE_CHILD,
+    ROLE_INPUT,
+    ROLE_INSTANCES,
+    ROLE_MADE,
+    ROLE_OUTPUT,
+    ROLE_PARENT,
+    EventRef,
+    EventRow,
+)
 from node.lineage.timeline import FOREVER_MS, Entry, Timeline
 from node.lineage.whereabouts import NOWHERE
 
+_MAKING: Final = ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES
 CLASS_LOTS_MAX = 1_000
 """Lots of one product that goods named without lot may be of; more are counted in a warning."""
 
@@ -50,6 +60,10 @@ class Vertex(NamedTuple):
     at: str
 
 
+_Taken = tuple[EventRow, Use, list[tuple[Vertex | None, Edge]]]
+"""An event with inputs, when they were used, and what was: the vertex (None by product alone) and the edge from it."""
+
+
 class BackwardWalk:
     """One walk. `run` fills the graph. history_max: of items with more events only the making is read."""
 
@@ -62,6 +76,7 @@ class BackwardWalk:
         self._uses: dict[Vertex, Use] = {}
         self._next: dict[Vertex, None] = {}
         self._carried: set[tuple[str, int, int, str | None]] = set()
+        self._inputs: dict[EventRef, list[_Taken]] = {}
         self._runs: dict[tuple[str | Digest, Custodian | None, str, str | None], tuple[int, int, int]] = {}
 
     def run(self, items: Iterable[tuple[str, Use]]) -> None:
@@ -121,20 +136,20 @@ class BackwardWalk:
             graph.warn("history_left_out", item, None)
         makings: list[Entry] = []
         late: list[Entry] = []
-        is_child = is_parent = False
+        roles, hidden = 0, 0 if use == START else ROLE_INPUT
         last_ms, slack_ms, clock = use.hi_ms, 2 * facts.readings.clock_tolerance_ms, use.clock
         for entry in timeline.entries:
             row, role = entry
             # What is named only at a later unpacking was inside before it.
-            is_child = is_child or bool(role & ROLE_CHILD)
-            is_parent = is_parent or bool(role & ROLE_PARENT)
+            roles |= role
+            is_making = role & _MAKING
+            if not is_making and role & hidden:
+                continue
             # As `_is_after`, without a call for each event of each item.
             is_after = row.event.time.lo_ms > (last_ms if row.member == clock else last_ms + slack_ms)
-            if role & (ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES):
+            if is_making:
                 (late if is_after else makings).append(entry)
-            elif is_after:
-                continue
-            elif not role & ROLE_INPUT or use == START:
+            elif not is_after:
                 graph.touch(row, item)
         for note in timeline.notes:
             graph.warn(note.code, item, note.row)
@@ -146,17 +161,17 @@ class BackwardWalk:
             graph.warn("used_before_made", item, makings[0].row)
             graph.know_not(item, "used_before_made", facts.custody.holder_of(makings[0].row), makings[0].row)
             use = use._replace(hi_ms=FOREVER_MS, clock=None)
-        if any(role & (ROLE_MADE | ROLE_OUTPUT) for _row, role in makings):
+        if len(makings) > 1 and any(role & (ROLE_MADE | ROLE_OUTPUT) for _row, role in makings):
             # Commissioning pieces of a lot makes none of it, where the lot's own making is recorded.
             makings = [one for one in makings if one.role != ROLE_INSTANCES or one.row.event.inputs]
         part = None if late else self._parts.back(item, timeline, use.rows)
         if part is not None:
             makings = [one for one in makings if one.row.event.event_digest in part.events]
-        contents = self._to_contents(item, use) if is_parent else False
+        contents = self._to_contents(item, use) if roles & ROLE_PARENT else False
         reached = graph.items[item]
         for entry in makings:
             self._to_inputs(item, entry, makings, use, reached)
-        if is_child:
+        if roles & ROLE_CHILD:
             self._to_carriers(item, timeline, use)
         if not reached.made_rows and not contents:
             self._know_no_origin(item, timeline, use)
@@ -191,33 +206,55 @@ class BackwardWalk:
     def _take(self, item: str, row: EventRow, use: Use) -> int:
         """Reach what a run had taken in when it gave the item; return how many links that made."""
         single = read_item(item).single
-        hi_ms, clock = row.event.time.hi_ms, row.member
-        slack_ms = self._facts.readings.slack_ms
+        uses = self._uses
         links = 0
         found = False
-        for taken in self._facts.timelines.inputs_of_run(row):
-            time = taken.event.time
-            if taken is not row and time.lo_ms > hi_ms + slack_ms(taken.member, clock):
-                continue  # It went in after this was drawn.
-            given_ms = min(time.hi_ms, use.hi_ms) if taken.member == use.clock else time.hi_ms
-            used = frozenset((taken.event.event_digest,))
-            given = Use(time.lo_ms, max(given_ms, time.lo_ms), time.hi_ms, taken.member, used)
-            for goods in _each_once(taken.event.inputs):
-                found = True
-                if goods.item == item and single:
+        for taken, whole, inputs in self._inputs_of(row):
+            given = whole
+            if taken.member == use.clock and use.hi_ms < whole.hi_ms:
+                given = whole._replace(hi_ms=max(use.hi_ms, whole.lo_ms))
+            found = found or bool(inputs)
+            edges: list[Edge] = []
+            for vertex, edge in inputs:
+                if single and edge.found == item:
                     continue  # The same piece goes on: its other makings are looked at anyway.
-                self._to_input(item, goods, taken, row, given)
                 links += 1
+                if (
+                    self._reach_at(edge.found, taken, given)
+                    if vertex is None
+                    # What another output of the run has reached already takes no call.
+                    else uses.get(vertex) is given or self._reach(vertex, given)
+                ):
+                    edges.append(edge)
+            self._graph.link_run(item, edges, is_output=True)
         if not found:
             self._graph.know_not(item, "run_without_inputs", self._facts.custody.holder_of(row), row)
         return links
 
-    def _to_input(self, item: str, goods: Goods, taken: EventRow, row: EventRow, use: Use) -> None:
-        name = goods.item
-        is_class = read_item(name).kind is ItemKind.CLASS
-        if self._reach_at(name, taken, use) if is_class else self._reach(Vertex(name, ""), use):
-            edge = Edge(row, name, None if taken is row else taken, None, goods.amount, goods.uom)
-            self._graph.link(name, item, EdgeKind.MADE, edge)
+    def _inputs_of(self, row: EventRow) -> list[_Taken]:
+        """Return what a run had taken in when it gave what `row` says; the same for each of its outputs."""
+        taken_in = self._inputs.get(row.ref)
+        if taken_in is not None:
+            return taken_in
+        taken_in = []
+        if len(row.event.outputs) > 1:
+            self._inputs[row.ref] = taken_in
+        hi_ms, clock, slack_ms = row.event.time.hi_ms, row.member, self._facts.readings.slack_ms
+        for taken in self._facts.timelines.inputs_of_run(row):
+            time = taken.event.time
+            if taken is not row and time.lo_ms > hi_ms + slack_ms(taken.member, clock):
+                continue  # It went in after this was drawn.
+            use = Use(time.lo_ms, time.hi_ms, time.hi_ms, taken.member, frozenset((taken.event.event_digest,)))
+            input_row = None if taken is row else taken
+            inputs = [
+                (
+                    None if read_item(one.item).kind is ItemKind.CLASS else Vertex(one.item, ""),
+                    Edge(row, one.item, input_row, None, one.amount, one.uom),
+                )
+                for one in _each_once(taken.event.inputs)
+            ]
+            taken_in.append((taken, use, inputs))
+        return taken_in
 
     def _reach_at(self, item: str, row: EventRow, use: Use) -> bool:
         """Reach an item that `row` names: goods named by product alone, as those that its custodian had."""

@@ -32,6 +32,7 @@ class Side(IntEnum):
 
 
 Amount = tuple[Decimal | None, str | None]
+_UNSTATED: Final[Amount] = (None, None)
 
 
 class Amounts:
@@ -44,6 +45,9 @@ class Amounts:
         """Return amount and unit, summed over lines where units agree; unknown if one line is, or there is none."""
         event = row.event
         goods = event.inputs if side is Side.INPUTS else event.outputs if side is Side.OUTPUTS else event.goods
+        if len(goods) == 1:
+            line = goods[0]
+            return (line.amount, line.uom) if line.item == item else _UNSTATED
         if len(goods) <= _SHORT_LIST:
             return amount_in(goods, item)
         key = (event.event_digest, side)
@@ -53,7 +57,7 @@ class Amounts:
             for line in goods:
                 lines.setdefault(line.item, []).append(line)
             table = self._tables[key] = {name: amount_in(listed, name) for name, listed in lines.items()}
-        return table.get(item, (None, None))
+        return table.get(item, _UNSTATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class Facts:
 
     def base_amount(self, item: str, row: EventRow, side: Side) -> Amount:
         """Return how much of the item an event lists, in the unit that its kind is counted in."""
-        return self.in_base(item, *self.amounts.of(row, side, item))
+        amount = self.amounts.of(row, side, item)
+        return amount if amount[1] in COUNTED else self.in_base(item, *amount)
 
     def in_base(self, item: str, amount: Decimal | None, uom: str | None) -> Amount:
         """Return an amount in kilograms, litres or pieces where it converts exactly, by a product fact too."""

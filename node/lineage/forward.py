@@ -25,6 +25,7 @@ from node.lineage.records import (
     ROLE_MADE,
     ROLE_OUTPUT,
     ROLE_PARENT,
+    EventRef,
     EventRow,
 )
 from node.lineage.timeline import FOREVER_MS, Timeline
@@ -66,6 +67,7 @@ class ForwardWalk:
         self._carriers: dict[tuple[str, int, int, str | None], None] = {}
         self._runs: dict[tuple[str | Digest, Custodian | None, str | None], tuple[int, int]] = {}
         self._class_rows: dict[str, dict[str, list[EventRow]]] = {}
+        self._given: dict[EventRef, tuple[Taint, list[Vertex]]] = {}
         self._parts = Parts(facts)
         self._first_made: dict[str, dict[str, int]] = {}
 
@@ -195,22 +197,37 @@ class ForwardWalk:
         """Reach the outputs of a use; return how many links that made."""
         lo_ms, clock = use.lo_ms, use.clock
         links = 0
+        taints, single = self._taints, read_item(item).single
         amount, uom = self._facts.amounts.of(row, Side.INPUTS, item)
         for output in self._facts.timelines.outputs_of_run(row):
             if output is not row and (self._is_before(output, use) or self._is_before(output, taint)):
                 continue
             given_ms, given_clock = (lo_ms, clock) if output is row else self._later(output, use)
-            made = frozenset((output.event.event_digest,))
-            given = Taint(given_ms, given_clock, FOREVER_MS, siblings=True, rows=made)
+            given, vertices = self._outputs_of(output, given_ms, given_clock)
             input_row = None if output is row else row
-            for goods in output.event.outputs:
-                if goods.item == item and read_item(item).single:
+            edges: list[Edge] = []
+            for vertex in vertices:
+                name = vertex.item
+                if name == item and single:
                     continue  # The same piece goes on; it is not made twice.
-                if self._reach(Vertex(goods.item, carrier=False, at=""), given):
-                    edge = Edge(output, goods.item, input_row=input_row, amount=amount, uom=uom)
-                    self._graph.link(item, goods.item, EdgeKind.MADE, edge)
-                    links += 1
+                # What another input of the run has reached already takes no call.
+                if taints.get(vertex) is given or self._reach(vertex, given):
+                    edges.append(Edge(output, name, input_row, None, amount, uom))
+            self._graph.link_run(item, edges, is_output=False)
+            links += len(edges)
         return links
+
+    def _outputs_of(self, row: EventRow, lo_ms: int, clock: str | None) -> tuple[Taint, list[Vertex]]:
+        """Return what an event puts out, tainted from then: the same for each input that has no later bound."""
+        found = self._given.get(row.ref)
+        if found is None or found[0].lo_ms != lo_ms or found[0].clock != clock:
+            made = frozenset((row.event.event_digest,))
+            given = Taint(lo_ms, clock, FOREVER_MS, siblings=True, rows=made)
+            found = self._given[row.ref] = (
+                given,
+                [Vertex(goods.item, carrier=False, at="") for goods in row.event.outputs],
+            )
+        return found
 
     def _to_serials(self, lot: str, row: EventRow, taint: Taint) -> None:
         """A lot's serials are the lot: from where an event made them of it."""

@@ -4,6 +4,7 @@ Everything here is keyed by content (an event's digest, an item's id), never by 
 same facts give the same graph in whatever order they arrived.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -147,6 +148,26 @@ class Graph:
             self.touch(edge.input_row, source)
         if edge.until is not None:
             self.touch(edge.until, source)
+
+    def link_run(self, item: str, edges: Sequence[Edge], *, is_output: bool) -> None:
+        """Link what a run took in or put out to its other end, `item`. edges: of one row; is_output: of the item."""
+        if not edges:
+            return
+        row = edges[0].row
+        key = row.event.event_digest
+        touched = self.touched.get(key)
+        if touched is None:
+            touched = self.touched[key] = {}
+            self.events[key] = row
+        links, new, kind = self.edges, tuple.__new__, EdgeKind.MADE
+        for edge in edges:
+            found = edge.found
+            source, target = (found, item) if is_output else (item, found)
+            links[new(EdgeKey, (source, target, kind, key))] = edge
+            touched[found] = None
+            if edge.input_row is not None:
+                self.touch(edge.input_row, source)
+        touched[item] = None
 
     def know_not(self, item: str, reason: str, ask: Holder, row: EventRow | None) -> None:
         """Add an unknown."""

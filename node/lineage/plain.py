@@ -151,16 +151,14 @@ class _Walk:
         facts = self._facts
         amount, uom = facts.base_amount(self._item, row, _SIDES[role])
         movement, holder = facts.custody.read(row)
-        if amount is None or amount == 0 or not holder.key:
-            return False
-        if self._has_any and uom != self.uom:
-            return False
         key = holder.key
-        if role == ROLE_MADE:
+        if not amount or not key or (self._has_any and uom != self.uom):
+            return False
+        if role == ROLE_OUTPUT:
+            self._credit(row, holder, amount)
+        elif role == ROLE_MADE:
             if self._has_any:
                 return False  # It may only commission what a run put out.
-            self._credit(row, holder, amount)
-        elif role == ROLE_OUTPUT:
             self._credit(row, holder, amount)
         elif role in (ROLE_INPUT, ROLE_ENDED) or movement is Movement.END:
             if movement is Movement.OUTBOUND or movement is Movement.INBOUND:
