@@ -122,7 +122,8 @@ class MasterKind(StrEnum):
 class MasterRecord:
     """Master data of one product, location, party or document. id: canonical.
 
-    attributes: (name, value), names shortened to what follows the `#` or last `:` or `/`; values as text."""
+    attributes: (name, value), names shortened to what follows the `#` or last `:` or `/`; values as text.
+    """
 
     kind: MasterKind
     id: str

@@ -75,13 +75,7 @@ def read_rule(topic: Topic, text: str) -> SiteRule:
 
     Raises ValueError with the reason.
     """
-    head, *parts = [part.strip() for part in text.split(";")]
-    fields: dict[str, str] = {}
-    for part in parts:
-        name, equals, value = part.partition("=")
-        if not equals or not value.strip() or name.strip() in fields:
-            raise ValueError(f"{part!r} is not one `name=value`")
-        fields[name.strip()] = value.strip()
+    head, fields = split_fields(text)
     known = {"record", "by", "from", "to"} | ({"heel"} if head == "fifo" else set())
     if not fields.keys() <= known:
         raise ValueError(f"{min(fields.keys() - known)!r} says nothing here")
@@ -118,9 +112,21 @@ def read_rule(topic: Topic, text: str) -> SiteRule:
         uom=uom,
         window_ms=window_ms,
         agents=agents,
-        from_ms=_read_time(fields["from"], is_end=False) if "from" in fields else -FOREVER_MS,
-        to_ms=_read_time(fields["to"], is_end=True) if "to" in fields else FOREVER_MS,
+        from_ms=read_time(fields["from"], is_end=False) if "from" in fields else -FOREVER_MS,
+        to_ms=read_time(fields["to"], is_end=True) if "to" in fields else FOREVER_MS,
     )
+
+
+def split_fields(text: str) -> tuple[str, dict[str, str]]:
+    """Return the head and the fields of `head; name=value; …`. Raises ValueError with the reason."""
+    head, *parts = [part.strip() for part in text.split(";")]
+    fields: dict[str, str] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or not value.strip() or name.strip() in fields:
+            raise ValueError(f"{part!r} is not one `name=value`")
+        fields[name.strip()] = value.strip()
+    return head, fields
 
 
 def _read_amount(text: str) -> tuple[Decimal, str | None]:
@@ -132,7 +138,7 @@ def _read_amount(text: str) -> tuple[Decimal, str | None]:
     return amount, uom
 
 
-def _read_time(text: str, *, is_end: bool) -> int:
+def read_time(text: str, *, is_end: bool) -> int:
     """Return Unix milliseconds of a time with an offset, or of a day of UTC: its begin, or its end."""
     if _DAY.fullmatch(text) is None:
         instant = read_instant(text)

@@ -36,6 +36,7 @@ class FlagCode(NamedTuple):
 
 _HOLDER: Final = "who held the goods"
 _BOTH: Final = "sender and receiver"
+_DECLARED: Final = "the member that declared the need"
 _ENTERED: Final = "the member that entered it"
 
 
@@ -52,6 +53,18 @@ CODES: Final[dict[str, FlagCode]] = {
     "back_dated": FlagCode(
         Group.TIME, Severity.NOTE, "An event was entered much later than it happened.", _ENTERED,
         "an error declaration, and the event with its true time", "flag_back_dated_hours",
+    ),
+    "certificate_expired": FlagCode(
+        Group.QUALITY, Severity.HIGH, "Goods were used or shipped after their certificate had expired.", _DECLARED,
+        "a certificate that held then, on an event of the goods, or its true validity",
+    ),
+    "certificate_missing": FlagCode(
+        Group.QUALITY, Severity.WARN, "Goods were used or shipped without a document that they need.", _DECLARED,
+        "the document, on an event of the goods",
+    ),
+    "certificate_revoked": FlagCode(
+        Group.QUALITY, Severity.HIGH, "Goods were used or shipped after their certificate was revoked.", _DECLARED,
+        "a certificate that held then, on an event of the goods",
     ),
     "contents_differ": FlagCode(
         Group.SERIAL, Severity.WARN, "A unit was seen with other contents than were packed into it.", _HOLDER,
@@ -126,6 +139,10 @@ CODES: Final[dict[str, FlagCode]] = {
         Group.CUSTODY, Severity.WARN, "A piece or unit was shipped by another while it was on its way.", "both senders",
         "the receipt between the two shipments",
     ),
+    "supplier_not_approved": FlagCode(
+        Group.QUALITY, Severity.WARN, "Goods came from a supplier that was not approved at the time.", _DECLARED,
+        "the approval, in master data of the supplier, or a corrected receipt",
+    ),
     "time_in_future": FlagCode(
         Group.TIME, Severity.WARN, "An event says that it happened after the block that holds it.", _ENTERED,
         "an error declaration, and the event with its true time", "clock_tolerance_ms",
@@ -152,6 +169,10 @@ CODES: Final[dict[str, FlagCode]] = {
     "used_after_input": FlagCode(
         Group.SERIAL, Severity.HIGH, "A piece was seen after a run had used it up.", "both holders",
         "an error declaration of either",
+    ),
+    "used_before_release": FlagCode(
+        Group.QUALITY, Severity.HIGH, "Goods were used or shipped before the release that they need.", _DECLARED,
+        "the release that was before, or a corrected time",
     ),
     "used_before_receipt": _of_finding(
         "used_before_receipt", Group.CUSTODY, "Goods came in only after they were used there.", _HOLDER

@@ -12,6 +12,7 @@ from node.lineage.flag_holds import check_hold
 from node.lineage.flag_lines import check_line
 from node.lineage.flag_model import ITEMS_MAX, NOTHING, Evaluated, FlagList, FlagSettings
 from node.lineage.flag_moves import check_moves
+from node.lineage.flag_needs import check_needs
 from node.lineage.flag_pieces import check_piece
 from node.lineage.flag_runs import add_run
 from node.lineage.indexing import equipment_in, roles_in
@@ -46,6 +47,7 @@ def flags_of_item(item: str, facts: Facts, settings: FlagSettings, *, now_ms: in
     check_blocked(found, timeline, facts)
     check_hold(found, timeline, facts)
     check_expiry(found, timeline, facts)
+    check_needs(found, timeline, facts)
     if read_item(item).single:
         check_piece(found, timeline, facts, settings)
     return found.evaluated()

@@ -16,10 +16,13 @@ from node.lineage.custody import UNIT_FACT
 from node.lineage.facts import Facts
 from node.lineage.indexing import JUDGING, roles_in
 from node.lineage.items import ItemKind, read_item
+from node.lineage.needs import APPROVED, CERTIFICATE, NEEDS
 from node.lineage.records import ROLE_INPUT, ROLE_OUTPUT, EventRow, PostingKind
 
 OF_PLACES: Final = ("possessing_party", "owning_party", "latitude", "longitude")
 """Attributes of a place that flags rest on."""
+_OF_HOLDERS: Final = (*OF_PLACES, APPROVED)
+_OF_PRODUCTS: Final = (UNIT_FACT, NEEDS)
 ITEMS_OF_PRODUCT_MAX: Final = 1 << 62
 _Window = tuple[int, int]
 """From when until when, as events say in milliseconds, both ends included."""
@@ -180,15 +183,18 @@ class Touched:
         """Add what master data of these products, places and parties, that were entered, may have changed."""
         before = self._before
         for subject in masters:
-            if _stated(before, subject, (UNIT_FACT,)) != _stated(self._facts, subject, (UNIT_FACT,)):
+            if _stated(before, subject, _OF_PRODUCTS) != _stated(self._facts, subject, _OF_PRODUCTS):
                 for found in self._facts.reader.items_of_product(subject, limit=ITEMS_OF_PRODUCT_MAX):
                     self._add_item(found.item)
                 self._add_item(subject)
-            if _stated(before, subject, OF_PLACES) != _stated(self._facts, subject, OF_PLACES):
-                timelines = self._facts.timelines
-                filed = timelines.filed(PostingKind.HOLDER, site_of(subject))
-                for posting in filed:
-                    self._touch(timelines.row_at(posting.ref))
+            for kind, key, names in (
+                (PostingKind.HOLDER, site_of(subject), _OF_HOLDERS),
+                (PostingKind.CERTIFICATE, subject, (CERTIFICATE,)),
+            ):
+                if _stated(before, subject, names) != _stated(self._facts, subject, names):
+                    timelines = self._facts.timelines
+                    for posting in timelines.filed(kind, key):
+                        self._touch(timelines.row_at(posting.ref))
 
     def _add_item(self, item: str) -> None:
         """Add an item whose amounts may read otherwise now, with the runs that it is in."""
@@ -207,5 +213,10 @@ def _told(stay: Stay) -> tuple[object, ...]:
     return stay.parent, refs, stay.lo_ms, stay.hi_ms, stay.amount, stay.uom, stay.inferred
 
 
-def _stated(facts: Facts, subject: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    return sorted(pair for record in facts.masters.of(subject) for pair in record.attributes if pair[0] in names)
+def _stated(facts: Facts, subject: str, names: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    return sorted(
+        (name, value, row.member)
+        for row in facts.masters.rows_of(subject)
+        for name, value in row.record.attributes
+        if name in names
+    )

@@ -125,6 +125,13 @@ def place_of(number: int, owner: int) -> bytes:
     ).encode()
 
 
+def stated(kind: str, subject: str, name: str, *texts: str) -> bytes:
+    """Master data: an attribute of Lotvine's own. kind: EPCClass, BusinessTransaction or Party."""
+    attributes = [{"id": f"urn:lotvine:mda#{name}", "attribute": text} for text in texts]
+    element = {"id": subject, "attributes": attributes}
+    return json.dumps({"type": f"urn:epcglobal:epcis:vtype:{kind}", "vocabularyElementList": [element]}).encode()
+
+
 class FlagLedger:
     """An index in a folder. Close it."""
 

@@ -30,6 +30,7 @@ from tests.support.flag_ledger import (
     receive,
     run,
     ship,
+    stated,
     void,
 )
 
@@ -125,6 +126,29 @@ def test_cleaning_touches_the_runs_of_its_line_that_it_says_something_of(ledger:
     ledger.follow()
     assert ledger.codes(BREAD) == set()
     assert ledger.codes("urn:example:run:R") == {"run_across_cleaning"}
+
+
+def test_master_data_touch_what_needs_it_and_what_bears_the_document(ledger: FlagLedger) -> None:
+    """A need of the product, what is said of a certificate on the lot's pallet, and whether a supplier is approved."""
+    paper = {"bizTransactionList": [{"type": "cert", "bizTransaction": "urn:example:cert:1"}]}
+    sender = {"sourceList": [{"type": "possessing_party", "source": "urn:example:firm:9"}]}
+    ledger.enter({**receive(FLOUR, 30, 5, at=1), **sender}, pack(PALLET, FLOUR, 30, 6))
+    ledger.enter({**ship(PALLET, 1, 7, 1, 1), **paper}, pack(PALLET, FLOUR, 30, 8, 1, "DELETE"))
+    ledger.enter(run({FLOUR: 30}, {BREAD: 30}, 9))
+    ledger.follow()
+    before = ledger.codes()
+    product = FLOUR.partition("/10/")[0]
+    for kind, subject, name, texts, codes in (
+        ("EPCClass", product, "needs", ("testres; from=2025-01-01",), {"certificate_missing"}),
+        ("EPCClass", product, "needs", ("cert; from=2025-01-01",), set()),
+        ("BusinessTransaction", "urn:example:cert:1", "certificate", ("revoked",), {"certificate_revoked"}),
+        ("BusinessTransaction", "urn:example:cert:1", "certificate", ("valid",), set()),
+        ("EPCClass", product, "needs", ("supplier; from=2025-01-01",), {"supplier_not_approved"}),
+        ("Party", "urn:example:firm:9", "approvedSupplier", ("approved",), set()),
+    ):
+        ledger.enter(vocabulary=(stated(kind, subject, name, *texts),))
+        ledger.follow()
+        assert ledger.codes() - before == codes, (subject, texts)
 
 
 def test_run_is_flagged_once_for_all_its_goods(ledger: FlagLedger) -> None:
