@@ -15,6 +15,7 @@ from node.cli.entry import FAILED, describe_failure, say_error
 from node.cli.options import call_node, home_option, json_option
 from node.errors import ConfigError
 from node.intake.results import FindingResult, Verdict
+from node.query.one_line import one_line
 
 FILE_BYTES_MAX = 1024 * 1024 * 1024
 
@@ -92,7 +93,8 @@ def _say(path: Path, answer: bytes | RpcError, *, is_final: bool) -> None:
     """Say what became of a document. is_final: all that it names is final."""
     if isinstance(answer, RpcError):
         where = f" ({answer.field})" if answer.field else ""
-        say_error([f"{path}: {answer.message}{where} [{answer.code}]" + (f": {answer.hint}" if answer.hint else "")])
+        hint = f": {answer.hint}" if answer.hint else ""
+        say_error([one_line(f"{path}: {answer.message}{where} [{answer.code}]{hint}")])
         return
     result = msgspec.json.decode(answer, type=CaptureAnswer)
     counts = result.counts
@@ -129,4 +131,5 @@ def _say_refused_transactions(result: CaptureAnswer) -> None:
 
 
 def _say_finding(kind: str, finding: FindingResult, where: str) -> None:
-    click.echo(f"  {kind}: {where}: {finding.message} [{finding.code}]", err=True)
+    # A path holds keys as whoever wrote the document spelt them.
+    click.echo(one_line(f"  {kind}: {where}: {finding.message} [{finding.code}]"), err=True)

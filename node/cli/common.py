@@ -7,7 +7,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.common import CommonResult
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, write_lines
 from node.query.common_text import render_common
 
 
@@ -35,5 +35,4 @@ def command(items: tuple[str, ...], home: Path, *, as_json: bool, **asked: objec
     if as_json:
         click.echo(answer.decode())
         return
-    for line in render_common(msgspec.json.decode(answer, type=CommonResult)):
-        click.echo(line)
+    write_lines(render_common(msgspec.json.decode(answer, type=CommonResult)))

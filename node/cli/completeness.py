@@ -7,7 +7,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.flags import CompletenessResult
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, write_lines
 from node.query.scorecard_text import render_completeness
 
 
@@ -25,5 +25,4 @@ def command(item: str, home: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(answer.decode())
         return
-    for line in render_completeness(msgspec.json.decode(answer, type=CompletenessResult)):
-        click.echo(line)
+    write_lines(render_completeness(msgspec.json.decode(answer, type=CompletenessResult)))

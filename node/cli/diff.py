@@ -6,7 +6,7 @@ from typing import Final
 import click
 import msgspec
 
-from node.cli.options import json_option
+from node.cli.options import json_option, write_lines
 from node.query.changes import AnyAnswer, diff_answers, read_answer, render_changes
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -25,8 +25,7 @@ def command(before: Path, after: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(changes).decode())
         return
-    for line in render_changes(changes):
-        click.echo(line)
+    write_lines(render_changes(changes))
 
 
 def _read(path: Path) -> AnyAnswer:

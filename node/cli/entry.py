@@ -17,6 +17,7 @@ from typing import Any, Final
 import click
 
 from node.errors import ConfigError, RequestError, StorageError
+from node.query.one_line import one_line
 
 FAILED: Final = 1
 _OUTPUT_FAULTS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -155,13 +156,13 @@ def say_error(problems: Sequence[str]) -> None:
 def say_refusal(error: RequestError) -> None:
     """Write a refused request to standard error: what, where, what next, and the stable code."""
     where = f" ({error.field})" if error.field else ""
-    say_error([f"{error.message}{where} [{error.code}]"])
+    say_error([one_line(f"{error.message}{where} [{error.code}]")])
     if error.near:
         click.echo("  did you mean:", err=True)
         for one in error.near:
-            click.echo(f"    {one}", err=True)
+            click.echo(f"    {one_line(one)}", err=True)
     elif error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(f"  {one_line(error.hint)}", err=True)
 
 
 def use_color(stream: Any) -> bool:

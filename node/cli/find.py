@@ -7,7 +7,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.items import FindResult
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, write_lines
 from node.query.find_text import render_found
 
 
@@ -38,5 +38,4 @@ def command(home: Path, *, as_json: bool, **asked: object) -> None:
     if as_json:
         click.echo(answer.decode())
         return
-    for line in render_found(msgspec.json.decode(answer, type=FindResult)):
-        click.echo(line)
+    write_lines(render_found(msgspec.json.decode(answer, type=FindResult)))

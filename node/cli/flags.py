@@ -7,7 +7,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.flags import FlagListResult
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, write_lines
 from node.lineage.findings import Severity
 from node.lineage.flag_codes import Group
 from node.query.flag_text import render_flags
@@ -46,5 +46,4 @@ def command(items: tuple[str, ...], home: Path, *, as_json: bool, **given: objec
     if as_json:
         click.echo(answer.decode())
         return
-    for line in render_flags(msgspec.json.decode(answer, type=FlagListResult)):
-        click.echo(line)
+    write_lines(render_flags(msgspec.json.decode(answer, type=FlagListResult)))

@@ -27,7 +27,7 @@ from node.api.schema.governance import (
 )
 from node.app.joining import load_join_request
 from node.cli.keys import load_rotation, rotate_key
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, write_lines
 from node.errors import ConfigError, RequestError
 from node.ledger.roster import STEP_PARAMETERS
 from node.validation import explain_fault
@@ -275,8 +275,7 @@ def list_proposals(epochs: int, home: Path, *, as_json: bool) -> None:
         click.echo(json.dumps(answer | {"evidence": json.loads(evidence)["evidence"]}, ensure_ascii=False))
         return
     entries = msgspec.json.decode(evidence, type=EvidenceResult).evidence
-    for line in render_list(msgspec.json.decode(listed, type=GovernList), entries):
-        click.echo(line)
+    write_lines(render_list(msgspec.json.decode(listed, type=GovernList), entries))
 
 
 def render_list(listed: GovernList, evidence: Sequence[EvidenceEntry]) -> list[str]:

@@ -14,7 +14,7 @@ from node.app.provision import (
     create_replacement_home,
 )
 from node.app.tolerance import describe_tolerance
-from node.cli.options import home_option, json_option
+from node.cli.options import home_option, json_option, write_lines
 from node.clock import SystemClock
 from node.config.addresses import Address, parse_address
 from node.config.home import Home
@@ -155,5 +155,4 @@ def _say(answer: dict[str, str], lines: list[str], *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(answer).decode())
         return
-    for line in lines:
-        click.echo(line)
+    write_lines(lines)

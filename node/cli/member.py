@@ -7,7 +7,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.network import MembersResult
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, write_lines
 
 
 @click.group("member")
@@ -32,4 +32,4 @@ def list_members(home: Path, *, as_json: bool) -> None:
     click.echo(f"epoch {result.epoch}, {len(result.members)} members")
     for one in result.members:
         feed = f"feed {one.feed}" if one.role in ("validator", "member") else ""
-        click.echo(f"  {one.id:<20} {one.role:<10} {feed:<8} {one.key_fingerprint}  {one.address:<22} {one.name}")
+        write_lines([f"  {one.id:<20} {one.role:<10} {feed:<8} {one.key_fingerprint}  {one.address:<22} {one.name}"])

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,6 +13,7 @@ from node.config.addresses import parse_address
 from node.config.home import Home, find_home_problems
 from node.config.loading import load_settings
 from node.errors import ConfigError, RequestError
+from node.query.one_line import one_line
 
 T = TypeVar("T")
 
@@ -48,6 +49,12 @@ def call_node(home: Path, question: Callable[[RpcClient], Awaitable[T]]) -> T:
     except UnreachableError as error:
         hint = f"is the node running? start it with lotvine start --home {home}"
         raise RequestError("unreachable", str(error), hint=hint) from error
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write an answer in words, a line each: what firms call their goods cannot add one, or command the terminal."""
+    for line in lines:
+        click.echo(one_line(line))
 
 
 def read_seeds(items: tuple[str, ...], given: Mapping[str, object]) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from node.api.client import UnreachableError
 from node.app.provision import BASE_PORT, find_base_port
 from node.app.sandbox.show import Outcome, render_outcome, run_sandbox
 from node.cli.entry import FAILED
-from node.cli.options import json_option
+from node.cli.options import json_option, write_lines
 from node.clock import SystemClock
 from node.errors import RequestError
 
@@ -48,8 +48,7 @@ def command(folder: Path | None, base_port: int | None, *, once: bool, as_json: 
         if as_json:
             click.echo(outcome.to_json().decode())
         else:
-            for line in render_outcome(outcome):
-                click.echo(line)
+            write_lines(render_outcome(outcome))
 
     async def run(at: Path) -> Outcome | None:
         loop = asyncio.get_running_loop()

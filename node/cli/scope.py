@@ -9,7 +9,7 @@ import msgspec
 from node.api.client import RpcClient
 from node.api.schema.scopes import ScopeResult
 from node.api.schema.traces import PictureResult
-from node.cli.options import call_node, home_option, json_option, read_seeds
+from node.cli.options import call_node, home_option, json_option, read_seeds, write_lines
 from node.lineage.hazards import Hazard
 from node.query.scope_text import render_scope
 
@@ -60,8 +60,7 @@ def command(items: tuple[str, ...], home: Path, *, as_json: bool, **given: objec
     if is_picture:
         click.echo(msgspec.json.decode(answer, type=PictureResult).text, nl=False)
         return
-    for line in render_scope(msgspec.json.decode(answer, type=ScopeResult)):
-        click.echo(line)
+    write_lines(render_scope(msgspec.json.decode(answer, type=ScopeResult)))
 
 
 def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, object]:

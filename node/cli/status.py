@@ -7,7 +7,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.network import StatusResult
-from node.cli.options import call_node, home_option, json_option
+from node.cli.options import call_node, home_option, json_option, write_lines
 
 
 @click.command("status")
@@ -23,8 +23,7 @@ def command(home: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(answer.decode())
         return
-    for line in render_status(msgspec.json.decode(answer, type=StatusResult)):
-        click.echo(line)
+    write_lines(render_status(msgspec.json.decode(answer, type=StatusResult)))
 
 
 def _describe_lapsed(count: int) -> list[str]:

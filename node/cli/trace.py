@@ -9,7 +9,7 @@ import msgspec
 
 from node.api.client import RpcClient
 from node.api.schema.traces import ClosureResult, PictureResult, TraceBothResult, TraceResult
-from node.cli.options import call_node, home_option, json_option, read_seeds
+from node.cli.options import call_node, home_option, json_option, read_seeds, write_lines
 from node.epcis.elements import parse_item
 from node.query.text import render_closure, render_path, render_trace
 
@@ -94,8 +94,7 @@ def closure(item: str, home: Path, *, forward: bool, limit: int | None, as_json:
     if as_json:
         click.echo(answer.decode())
         return
-    for line in render_closure(msgspec.json.decode(answer, type=ClosureResult)):
-        click.echo(line)
+    write_lines(render_closure(msgspec.json.decode(answer, type=ClosureResult)))
 
 
 def _params(items: tuple[str, ...], given: dict[str, object]) -> dict[str, object]:
@@ -131,8 +130,7 @@ def _trace(way: str, params: dict[str, object], given: dict[str, object], home: 
     else:
         for one in _answers_in(answer, way):
             lines = render_path(one, parse_item(why).id) if isinstance(why, str) else render_trace(one)
-            for line in lines:
-                click.echo(line)
+            write_lines(lines)
 
 
 def _answers_in(answer: bytes, way: str) -> tuple[TraceResult, ...]:

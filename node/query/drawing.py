@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from node.query.one_line import one_line
 from node.query.picture import Box, Kind, Picture, Side
 
 FILLS: Final = {
@@ -20,15 +21,10 @@ FILLS: Final = {
 UNKNOWN_LINE: Final = "#555555"
 LINE_LENGTH_MAX: Final = 30
 
-# What changes the direction of all text after it, and what XML 1.0 does not allow.
-_UNSAFE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+"
-)
-
 
 def plain(text: str) -> str:
     """Return text on one line, without control characters and marks that turn the direction of what follows."""
-    return _UNSAFE.sub(" ", text).strip()
+    return one_line(text).strip()
 
 
 def shorten(text: str, length_max: int = LINE_LENGTH_MAX) -> str:
