@@ -17,6 +17,7 @@ from consensus.types import Digest, ValidatorIndex, View
 PROOFS_MAX: Final = 16_384
 """Packed nullifications; about 36 MB with 50 validators and 4 MB with 4. Views last 13 s by then: over two days."""
 
+_NO_VIEW: Final = View(0)
 _SIGNER_BYTES: Final = 2
 _SIGNATURE_BYTES: Final = 64
 _ENTRY_BYTES: Final = _SIGNER_BYTES + _SIGNATURE_BYTES
@@ -90,6 +91,7 @@ class Archive:
     _proofs: dict[View, bytes] = field(default_factory=dict)
     _notarized: dict[View, Digest] = field(default_factory=dict)
     _subject: Subject | None = None
+    _forgotten: View = _NO_VIEW
 
     @property
     def nullified(self) -> Runs:
@@ -133,8 +135,10 @@ class Archive:
 
     def forget(self, up_to: View) -> None:
         """Drop what is below what has become final."""
-        if not self._notarized and not len(self._nullified):
+        if up_to <= self._forgotten:
+            # Asked in each view, and most of all where views go by and nothing becomes final.
             return
+        self._forgotten = up_to
         self._nullified.forget(up_to)
         self._proofs = {view: packed for view, packed in self._proofs.items() if view > up_to}
         self._notarized = {view: digest for view, digest in self._notarized.items() if view > up_to}
