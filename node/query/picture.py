@@ -24,6 +24,8 @@ SEEDS_SHOWN_MAX: Final = 12
 ARROWS_MAX: Final = 120
 """Between boxes that stand for several items; each box keeps the thickest arrow that comes to it."""
 _NOWHERE: Final = "nobody named"
+_REASONS: Final = REASONS | {"no_inputs": "nobody recorded what it was made of"}
+"""Of a trace, and what a scope adds."""
 _ONWARD_REASONS: Final = frozenset({"not_received"})
 
 
@@ -343,7 +345,7 @@ class _Drawing:
                     found.setdefault((number, onward), []).append(unknown)
                     sides.setdefault(number, Side.BACK if answer.direction == "back" else Side.FORWARD)
         for (number, onward), unknowns in sorted(found.items(), key=lambda one: one[0]):
-            reasons = Counter(REASONS.get(one.reason, one.reason.replace("_", " ")) for one in unknowns)
+            reasons = Counter(_REASONS.get(one.reason, one.reason.replace("_", " ")) for one in unknowns)
             asked = list(dict.fromkeys(called(one.ask_name or one.ask) for one in unknowns))
             words = [f"{reason} ({count:,})" if count > 1 else reason for reason, count in sorted(reasons.items())]
             ask = f"ask {asked[0]}" + (f" and {len(asked) - 1} more" if len(asked) > 1 else "")

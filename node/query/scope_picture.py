@@ -13,6 +13,7 @@ from node.lineage.answer import Answer, AnswerItem, AnswerUnknown
 from node.lineage.items import read_item
 from node.lineage.scope_answer import Amount, ScopeAnswer
 from node.query.picture import Mark, Picture, Side, draw
+from node.query.scope_text import WHY
 from node.query.text import amount_words
 
 _STATUS: Final = {
@@ -27,7 +28,7 @@ def draw_scope(scope: ScopeAnswer, trace: Answer, *, limit: int) -> Picture:
     """Return the picture. trace: forward from the scope's seeds, at its height."""
     marks = {one.name: Mark(_STATUS[one.status, one.link], _affected(one.affected)) for one in scope.lots}
     for portion in scope.excluded:
-        marks.setdefault(portion.item, Mark(Side.EXCLUDED, f"excluded: {portion.reason.replace('_', ' ')}"))
+        marks.setdefault(portion.item, Mark(Side.EXCLUDED, f"excluded: {WHY.get(portion.reason, portion.reason)}"))
     items = [item for item in trace.items if item.role == "goods"]
     known = {item.id for item in items}
     items += [_unreached(item, scope) for item in sorted(marks.keys() - known)]
@@ -42,7 +43,7 @@ def draw_scope(scope: ScopeAnswer, trace: Answer, *, limit: int) -> Picture:
         edges=tuple([edge for edge in trace.edges if edge.source in shown and edge.target in shown]),
         unknowns=tuple(
             [
-                AnswerUnknown(one.item, one.reason, one.ask, one.event, scope.names.get(one.ask))
+                AnswerUnknown(one.item, one.reason, one.ask, one.event, _ask_name(one.ask, scope))
                 for one in scope.unknowns
             ]
         ),
@@ -68,8 +69,10 @@ def _affected(amounts: Iterable[Amount]) -> str:
 def _unreached(item: str, scope: ScopeAnswer) -> AnswerItem:
     """Return an item that the scope has and the trace has not."""
     facts = read_item(item)
-    name = None if facts.product is None else scope.names.get(facts.product)
     is_lot = facts.kind.value == "lot"
+    name = scope.names.get(item)
+    if name is not None and facts.code is not None:
+        name = name.removesuffix(f" lot {facts.code}" if is_lot else f" {facts.code}")
     return AnswerItem(
         id=item,
         kind=facts.kind.value,
@@ -85,3 +88,10 @@ def _unreached(item: str, scope: ScopeAnswer) -> AnswerItem:
         depth=1,
         because=None,
     )
+
+
+def _ask_name(ask: str, scope: ScopeAnswer) -> str | None:
+    """Return what the scope calls a party, or the party at a place."""
+    start = "the party at " if ask.startswith("the party at ") else ""
+    name = scope.names.get(ask.removeprefix(start))
+    return None if name is None else start + name

@@ -12,7 +12,7 @@ _STATUS: Final = (
     ("possible", "possible: cannot be excluded"),
 )
 _NOW: Final = ("held", "in_transit", "ended")
-_WHY: Final = {
+WHY: Final = {
     "assigned": "an assigned map gives it to others",
     "before": "it was there before",
     "clean_break": "after a verified cleaning",
@@ -34,7 +34,7 @@ def render_scope(answer: ScopeAnswer, *, listed_max: int = LISTED_MAX) -> Iterat
     yield from _section("where it is now", [_portion_words(answer, one) for one in now], listed_max)
     touched = {one.item for one in answer.portions}
     excluded = [
-        f"{_words(answer, one) if one.item in touched else _name(answer, one.item)}: {_WHY.get(one.reason, one.reason)}"
+        f"{_words(answer, one) if one.item in touched else _name(answer, one.item)}: {WHY.get(one.reason, one.reason)}"
         for one in answer.excluded
     ]
     yield from _section("excluded", excluded, listed_max)

@@ -23,6 +23,7 @@ GAP: Final = 18
 MARGIN: Final = 16
 NARROW_WIDTH: Final = 360
 _INSIDE_MAX: Final = 6
+_WRAPPED_MAX: Final = 4
 _LOOK: Final = 'role="img" font-family="system-ui, Segoe UI, Roboto, Noto Sans, Arial, sans-serif" font-size="13"'
 _LEGEND: Final = (
     (Side.SEED, "asked about"),
@@ -132,14 +133,19 @@ def _narrow(picture: Picture, top: int) -> tuple[list[_Spot], list[tuple[str, tu
     """Lay out from top to bottom, two boxes in a row."""
     heights = [_height(box, NARROW) for box in picture.boxes]
     layout = lay_out([NARROW] * len(heights), [(one.source, one.target) for one in picture.arrows], gap=GAP, thin=4)
-    order = sorted(range(len(heights)), key=lambda one: (layout.layer[one], layout.place[one]))
+    linked = {end for arrow in picture.arrows for end in (arrow.source, arrow.target)}
+    # What no arrow leads to or from comes last: on a telephone it would hide what was asked about.
+    order = sorted(range(len(heights)), key=lambda one: (one not in linked, layout.layer[one], layout.place[one]))
     spots = [_Spot(0, 0, 0, 0)] * len(heights)
     y = top
     row: list[int] = []
     for position, number in enumerate(order):
         row.append(number)
         following = order[position + 1] if position + 1 < len(order) else None
-        is_last = following is None or layout.layer[following] != layout.layer[number]
+        is_last = following is None or (layout.layer[following], following in linked) != (
+            layout.layer[number],
+            number in linked,
+        )
         if len(row) < 2 and not is_last:
             continue
         left = (NARROW_WIDTH - len(row) * NARROW - (len(row) - 1) * GAP) // 2
@@ -196,11 +202,28 @@ def _height(box: Box, width: int) -> int:
 
 
 def _lines(box: Box, width: int) -> list[str]:
-    """Return the box's lines, cut to its width; what is unknown is told in full."""
+    """Return the box's lines within its width: a name is cut in its middle, an amount never; of words only ids are.
+
+    What is unknown is told in full.
+    """
     length = (width - 2 * PAD) // 7
     if box.kind is Kind.UNKNOWN:
         return [part for line in box.lines for part in _wrap(plain(line), length)]
-    return [_fit(line, length if number else length - 3) for number, line in enumerate(box.lines)]
+    name = [_fit(line, length - 3) for line in box.lines[:1]]
+    return name + [part for line in box.lines[1:] for part in _wrap_words(line, length)]
+
+
+def _wrap_words(line: str, length: int) -> list[str]:
+    """Return one line if it fits, else as many as its words take, a few at most; a word that is too long is cut."""
+    fitted = _fit(line, length)
+    if fitted == plain(line):
+        return [fitted]
+    lines = _wrap(" ".join(_fit(word, length) for word in plain(line).split()), length)
+    return (
+        lines
+        if len(lines) <= _WRAPPED_MAX
+        else [*lines[: _WRAPPED_MAX - 1], _fit(" ".join(lines[_WRAPPED_MAX - 1 :]), length)]
+    )
 
 
 def _box(box: Box, spot: _Spot) -> str:

@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree
 
+from node.epcis.model import MasterKind, MasterRecord
 from node.lineage.hazards import Hazard
 from node.lineage.scope import compute_scope
 from node.lineage.scope_question import ScopeQuestion, Seed
@@ -10,8 +11,10 @@ from node.query.picture import Picture, Side
 from node.query.scope_picture import draw_scope
 from node.query.svg import write_svg
 from tests.support.chronicle import Chronicle
-from tests.support.events import at, lot, unit
+from tests.support.events import at, lot, party, product_class, unit
+from tests.support.memory_index import build_master
 
+SVG = "{http://www.w3.org/2000/svg}"
 A, B = lot("1", "A"), lot("1", "B")
 O1, O2, O3, FOUND = lot("2", "O1"), lot("2", "O2"), lot("2", "O3"), lot("3", "K")
 
@@ -49,7 +52,7 @@ def test_each_answer_set_has_its_colour_and_says_so() -> None:
     }
     lines = [line for box in picture.boxes for line in box.lines]
     assert any(line.startswith("affected ") for line in lines)
-    assert "excluded: before" in lines
+    assert "excluded: it was there before" in lines
     svg = write_svg(picture)
     assert "certain: must hold it" in svg
     assert "excluded" in svg
@@ -85,3 +88,32 @@ def test_many_items_are_grouped_by_their_set_too() -> None:
     assert picture.grouped
     root = ElementTree.fromstring(write_svg(picture, narrow=True))
     assert root.get("width") == "360"
+
+
+def test_what_no_arrow_leads_to_is_named_by_its_product_and_stands_last_on_a_telephone() -> None:
+    """What was asked about comes first."""
+    story = tank()
+    product = MasterRecord(MasterKind.PRODUCT, product_class("1"), (("name", "Must"),))
+    story.masters.append(build_master(product, 1))
+    picture = picture_of(story, B)
+    assert ("Must", "lot A", "excluded: another portion") in [box.lines for box in picture.boxes]
+    root = ElementTree.fromstring(write_svg(picture, narrow=True))
+    heights = {element.text or "": int(element.get("y", "0")) for element in root.iter(f"{SVG}text")}
+    linked = [y for text, y in heights.items() if text.startswith(("lot B", "lot O2", "lot O3"))]
+    assert len(linked) == 3
+    assert min(heights["lot A"], heights["lot O1"]) > max(linked)
+
+
+def test_amounts_are_never_cut_and_whom_to_ask_is_named() -> None:
+    """1180…200 kg is another amount than 1180..1200 kg."""
+    story = Chronicle()
+    story.name_place(1, 1)
+    story.masters.append(build_master(MasterRecord(MasterKind.PARTY, party(1), (("name", "Cellar"),)), 1))
+    story.make({A: 123456.125}, at(1, "06:00"), at=1)
+    story.make({B: 654321.875}, at(1, "09:00"), at=1)
+    picture = picture_of(story, A, Hazard.MICROBE)
+    assert ("?", "nobody recorded what it was made of", "ask Cellar") in [box.lines for box in picture.boxes]
+    for narrow in (False, True):
+        root = ElementTree.fromstring(write_svg(picture, narrow=narrow))
+        texts = [element.text or "" for element in root.iter(f"{SVG}text")]
+        assert any("0..654321.875" in text for text in texts)
