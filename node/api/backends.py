@@ -13,6 +13,8 @@ from node.api.schema.blocks import BlockResult
 from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.flags import (
+    BalanceParams,
+    BalanceResult,
     CompletenessParams,
     CompletenessResult,
     FlagListParams,
@@ -206,6 +208,10 @@ class FlagBackend(Protocol):
 
     async def scorecard(self, asked: ScorecardParams) -> ScorecardResult:
         """Return a party's scorecard. Raises NotFoundError."""
+        ...
+
+    async def balance(self, asked: BalanceParams) -> BalanceResult:
+        """Return a party's balance of a product over a period. Raises NotFoundError and RequestError."""
         ...
 
 

@@ -79,6 +79,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         flag.flag_waive,
         flag.item_completeness,
         party.party_scorecard,
+        party.party_balance,
         rpc_discover,
     )
 }

@@ -53,6 +53,7 @@ from node.ledger.state import WriteSet
 from node.p2p.metrics import SessionMetrics
 from node.p2p.network import Network, NetworkSettings
 from node.p2p.peers import PeerRecord
+from node.query.balances import BalanceService
 from node.query.flags import FlagService
 from node.query.scorecards import ScorecardService
 from node.query.service import QueryService
@@ -423,6 +424,7 @@ class _Life:
             flags=FlagQueries(
                 FlagService(stores.index.reader),
                 ScorecardService(stores.index.reader, readings.at),
+                BalanceService(stores.index.reader, readings.at),
                 queries,
                 reads,
                 submit=transactions.submit,

@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "waive": ("node.cli.waive", "Say why a flag may stand."),
         "completeness": ("node.cli.completeness", "How much of an item is traced to its origins."),
         "scorecard": ("node.cli.scorecard", "How a party keeps its record."),
+        "balance": ("node.cli.balance", "What a party got and gave of a product, and whether it adds up."),
         "diff": ("node.cli.diff", "What moved between two answers."),
         "member": ("node.cli.member", "Who belongs to the network."),
         "validators": ("node.cli.validators", "Who voted in which epoch."),

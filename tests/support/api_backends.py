@@ -11,6 +11,8 @@ from node.api.schema.blocks import BlockResult
 from node.api.schema.common import CommonParams, CommonResult
 from node.api.schema.events import CaptureAnswer, EventsResult
 from node.api.schema.flags import (
+    BalanceParams,
+    BalanceResult,
     CompletenessParams,
     CompletenessResult,
     FlagListParams,
@@ -192,6 +194,9 @@ class FakeNode:
         raise NotFoundError("no such item", field="params.item")
 
     async def scorecard(self, asked: ScorecardParams) -> ScorecardResult:
+        raise NotFoundError("no such party", field="params.party")
+
+    async def balance(self, asked: BalanceParams) -> BalanceResult:
         raise NotFoundError("no such party", field="params.party")
 
     def backends(self) -> Backends:

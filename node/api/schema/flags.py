@@ -1,4 +1,4 @@
-"""`flag.list`, `flag.get`, `item.completeness`, `party.scorecard`: as `query` has them, see docs/flags.md."""
+"""Flags, completeness, scorecards and balances: as `query` has them, see docs/flags.md."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ import msgspec
 from node.api.schema.transactions import Wait
 from node.ledger.waivers import REASON_LENGTH_MAX
 from node.lineage.flag_model import FLAG_ID_BYTES
+from node.query.balances import BalanceAnswer, BalanceRequest
 from node.query.flags import FlagAnswer, FlagRequest, FlagsAnswer
 from node.query.scorecards import CompletenessAnswer, CompletenessRequest, Scorecard, ScorecardRequest
 
@@ -18,6 +19,8 @@ CompletenessParams = CompletenessRequest
 CompletenessResult = CompletenessAnswer
 ScorecardParams = ScorecardRequest
 ScorecardResult = Scorecard
+BalanceParams = BalanceRequest
+BalanceResult = BalanceAnswer
 
 
 class WaiveParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,6 +9,8 @@ from typing import Final, Protocol, TypeVar
 from consensus.types import Digest
 from node.api.errors import NotFoundError
 from node.api.schema.flags import (
+    BalanceParams,
+    BalanceResult,
     CompletenessParams,
     CompletenessResult,
     FlagListParams,
@@ -23,6 +25,7 @@ from node.clock import Clock
 from node.errors import RequestError
 from node.ledger.transaction import NONCE_BYTES, Kind, Transaction, sign_transaction
 from node.ledger.waivers import Waiver, decode_waiver
+from node.query.balances import BalanceService
 from node.query.errors import UnknownHeightError, UnknownItemError
 from node.query.flags import FlagService, UnknownFlagError
 from node.query.scorecards import ScorecardService
@@ -45,6 +48,7 @@ class FlagQueries:
         self,
         service: FlagService,
         scores: ScorecardService,
+        balances: BalanceService,
         pool: QuestionPool,
         reads: QuestionPool,
         *,
@@ -55,6 +59,7 @@ class FlagQueries:
     ) -> None:
         self._service = service
         self._scores = scores
+        self._balances = balances
         self._pool = pool
         self._reads = reads
         self._submit = submit
@@ -99,6 +104,10 @@ class FlagQueries:
     async def scorecard(self, asked: ScorecardParams) -> ScorecardResult:
         """Return a party's scorecard. Raises NotFoundError."""
         return await self._find(partial(self._scores.scorecard, asked))
+
+    async def balance(self, asked: BalanceParams) -> BalanceResult:
+        """Return a party's balance of a product over a period. Raises NotFoundError and RequestError."""
+        return await self._find(partial(self._balances.balance, asked))
 
     async def _find(self, work: Callable[[], T]) -> T:
         try:

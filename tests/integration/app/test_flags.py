@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.api.errors import NotFoundError
-from node.api.schema.flags import CompletenessParams, FlagListParams, ScorecardParams
+from node.api.schema.flags import BalanceParams, CompletenessParams, FlagListParams, ScorecardParams
 from node.api.schema.transactions import TransactionResult, Wait
 from node.app.backends.flags import FlagQueries, FlagsHealth
 from node.app.backends.pools import QuestionPool
@@ -17,12 +17,13 @@ from node.errors import RequestError
 from node.ledger.transaction import Kind, decode_signed
 from node.ledger.waivers import decode_waiver
 from node.lineage.readings import Readings
+from node.query.balances import BalanceService
 from node.query.flags import FlagService
 from node.query.scorecards import ScorecardService
 from node.telemetry.health import Health, PartHealth, State
 from node.telemetry.metrics import Metrics
 from node.wire.ids import MemberId
-from tests.support.events import lot
+from tests.support.events import lot, place
 from tests.support.flag_ledger import FlagLedger, receive
 
 SALT = lot("952110000003", "S1")
@@ -38,6 +39,7 @@ class Node:
         self.flags = FlagQueries(
             FlagService(reader),
             ScorecardService(reader, lambda _: Readings()),
+            BalanceService(reader, lambda _: Readings()),
             QuestionPool(self._executor),
             QuestionPool(self._executor),
             submit=self._submit,
@@ -134,5 +136,9 @@ def test_unknown_items_and_parties_are_not_found(tmp_path: Path) -> None:
             await node.flags.completeness(CompletenessParams(lot("952110000003", "X")))
         with pytest.raises(NotFoundError):
             await node.flags.scorecard(ScorecardParams("urn:example:nobody"))
+        period = ("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z")
+        assert (await node.flags.balance(BalanceParams(place(2), SALT, *period))).party == place(2)
+        with pytest.raises(NotFoundError):
+            await node.flags.balance(BalanceParams("urn:example:nobody", SALT, *period))
 
     with_salt(tmp_path, scenario)

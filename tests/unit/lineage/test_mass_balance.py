@@ -1,0 +1,203 @@
+"""node/lineage/mass_balance.py: what a party had, got, gave and has, and what no record explains of it."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace as replace_struct
+
+from node.epcis.model import Action, EventType
+from node.lineage.facts import open_facts
+from node.lineage.mass_balance import NONE, Account, Span, Verdict, balance_of, totals_of
+from node.lineage.readings import Readings
+from tests.support.chronicle import Chronicle
+from tests.support.events import at, build_event, lot, place, serial
+from tests.support.memory_index import MemoryIndex
+
+FLOUR, OTHER, BREAD, PIECE = lot("1", "F"), lot("1", "G"), lot("2", "B"), serial("4", "S1")
+MILL, BAKERY = place(1), place(2)
+MAY, JUNE = at(5, "00:00"), at(9, "00:00")
+
+
+def accounts(
+    told: Chronicle | MemoryIndex, *items: str, where: str = BAKERY, from_ms: int = MAY, to_ms: int = JUNE
+) -> list[Account]:
+    reader = told.index() if isinstance(told, Chronicle) else told
+    before, until = (
+        open_facts(reader, Readings(), as_of_ms=as_of_ms, known_at=reader.height) for as_of_ms in (from_ms - 1, to_ms)
+    )
+    return list(balance_of(items or (FLOUR,), before, until, lambda one: one.site == where, from_ms=from_ms))
+
+
+def one(told: Chronicle, **how: int) -> Account:
+    (account,) = accounts(told, **how)  # type: ignore[arg-type]  # The names are its own.
+    return account
+
+
+def exact(amount: int | str) -> Span:
+    return Span(Decimal(amount), Decimal(amount))
+
+
+def judge(account: Account) -> Verdict:
+    return account.judge(gain_permille=5, loss_permille=50)
+
+
+def bakery() -> Chronicle:
+    """100 received and 30 used on day 1 and 2, 60 received and 50 used within the period, 20 shipped after it."""
+    told = Chronicle()
+    told.make({FLOUR: 200}, at(1, "08:00"))
+    told.ship({FLOUR: 100}, at(1, "09:00"), to=2)
+    told.receive({FLOUR: 100}, at(1, "12:00"))
+    told.run({FLOUR: 30}, {BREAD: 30}, at(2, "08:00"), at=2)
+    told.ship({FLOUR: 60}, at(5, "09:00"), to=2)
+    told.receive({FLOUR: 60}, at(6, "09:00"))
+    told.run({FLOUR: 50}, {BREAD: 50}, at(7, "09:00"), at=2)
+    told.end({FLOUR: 5}, at(7, "10:00"), at=2)
+    told.ship({FLOUR: 20}, at(10, "09:00"), at=2, to=3)
+    return told
+
+
+def test_recorded_goods_balance_in_any_period() -> None:
+    """Opening and what came are what went and closing; the next period opens with what this one closed with."""
+    account = one(bakery())
+    assert account == Account(
+        FLOUR, "KGM", opening=exact(70), received=exact(60), used=exact(50), ended=exact(5), closing=exact(75)
+    )
+    assert (account.difference, judge(account)) == (NONE, Verdict.BALANCED)
+    later = one(bakery(), from_ms=JUNE, to_ms=at(20, "00:00"))
+    assert (later.opening, later.shipped, later.closing) == (exact(75), exact(20), exact(55))
+    for hour in range(0, 240, 7):
+        account = one(bakery(), from_ms=at(1, "10:00"), to_ms=at(1, "12:00") + hour * 3_600_000)
+        assert account.difference == NONE
+
+
+def test_other_end_balances_too_and_who_had_nothing_has_no_account() -> None:
+    """The mill made 200, and shipped 100 before the period and 60 in it."""
+    (mill,) = accounts(bakery(), where=MILL)
+    assert (mill.opening, mill.shipped, mill.closing, mill.difference) == (exact(100), exact(60), exact(40), NONE)
+    assert accounts(bakery(), where=place(9)) == []
+    assert accounts(bakery(), OTHER) == []
+
+
+def test_events_at_the_ends_of_the_period_are_in_it() -> None:
+    """Both ends included, by the millisecond."""
+    inside = one(bakery(), from_ms=at(6, "09:00"), to_ms=at(7, "09:00"))
+    assert (inside.received, inside.used) == (exact(60), exact(50))
+    outside = one(bakery(), from_ms=at(6, "09:00") + 1, to_ms=at(7, "09:00") - 1)
+    assert (outside.received, outside.used, outside.opening) == (NONE, NONE, exact(130))
+
+
+def test_goods_that_came_without_a_record_are_a_gain() -> None:
+    """90 used, 70 there: 20 that nobody recorded the coming of."""
+    told = bakery()
+    del told.rows[4:]
+    told.run({FLOUR: 170}, {BREAD: 170}, at(7, "09:00"), at=2)
+    account = one(told)
+    assert account.used == exact(170)
+    assert account.difference.lo is not None
+    assert account.difference.lo > 0
+    assert judge(account) is Verdict.GAIN
+
+
+def test_count_below_the_book_is_a_loss_beyond_its_tolerance() -> None:
+    """The last count counts: it says anew what the one before it found. 5 % by default."""
+    told = bakery()
+    told.see({FLOUR: 60}, at(8, "09:00"), at=2, step="cycle_counting")
+    assert one(told).counted_short == exact(15)
+    assert judge(one(told)) is Verdict.LOSS
+    told.see({FLOUR: 70}, at(8, "12:00"), at=2, step="cycle_counting")
+    account = one(told)
+    assert (account.counted_short, account.difference, judge(account)) == (exact(5), exact(-5), Verdict.BALANCED)
+
+
+def test_unknown_amounts_make_it_unsure() -> None:
+    """A use of an unknown amount: nothing is told to be gained or lost."""
+    told = bakery()
+    told.run({FLOUR: None}, {BREAD: 10}, at(7, "12:00"), at=2)
+    account = one(told)
+    assert account.used.lo is not None
+    assert judge(account) is Verdict.UNSURE
+
+
+def test_event_of_a_time_that_its_block_belies_makes_it_unsure() -> None:
+    """Nothing tells whether it was in the period."""
+    told = bakery()
+    told.rows[6] = replace_struct(told.rows[6], ledger_time_ms=at(7, "00:00"))
+    assert judge(one(told)) is Verdict.UNSURE
+
+
+def test_move_that_nobody_recorded_is_no_loss_of_who_had_the_goods_for_sure() -> None:
+    """Seen at a third place: they came from one of two holders, and from which nobody knows."""
+    told = bakery()
+    told.receive({FLOUR: 10}, at(7, "15:00"), at=3)
+    bounds = one(told).difference
+    assert bounds.lo is not None
+    assert bounds.lo < 0
+    assert judge(one(told)) is Verdict.UNSURE
+
+
+def certify(told: Chronicle, place_in: int) -> None:
+    row = told.rows[place_in]
+    told.rows[place_in] = replace_struct(row, event=replace_struct(row.event, certificates=("urn:example:cert:1",)))
+
+
+def test_more_shipped_as_certified_than_received_so_is_told() -> None:
+    """By all the record until the end of the period; what a firm made counts as certified."""
+    told = bakery()
+    told.ship({FLOUR: 60}, at(8, "09:00"), at=2, to=3)
+    certify(told, 9)
+    assert one(told).certified_excess == 60
+    certify(told, 5)
+    assert one(told).certified_excess == 0
+    told.ship({FLOUR: 10}, at(8, "10:00"), at=2, to=3)
+    certify(told, 10)
+    assert one(told).certified_excess == 10
+    certify(told, 1)
+    (mill,) = accounts(told, where=MILL)
+    assert mill.certified_out == exact(100)
+    assert mill.certified_excess == 0
+
+
+def test_totals_are_by_unit_and_sum_up_what_the_lots_say() -> None:
+    """Pieces and kilograms stay apart."""
+    told = bakery()
+    told.make({OTHER: 40}, at(6, "08:00"), at=2)
+    told.add(
+        build_event(
+            EventType.OBJECT, at(6, "08:00"), action=Action.ADD, goods=(PIECE,), location=BAKERY, step="commissioning"
+        )
+    )
+    pieces, weighed = totals_of(accounts(told, FLOUR, OTHER, PIECE))
+    assert (pieces.item, pieces.uom, pieces.made, pieces.closing) == ("", None, exact(1), exact(1))
+    assert (weighed.uom, weighed.made, weighed.closing) == ("KGM", exact(40), exact(115))
+
+
+@pytest.mark.parametrize(
+    ("closing", "verdict"),
+    [
+        (exact(1000), Verdict.BALANCED),
+        (exact(1005), Verdict.BALANCED),
+        (exact(1006), Verdict.GAIN),
+        (exact(950), Verdict.BALANCED),
+        (exact(949), Verdict.LOSS),
+        (Span(Decimal(940), Decimal(960)), Verdict.UNSURE),
+        (Span(Decimal(1006), None), Verdict.GAIN),
+        (Span(None, Decimal(1000)), Verdict.UNSURE),
+    ],
+)
+def test_verdict_is_certain_or_none(closing: Span, verdict: Verdict) -> None:
+    """0.5 % above and 5 % below by default, of all there was to account for."""
+    account = Account(FLOUR, "KGM", opening=exact(600), received=exact(400), closing=closing)
+    assert judge(account) is verdict
+    assert judge(replace(account, opening=Span(Decimal(0), None))) in (Verdict.UNSURE, Verdict.LOSS)
+
+
+def test_arrival_order_changes_no_amount() -> None:
+    """The same account from the same events."""
+    told = bakery()
+    told.see({FLOUR: 60}, at(8, "09:00"), at=2, step="cycle_counting")
+    told.run({FLOUR: 100}, {BREAD: 100}, at(8, "09:30"), at=2)
+    wanted = accounts(told, FLOUR, BREAD)
+    assert len(wanted) == 2
+    for seed in range(6):
+        assert accounts(told.shuffled(seed), FLOUR, BREAD) == wanted
