@@ -261,6 +261,8 @@ class Spread:
                 continue
             if target.item == vertex.item and target.kind is not PortionKind.MADE:
                 continue  # That is (a).
+            if target.number in self.seeds:
+                continue  # It is in scope already, and what it was made of would change nothing.
             if not self.rule.by_amount:
                 # Where amounts do not count, one way to get there says it all.
                 if (key, target.number) in self._linked:

@@ -3,6 +3,8 @@
 import pytest
 
 from node.lineage.hazards import Hazard
+from node.lineage.readings import Readings
+from node.lineage.scope_question import Seed
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, lot, place, product_class
 from tests.support.scopes import Asked, of_event
@@ -141,3 +143,13 @@ def test_seed_that_nobody_sent_is_all_seed_material(hazard: Hazard) -> None:
     for portion in (asked.find(A, "received", bad), asked.find(A, "used", used), asked.find(M, "held")):
         assert asked.content(portion) == asked.affected(portion) == ("20", "20")
         assert asked.status(portion) == "certain"
+
+
+@pytest.mark.parametrize("hazard", [Hazard.MICROBE, Hazard.ORIGIN, Hazard.UNKNOWN])
+def test_nobody_is_asked_whether_the_seed_went_into_itself(hazard: Hazard) -> None:
+    """It was made where it lies; what else is made there without inputs is asked about."""
+    story = Chronicle()
+    story.make({A: 100}, at(1, "08:00"), at=1)
+    story.make({B: 5}, at(1, "09:00"), at=1)
+    asked = Asked(story, Seed(item=A), hazard=hazard, readings=Readings())
+    assert [(one.item, one.reason) for one in asked.scope.answer().unknowns] == [(B, "no_inputs")]
