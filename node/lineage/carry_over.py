@@ -1,41 +1,46 @@
 """How far a declared carry-over goes: the next so much that comes off the line, or so many minutes."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
 from decimal import Decimal
 
-from node.epcis.model import EventType
-from node.lineage.declared import SiteRule, equipment_of
+from consensus.types import Digest
+from node.lineage.declared import SiteRule
+from node.lineage.equipment import Times, certainly_by
 from node.lineage.facts import Facts, Side
 from node.lineage.records import EventRow
+from node.lineage.timeline import FOREVER_MS
 
 
-class CarryOver:
-    """What may still be reached of what comes after a run. equipment: its line, or None; over_ms: when it was over."""
+def reach_ms(rule: SiteRule, over: Times, clock: str, put_out: Sequence[EventRow], facts: Facts) -> int:
+    """Return until when, by a member's clock, what begins on a line may still get some of what ran there before.
 
-    def __init__(
-        self, rule: SiteRule, rows: Iterable[EventRow], equipment: str | None, over_ms: int, facts: Facts
-    ) -> None:
-        self._rule = rule
-        self._over_ms = over_ms
-        self._put_out: list[tuple[int, Decimal]] = []
-        if rule.amount is None or equipment is None:
-            return
-        for row in rows:
-            event = row.event
-            is_later = event.type is EventType.TRANSFORMATION and event.time.lo_ms > over_ms
-            # What may have run elsewhere, or nobody weighed, has rinsed nothing.
-            if is_later and equipment_of(row) == equipment:
-                amounts = [
-                    facts.base_amount(item, row, Side.OUTPUTS)
-                    for item in dict.fromkeys(one.item for one in event.outputs)
-                ]
-                total = sum((one for one, uom in amounts if one is not None and uom == rule.uom), Decimal(0))
-                self._put_out.append((event.time.hi_ms, total))
+    over: when that was over. put_out: what events say that came off that very line, in order of time; what may have run
+    elsewhere, or nobody weighed, has rinsed nothing. It counts if the member that declares the rule entered it, and
+    once, though told twice.
+    """
+    readings = facts.readings
+    if rule.window_ms is not None:
+        return certainly_by(over, clock, readings) + rule.window_ms
+    if rule.amount is None:
+        return FOREVER_MS
+    rinsed, until_ms = Decimal(0), -FOREVER_MS
+    told: set[Digest] = set()
+    after_ms = certainly_by(over, rule.member, readings)
+    for row in put_out[bisect_right(put_out, after_ms, key=_begin_of) :]:
+        event = row.event
+        if row.member != rule.member or event.content_digest in told:
+            continue
+        told.add(event.content_digest)
+        amounts = [
+            facts.base_amount(item, row, Side.OUTPUTS) for item in dict.fromkeys(one.item for one in event.outputs)
+        ]
+        rinsed += sum((amount for amount, uom in amounts if amount is not None and uom == rule.uom), Decimal(0))
+        until_ms = max(until_ms, event.time.hi_ms)
+        if rinsed >= rule.amount:
+            return until_ms + readings.slack_ms(rule.member, clock)
+    return FOREVER_MS
 
-    def may_reach(self, time_ms: int) -> bool:
-        """Return whether goods of a run that began at the earliest then may still get some."""
-        rule = self._rule
-        if rule.window_ms is not None:
-            return time_ms <= self._over_ms + rule.window_ms
-        rinsed = sum((amount for until_ms, amount in self._put_out if until_ms < time_ms), Decimal(0))
-        return rule.amount is None or rinsed < rule.amount
+
+def _begin_of(row: EventRow) -> int:
+    return row.event.time.lo_ms

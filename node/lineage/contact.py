@@ -4,16 +4,14 @@ A place may have had ten thousand runs, and each that holds some may touch each 
 reached is kept: a run that joins later, on the same line, touches only what lies beyond that.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
-from typing import NamedTuple
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
 
-from node.epcis.model import EventType
-from node.lineage.carry_over import CarryOver
-from node.lineage.custody import Holder
-from node.lineage.declared import SiteRule, equipment_of
-from node.lineage.facts import Facts
+from node.lineage.carry_over import reach_ms
+from node.lineage.declared import SiteRule
+from node.lineage.equipment import Ending, Site, SiteRun, Stretch, Times, Told, latest, sites_of
 from node.lineage.portions import PortionKind
 from node.lineage.records import EventRow
 from node.lineage.runs import Run
@@ -22,63 +20,9 @@ from node.lineage.spread_graph import Link, SpreadGraph, Vertex
 from node.lineage.spread_rules import RunRules
 from node.lineage.timeline import FOREVER_MS
 
-
-class _Past:
-    """The runs and cleanings of one line, or of what names none, at one custodian's place.
-
-    rows: all that the place's names are filed under, in order of time.
-    """
-
-    def __init__(self, rows: Sequence[EventRow], equipment: str | None, holder: Holder, facts: Facts) -> None:
-        self._window_ms = facts.readings.contact_window_ms
-        named: list[EventRow] = []
-        loose: list[EventRow] = []
-        spans: dict[object, tuple[int, int]] = {}
-        cleanings: list[tuple[int, int]] = []
-        for row in rows:
-            if facts.custody.holder_of(row).key != holder.key:
-                continue
-            theirs, time = equipment_of(row), row.event.time
-            if facts.readings.is_cleaning(row.event) and theirs in (None, equipment):
-                # Another line's cleaning, or one of which we do not know that it was this line, ends nothing.
-                cleanings.append((time.lo_ms, time.hi_ms))
-            is_other = equipment is not None and theirs not in (None, equipment)
-            if row.event.type is not EventType.TRANSFORMATION or is_other:
-                continue
-            (loose if equipment is None or theirs is None else named).append(row)
-            if row.event.transformation_id is not None:
-                key = facts.timelines.run_of(row)
-                lo_ms, hi_ms = spans.get(key, (time.lo_ms, time.hi_ms))
-                spans[key] = (min(lo_ms, time.lo_ms), max(hi_ms, time.hi_ms))
-        self.runs = tuple((is_named, some, [row.event.time.lo_ms for row in some])
-                          for is_named, some in ((True, named), (False, loose)))  # fmt: skip
-        begun = sorted(spans.values())
-        self._begun = [lo_ms for lo_ms, _ in begun]
-        self._over = list(accumulate((hi_ms for _, hi_ms in begun), max))
-        cleanings.sort()
-        self._cleaning_began = [lo_ms for lo_ms, _ in cleanings]
-        self._cleaned = list(accumulate((hi_ms for _, hi_ms in reversed(cleanings)), min))[::-1]
-
-    def next_cleaning(self, after_ms: int) -> int | None:
-        """Return by when a verified cleaning had certainly ended the contact, or None."""
-        place = bisect_right(self._cleaning_began, after_ms)
-        return self._cleaned[place] if place < len(self._cleaned) else None
-
-    def over_ms(self, over_ms: int, *, is_cleaned: bool) -> int:
-        """Return when the last of the runs was over that a cleaning or the contact window found still going on.
-
-        A vessel holds what was put in until its run is over: a cleaning before that ends nothing. So does a vessel
-        that this run's residue got into.
-        """
-        while True:
-            end_ms = self.next_cleaning(over_ms) if is_cleaned else None
-            if end_ms is None:
-                end_ms = over_ms + self._window_ms
-            place = bisect_right(self._begun, end_ms)
-            later = self._over[place - 1] if place else over_ms
-            if later <= over_ms:
-                return over_ms
-            over_ms = later
+LATER_SHOWN_MAX: Final = 100
+"""Runs of a line beyond a window, or the reach of a carry-over, that an answer lists as excluded by it; that there are
+more is said by a warning."""
 
 
 class _Reached(NamedTuple):
@@ -86,7 +30,7 @@ class _Reached(NamedTuple):
 
     since_ms: int
     end_ms: int
-    run: Run
+    run: SiteRun
 
 
 class _Front:
@@ -95,33 +39,47 @@ class _Front:
     def __init__(self) -> None:
         self._reached: list[_Reached] = []
 
-    def before(self, since_ms: int) -> _Reached | None:
-        """Return what went furthest of all that began to touch others by then."""
-        place = bisect_right(self._reached, since_ms, key=_since)
-        return self._reached[place - 1] if place else None
+    def beyond(self, since_ms: int, end_ms: int, stretch: Stretch) -> Iterator[Told]:
+        """Yield the runs of a stretch not over by `since_ms` and begun by `end_ms` that may not have been touched yet.
 
-    def chain(self, since_ms: int) -> list[_Reached]:
-        """Return what together touched all that is not over by then, up to the end of the last of them.
-
-        What begins after one's end is not over when another began that had begun by that end: so the next goes on.
+        What began to touch by some time has touched all that is not over by then, up to its end; what begins after that
+        end is not over when another began that had begun by it: so the next goes on. Left are the gaps between.
         """
-        found: list[_Reached] = []
-        known = self.before(since_ms)
-        while known is not None and (not found or known.end_ms > found[-1].end_ms):
-            found.append(known)
-            known = self.before(known.end_ms)
-        return found
+        reached = self._reached
+        place = bisect_right(reached, since_ms, key=_since)
+        if not reached:
+            yield from stretch.during(since_ms, end_ms)
+            return
+        if place == 0:
+            # What was over before the first of them began, whenever it began itself.
+            yield from (one for one in stretch.ended(since_ms, reached[0].since_ms) if one.lo_ms <= end_ms)
+            place = 1
+        while True:
+            one = reached[place - 1]
+            if one.since_ms > end_ms:
+                return
+            yield from (told for told in stretch.of_run(one.run) if told.lo_ms <= end_ms)
+            after = bisect_right(reached, one.end_ms, key=_since)
+            if after > place:
+                place = after
+                continue
+            until_ms = reached[place].since_ms if place < len(reached) else end_ms
+            yield from stretch.begun(one.end_ms, min(end_ms, until_ms))
+            if place == len(reached):
+                return
+            place += 1
 
     def add(self, one: _Reached) -> None:
         """Keep it, and drop what it makes needless."""
-        known = self.before(one.since_ms)
-        if known is not None and known.end_ms >= one.end_ms:
+        place = bisect_right(self._reached, one.since_ms, key=_since)
+        if place and self._reached[place - 1].end_ms >= one.end_ms:
             return
-        place = bisect_left(self._reached, one.since_ms, key=_since)
-        beyond = place
-        while beyond < len(self._reached) and self._reached[beyond].end_ms <= one.end_ms:
-            beyond += 1
-        del self._reached[place:beyond]
+        first = place
+        while first and self._reached[first - 1].since_ms == one.since_ms:
+            first -= 1
+        while place < len(self._reached) and self._reached[place].end_ms <= one.end_ms:
+            place += 1
+        del self._reached[first:place]
         insort(self._reached, one, key=_since)
 
 
@@ -129,110 +87,159 @@ def _since(one: _Reached) -> int:
     return one.since_ms
 
 
-class Contact:
-    """The contact of one question's walk."""
+class _Why(NamedTuple):
+    """What excludes a run that began later: a code, and the rule that somebody vouches for, if one does."""
 
-    def __init__(self, graph: SpreadGraph, question: ScopeQuestion, rules: RunRules, *, cleaning: bool) -> None:
+    code: str
+    rule: SiteRule | None = None
+
+
+_LineKey = tuple[str, str | None, bool, str, SiteRule | None]
+"""A line of a site, whether runs name it, who told of them, and the declared carry-over that is asked about."""
+
+
+class _Run(NamedTuple):
+    """A tainted run. over: when it was over at the latest. sites: where it was, and on which lines there."""
+
+    over: Times
+    sites: tuple[tuple[Site, SiteRun], ...]
+
+
+class Contact:
+    """The contact of one question's walk. rows_at: returns the events that stand and name a site, in order of time."""
+
+    def __init__(
+        self,
+        graph: SpreadGraph,
+        question: ScopeQuestion,
+        rules: RunRules,
+        *,
+        cleaning: bool,
+        rows_at: Callable[[str], Sequence[EventRow]],
+        warn: Callable[[str, str], None],
+    ) -> None:
         self._graph = graph
         self._rules = rules
-        self._is_cleaned = cleaning and not question.resident
-        self._pasts: dict[tuple[int, str, str | None], _Past] = {}
-        self._fronts: dict[tuple[int, str, str | None, bool], _Front] = {}
-        self._cut: set[tuple[int, str, str | None, int]] = set()
+        self._ending = Ending(is_cleaned=cleaning and not question.resident, is_resident=question.resident)
+        self._rows_at = rows_at
+        self._warn = warn
+        self._sites: dict[str, Site] = {}
+        self._runs: dict[object, _Run] = {}
+        self._fronts: dict[tuple[str, str | None, bool, str, bool], _Front] = {}
+        self._cut: dict[_LineKey, int] = {}
         self._touched: dict[int, int] = {}
 
-    def spread(
-        self, vertex: Vertex, rows: Sequence[EventRow], *, is_linked: bool, carried: SiteRule | None = None
-    ) -> None:
+    def spread(self, vertex: Vertex, *, is_linked: bool, carried: SiteRule | None = None) -> None:
         """Link a run's input to what comes off the same equipment, until a verified cleaning.
 
-        rows: what the place's names are filed under; the same object for the same place. is_linked: whether a recorded
-        chain reaches the input. carried: link only what a declared carry-over reaches, each time anew: amounts count.
+        is_linked: whether a recorded chain reaches the input. carried: link only what a declared carry-over reaches,
+        each time anew: amounts count.
         """
-        facts, row, run = self._graph.facts, vertex.portion.row, vertex.run
-        assert run is not None
-        holder, equipment, since_ms = facts.custody.holder_of(row), equipment_of(row), row.event.time.lo_ms
-        key = (id(rows), holder.key, equipment)
-        past = self._pasts.get(key)
-        if past is None:
-            past = self._pasts[key] = _Past(rows, equipment, holder, facts)
-        over_ms = past.over_ms(run.hi_ms, is_cleaned=self._is_cleaned)
-        clean_ms = past.next_cleaning(over_ms) if self._is_cleaned else None
-        if carried is not None:
-            reach = CarryOver(carried, rows, equipment, over_ms, facts)
-            for is_named, some, _ in past.runs:
-                end_ms = _end_of(clean_ms, over_ms, facts, is_named=is_named)
-                near = [one for one in some if reach.may_reach(one.event.time.lo_ms)]
-                self._touch(vertex, near, end_ms, clean_ms, is_named=is_named, is_linked=is_linked, is_counted=True)
-            return
-        for is_named, some, began in past.runs:
-            end_ms = _end_of(clean_ms, over_ms, facts, is_named=is_named)
-            front = self._fronts.setdefault((*key, is_named), _Front())
+        assert vertex.run is not None
+        run = self._load(vertex.run)
+        for site, here in run.sites:
+            for line in (*here.lines, *((None,) if here.is_loose else ())):
+                self._spread_along(vertex, site, here, line, is_linked=is_linked, carried=carried)
+
+    def _load(self, run: Run) -> _Run:
+        found = self._runs.get(run.key)
+        if found is None:
+            rows = {line.row.event.event_digest: line.row for line in (*run.inputs, *run.outputs)}
+            by_site: dict[str, list[EventRow]] = {}
+            for row in rows.values():
+                for name in sites_of(row, self._graph.facts.custody):
+                    by_site.setdefault(name, []).append(row)
+            over = latest((row.member, row.event.time.hi_ms) for row in rows.values())
+            sites = [(self._site(name), listed) for name, listed in by_site.items()]
+            found = self._runs[run.key] = _Run(over, tuple([(site, site.run_of(listed)) for site, listed in sites]))
+        return found
+
+    def _site(self, name: str) -> Site:
+        site = self._sites.get(name)
+        if site is None:
+            site = self._sites[name] = Site(name, self._rows_at(name), self._graph.facts)
+        return site
+
+    def _spread_along(
+        self, vertex: Vertex, site: Site, here: SiteRun, line: str | None, *, is_linked: bool, carried: SiteRule | None
+    ) -> None:
+        """Link the input to what one line passes it on to; here: its run, as the site knows it."""
+        assert vertex.run is not None
+        readings = self._graph.facts.readings
+        row, equipment = vertex.portion.row, site.equipment(line)
+        over = equipment.over(self._runs[vertex.run.key].over, self._ending)
+        for (is_named, clock), stretch in equipment.stretches.items():
+            since_ms = row.event.time.lo_ms - readings.slack_ms(row.member, clock)
+            end_ms = equipment.end_ms(over, clock, self._ending, is_named=is_named)
+            link = Link.READING if is_named else Link.OPEN
+            key = (site.name, line, is_named, clock)
+            is_cleaned = bool(self._ending.is_cleaned and equipment.next_cleaning(over))
+            if carried is not None:
+                until_ms = reach_ms(carried, over, clock, () if line is None else site.put_out(line), self._graph.facts)
+                near = stretch.during(since_ms, min(end_ms, until_ms))
+                self._touch(vertex, near, link, is_linked=is_linked, is_counted=True)
+                why = _Why("carry_over", carried) if until_ms <= end_ms else _Why("clean_break")
+                self._cut_beyond(vertex, (*key, carried), stretch, min(end_ms, until_ms), why)
+                continue
             # What an open link reaches is open, whoever it comes from; along a named line the linked reach further.
-            known = front.chain(since_ms)
-            beyond = bisect_right(began, known[-1].end_ms) if known else 0
-            until = bisect_right(began, end_ms)
-            near = list(some[beyond:until])
-            for one in known:
-                near += [own for own in _rows_of(one.run) if _is_of(own, equipment, is_named=is_named)]
-            if clean_ms is not None and (*key, clean_ms) not in self._cut:
-                near += some[max(until, beyond) :]
-            self._touch(vertex, near, end_ms, clean_ms, is_named=is_named, is_linked=is_linked)
-            if is_linked or not is_named:
-                front.add(_Reached(since_ms, end_ms, run))
-        if clean_ms is not None:
-            self._cut.add((*key, clean_ms))
+            fronts = [self._fronts.setdefault((*key, surely), _Front()) for surely in (False, True)]
+            is_sure = is_linked and is_named
+            self._touch(vertex, fronts[is_sure].beyond(since_ms, end_ms, stretch), link, is_linked=is_linked)
+            reached = _Reached(since_ms, end_ms, here)
+            for front in fronts if is_sure else fronts[:1]:
+                front.add(reached)
+            why = _Why("clean_break" if is_cleaned else "contact_window")
+            self._cut_beyond(vertex, (*key, None), stretch, end_ms, why)
+
+    def _cut_beyond(self, vertex: Vertex, key: _LineKey, stretch: Stretch, end_ms: int, why: "_Why") -> None:
+        """Say of what began later which rule excludes it, unless it was said before."""
+        said_ms = self._cut.get(key, FOREVER_MS)
+        if end_ms >= said_ms:
+            return
+        self._cut[key] = end_ms
+        later = stretch.begun(end_ms, said_ms)
+        if why.code != "clean_break" and len(later) > LATER_SHOWN_MAX:
+            later = later[:LATER_SHOWN_MAX]
+            self._warn("contact_left_out", key[0])
+        self._touch(vertex, later, Link.CUT, why=why)
 
     def _touch(
         self,
         vertex: Vertex,
-        near: Iterable[EventRow],
-        end_ms: int,
-        clean_ms: int | None,
+        near: Iterable[Told],
+        link: Link,
         *,
-        is_named: bool,
-        is_linked: bool,
+        is_linked: bool = False,
         is_counted: bool = False,
+        why: "_Why | None" = None,
     ) -> None:
-        """Link the input to what the runs of these rows put out. is_counted: one way there does not say it all."""
-        since_ms = vertex.portion.row.event.time.lo_ms
-        done: dict[object, Link] = {}
-        for other in near:
-            time = other.event.time
-            is_after = time.lo_ms > end_ms
-            if time.hi_ms < since_ms or (is_after and clean_ms is None):
-                continue
-            link = Link.CUT if is_after else Link.READING if is_named else Link.OPEN
+        """Link the input to what these runs put out. is_counted: one way there does not say it all. why: of a CUT."""
+        readings, row = self._graph.facts.readings, vertex.portion.row
+        since_ms, rank = row.event.time.lo_ms, 2 * link + (not is_linked)
+        for other in chain.from_iterable(told.run.rows.values() for told in near):
             run = self._graph.load_run(other)
             self._rules.apply(run)
-            if run is vertex.run or done.get(run.key, Link.CUT + 1) <= link:
+            if _is_same(run, vertex.run):
                 continue
-            done[run.key] = link
-            rank = 2 * link + (not is_linked)
             for line in run.outputs:
                 target = self._graph.line_of(line.item, line.row, PortionKind.OUTPUT)
-                if target is None or line.row.event.time.hi_ms < since_ms:
+                until_ms = line.row.event.time.hi_ms + readings.slack_ms(line.row.member, row.member)
+                if target is None or until_ms < since_ms:
                     continue
                 if is_counted or self._touched.get(target, rank + 1) > rank:
                     # One way to get there says it all, for amounts do not count: the surest.
                     self._touched[target] = rank
-                    self._graph.add_edge(vertex.number, target, None, None, link, "clean_break")
+                    if why is not None and why.rule is not None:
+                        self._rules.cut_by[len(self._graph.edges)] = why.rule
+                    self._graph.add_edge(vertex.number, target, None, None, link, "" if why is None else why.code)
 
 
-def _end_of(clean_ms: int | None, over_ms: int, facts: Facts, *, is_named: bool) -> int:
-    """Return until when what begins may be touched: a cleaning ends it, else on a named line nothing does."""
-    if clean_ms is not None:
-        return clean_ms
-    return FOREVER_MS if is_named else over_ms + facts.readings.contact_window_ms
-
-
-def _is_of(row: EventRow, equipment: str | None, *, is_named: bool) -> bool:
-    """Return whether a row names that very line, or, for what is not named, may have been on it."""
-    theirs = equipment_of(row)
-    if is_named:
-        return equipment is not None and theirs == equipment
-    return equipment is None or theirs is None
-
-
-def _rows_of(run: Run) -> list[EventRow]:
-    return list({line.row.event.event_digest: line.row for line in (*run.inputs, *run.outputs)}.values())
+def _is_same(run: Run, other: Run | None) -> bool:
+    """Return whether two are one run, loaded by events of two members."""
+    if other is None or run is other:
+        return run is other
+    if run.key[0] != other.key[0]:
+        return False
+    return [line.row.ref for line in run.inputs] == [line.row.ref for line in other.inputs] and [
+        line.row.ref for line in run.outputs
+    ] == [line.row.ref for line in other.outputs]

@@ -13,9 +13,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from node.epcis.identifiers import site_of
 from node.epcis.times import read_instant
 from node.lineage.custody import Masters
-from node.lineage.indexing import equipment_in
 from node.lineage.records import EventRow
 from node.lineage.runs import Run
 from node.lineage.timeline import FOREVER_MS
@@ -149,9 +149,10 @@ def read_time(text: str, *, is_end: bool) -> int:
     return int(day.timestamp()) * 1000 - (1 if is_end else 0)
 
 
-def equipment_of(row: EventRow) -> str | None:
-    """Return the line or vessel that an event names: a place within its site, or None."""
-    return equipment_in(row.event)
+def lines_of(row: EventRow) -> tuple[str, ...]:
+    """Return the lines or vessels that an event names: places within a site, of read point and location."""
+    places = (row.event.read_point, row.event.location)
+    return tuple(dict.fromkeys([place for place in places if place is not None and site_of(place) != place]))
 
 
 def is_declared(masters: Masters, place: str) -> bool:
@@ -180,7 +181,7 @@ class Declared:
         """
         rows = [line.row for line in (*run.inputs, *run.outputs)]
         members = sorted({row.member for row in rows})
-        lines = {line for row in rows if (line := equipment_of(row)) is not None}
+        lines = {line for row in rows for line in lines_of(row)}
         places = [*(lines if len(lines) == 1 else ()), *([run.holder.site] if run.holder.site else ())]
         for place in places:
             stated = self._at(place, topic)

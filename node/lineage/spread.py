@@ -60,7 +60,9 @@ class Spread:
         self._stock_since: dict[str, int] = {}
         self._rows: dict[str, list[EventRow]] = {}
         self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
-        self.contact = Contact(graph, question, self.rules, cleaning=self.rule.cleaning)
+        self.contact = Contact(
+            graph, question, self.rules, cleaning=self.rule.cleaning, rows_at=self._rows_of_site, warn=self.warn
+        )
         self._contacts: dict[int, int] = {}
         self._shared: set[int] = set()
         self._piled: dict[tuple[str, str, str, str | None], int] = {}
@@ -411,13 +413,15 @@ class Spread:
             rows = self._rows[key] = timelines.standing(kept)
         return rows
 
+    def _rows_of_site(self, name: str) -> list[EventRow]:
+        return self._rows_at(frozenset((name,)))
+
     # Contact.
 
     def _spread_by_contact(self, vertex: Vertex, carried: SiteRule | None = None) -> None:
         """What comes off the same equipment may hold some. carried: only what a declared carry-over reaches."""
         level = self._contacts[vertex.number] = self.level[vertex.number]
-        rows = self._rows_at(names_of(self.graph.facts.custody.holder_of(vertex.portion.row)))
-        self.contact.spread(vertex, rows, is_linked=level == LINKED, carried=carried)
+        self.contact.spread(vertex, is_linked=level == LINKED, carried=carried)
 
     def _spread_in_pile(self, vertex: Vertex) -> None:
         """What grows or is passed on reaches all of the lot in one place, in whatever unit it is counted."""

@@ -7,6 +7,7 @@ MESSAGES: Final[dict[str, str]] = {
     "chains_shortened": "A chain that says why something is in scope is longer: its last 100 events are shown.",
     "class_lots_left_out": "The product has more lots than are looked at for goods that name no lot.",
     "class_without_lot": "Goods are named by product alone: they may be of any of its lots that the holder had then.",
+    "contact_left_out": "More runs began too late to be touched than the nearest 100, which are listed as excluded.",
     "contents_differ": "A unit was seen with other contents than were packed into it.",
     "contents_inferred": "No packing is recorded: taken to be inside since the unit was last empty, or first seen.",
     "counted_below_book": "A count found less than the record says is there: the record stands.",

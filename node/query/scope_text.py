@@ -15,7 +15,9 @@ _NOW: Final = ("held", "in_transit", "ended")
 WHY: Final = {
     "assigned": "an assigned map gives it to others",
     "before": "it was there before",
+    "carry_over": "what was carried over was rinsed off, or its time was over",
     "clean_break": "after a verified cleaning",
+    "contact_window": "too long after it, on equipment that nobody named",
     "fifo": "first in, first out: its turn was another",
     "kill_step": "after a kill step that passed",
     "other_portion": "another portion",
