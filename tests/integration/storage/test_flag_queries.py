@@ -22,7 +22,19 @@ from node.query.scorecards import CompletenessRequest, ScorecardRequest, Scoreca
 from node.query.service import QueryService
 from node.wire.ids import MemberId
 from tests.support.events import lot, place
-from tests.support.flag_ledger import FlagLedger, called, make, place_of, receive, run, ship, void
+from tests.support.flag_ledger import (
+    FlagLedger,
+    called,
+    clean,
+    make,
+    on_line,
+    place_of,
+    receive,
+    run,
+    ship,
+    stated,
+    void,
+)
 
 FLOUR, BREAD, SALT = lot("952110000001", "F1"), lot("952110000002", "B1"), lot("952110000003", "S1")
 
@@ -188,6 +200,23 @@ def test_scorecard_counts_what_stands_on_the_ledger(tmp_path: Path) -> None:
     with pytest.raises(UnknownItemError) as refused:
         scores(ledger).scorecard(ScorecardRequest("urn:example:firm:99"))
     assert refused.value.field == "params.party"
+    ledger.close()
+
+
+def test_scorecard_counts_flags_of_process_and_quality_by_group(tmp_path: Path) -> None:
+    """A line used while dirty, a lot used on hold, and one without the document that its member needs."""
+    ledger = FlagLedger(tmp_path / "index")
+    need = stated("EPCClass", FLOUR.partition("/10/")[0], "needs", "testres; from=2025-01-01")
+    held = {**receive(FLOUR, 100, 8, at=1), "bizStep": "holding"}
+    ledger.enter(
+        make(FLOUR, 100, 7), held, clean(8, passed=False), on_line(run({FLOUR: 5}, {BREAD: 5}, 11)),
+        vocabulary=(place_of(1, 5), need),
+    )  # fmt: skip
+    ledger.follow()
+    assert ledger.codes() == {"used_on_hold", "used_dirty", "certificate_missing"}
+    card = scores(ledger).scorecard(ScorecardRequest("urn:example:firm:5"))
+    assert (card.open, card.groups) == ({"high": 2, "warn": 1, "note": 0}, {"process": 2, "quality": 1})
+    assert codes(ask(ledger, group=Group.PROCESS, party="urn:example:firm:5")) != []
     ledger.close()
 
 
