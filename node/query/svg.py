@@ -22,6 +22,7 @@ BETWEEN: Final = 130
 GAP: Final = 18
 MARGIN: Final = 16
 NARROW_WIDTH: Final = 360
+TEXT_WIDTH: Final = 900
 _INSIDE_MAX: Final = 6
 _WRAPPED_MAX: Final = 4
 _LOOK: Final = 'role="img" font-family="system-ui, Segoe UI, Roboto, Noto Sans, Arial, sans-serif" font-size="13"'
@@ -52,7 +53,7 @@ def write_svg(picture: Picture, *, narrow: bool = False) -> str:
     if narrow:
         picture = _with_sums_inside(picture)
     header = [picture.title, *picture.notes]
-    text_width = NARROW_WIDTH - 2 * MARGIN if narrow else 900
+    text_width = NARROW_WIDTH - 2 * MARGIN if narrow else TEXT_WIDTH
     words = [line for sentence in header for line in _wrap(plain(sentence), text_width // 8)]
     top = MARGIN + LINE * len(words) + GAP
     spots, paths = _narrow(picture, top) if narrow else _wide(picture, top)
@@ -89,13 +90,27 @@ def write_svg(picture: Picture, *, narrow: bool = False) -> str:
 
 
 def _wide(picture: Picture, top: int) -> tuple[list[_Spot], list[tuple[str, tuple[int, int]]]]:
+    """Lay out from left to right; what no arrow leads to or from stands in rows below."""
     heights = [_height(box, WIDE) for box in picture.boxes]
-    layout = lay_out(heights, [(arrow.source, arrow.target) for arrow in picture.arrows], gap=GAP, thin=10)
+    ends = {end for arrow in picture.arrows for end in (arrow.source, arrow.target)}
+    linked = sorted(ends)
+    number_of = {box: number for number, box in enumerate(linked)}
+    edges = [(number_of[arrow.source], number_of[arrow.target]) for arrow in picture.arrows]
+    layout = lay_out([heights[box] for box in linked], edges, gap=GAP, thin=10)
     first = min(layout.layer, default=0)
-    spots = [
-        _Spot(MARGIN + (layer - first) * (WIDE + BETWEEN), top + place - height // 2, WIDE, height)
-        for layer, place, height in zip(layout.layer, layout.place, heights, strict=True)
-    ]
+    spots = [_Spot(0, 0, 0, 0)] * len(heights)
+    for box, layer, place in zip(linked, layout.layer, layout.place, strict=True):
+        x, height = MARGIN + (layer - first) * (WIDE + BETWEEN), heights[box]
+        spots[box] = _Spot(x, top + place - height // 2, WIDE, height)
+    bottom = max((spots[box].y + spots[box].height + 2 * GAP for box in linked), default=top)
+    across = max(TEXT_WIDTH, max((spots[box].x + WIDE - MARGIN for box in linked), default=0))
+    apart = [box for box in range(len(heights)) if box not in ends]
+    in_a_row = (across + GAP) // (WIDE + GAP)
+    for start in range(0, len(apart), in_a_row):
+        row = apart[start : start + in_a_row]
+        for place, box in enumerate(row):
+            spots[box] = _Spot(MARGIN + place * (WIDE + GAP), bottom, WIDE, heights[box])
+        bottom += max(heights[box] for box in row) + GAP
     outs, ins = _degrees(picture)
     paths = [
         _wide_path(layout, number, top, first, near_source=outs[arrow.source] <= ins[arrow.target])

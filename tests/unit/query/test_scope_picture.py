@@ -2,6 +2,8 @@
 
 from xml.etree import ElementTree
 
+import pytest
+
 from node.epcis.model import MasterKind, MasterRecord
 from node.lineage.hazards import Hazard
 from node.lineage.scope import compute_scope
@@ -90,14 +92,15 @@ def test_many_items_are_grouped_by_their_set_too() -> None:
     assert root.get("width") == "360"
 
 
-def test_what_no_arrow_leads_to_is_named_by_its_product_and_stands_last_on_a_telephone() -> None:
-    """What was asked about comes first."""
+@pytest.mark.parametrize("narrow", [False, True])
+def test_what_no_arrow_leads_to_is_named_by_its_product_and_stands_last(narrow: bool) -> None:
+    """What was asked about comes first, on a telephone and on paper."""
     story = tank()
     product = MasterRecord(MasterKind.PRODUCT, product_class("1"), (("name", "Must"),))
     story.masters.append(build_master(product, 1))
     picture = picture_of(story, B)
     assert ("Must", "lot A", "excluded: another portion") in [box.lines for box in picture.boxes]
-    root = ElementTree.fromstring(write_svg(picture, narrow=True))
+    root = ElementTree.fromstring(write_svg(picture, narrow=narrow))
     heights = {element.text or "": int(element.get("y", "0")) for element in root.iter(f"{SVG}text")}
     linked = [y for text, y in heights.items() if text.startswith(("lot B", "lot O2", "lot O3"))]
     assert len(linked) == 3
