@@ -15,10 +15,14 @@ VOTE_LOG_ADVICE: Final = (
     "have told it how far it may have come"
 )
 FILES_ADVICE: Final = (
-    "this process may not open more files: raise its limit (`ulimit -n`, `LimitNOFILE=`), then restart the node; "
+    "this process may not open more files: raise its limit (`ulimit -n`, `LimitNOFILE=`), then start it again; "
     "nothing is damaged"
 )
 DISK_ADVICE: Final = "check the disk and its free space, then restart the node"
+DELETED_ADVICE: Final = (
+    "what the data folder held is gone: restart the node, which takes the chain anew from the others and asks them "
+    "what it has signed before it votes (docs/operations.md, A machine is lost)"
+)
 
 
 def is_out_of_files(error: object) -> bool:

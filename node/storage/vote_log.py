@@ -19,7 +19,14 @@ from consensus.errors import invariant
 from consensus.messages import Vote
 from consensus.types import Digest, Epoch, View
 from node.errors import ConfigError, StorageError
-from node.storage.errors import DISK_ADVICE, VOTE_LOG_ADVICE, DamagedVoteLogError, WriteFailedError, advise
+from node.storage.errors import (
+    DELETED_ADVICE,
+    DISK_ADVICE,
+    VOTE_LOG_ADVICE,
+    DamagedVoteLogError,
+    WriteFailedError,
+    advise,
+)
 from node.storage.vote_records import (
     HEADER_BYTES,
     NO_FLOOR,
@@ -161,6 +168,12 @@ class VoteLog:
         """
         self._write()
         self._guarded(lambda: self._sync_file(self._handle))
+        if os.fstat(self._handle).st_nlink == 0:
+            # Safety: a deleted file takes every write and ends with this process, so nothing of it may be said.
+            self._failed = True
+            raise WriteFailedError(
+                f"vote log {self._folder}: its file was deleted while the node ran; {DELETED_ADVICE}"
+            )
         self._synced = self._position
         self._delete_segments()
         if self._position.offset >= self._segment_bytes:

@@ -1,6 +1,7 @@
 """The vote log: what was synced is there after any crash, and what is damaged is never read as an end."""
 
 import os
+import shutil
 import struct
 import zlib
 from dataclasses import replace
@@ -335,6 +336,22 @@ def test_a_failed_sync_is_never_tried_again(tmp_path: Path) -> None:
         log.sync()
     log.close()
     assert len(calls) == 1
+
+
+def test_a_log_deleted_under_a_running_node_is_found_out_before_the_next_vote_is_said(tmp_path: Path) -> None:
+    """T-22: an open file without a name takes every write, and holds nothing for the next start."""
+    folder = tmp_path / "votes"
+    build_log(folder)
+    log, _ = open_vote_log(folder, network_id=NETWORK, public_key=KEY)
+    log.append(build_vote(9))
+    log.sync()
+    shutil.rmtree(folder)
+    log.append(build_vote(10))
+    with pytest.raises(WriteFailedError, match=r"deleted while the node ran; .* restart the node"):
+        log.sync()
+    with pytest.raises(WriteFailedError, match="earlier write failed"):
+        log.sync()
+    log.close()
 
 
 def test_many_records_cost_one_sync(tmp_path: Path) -> None:
