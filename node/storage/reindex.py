@@ -15,9 +15,11 @@ from consensus.types import Height
 from node.errors import StorageError
 from node.ledger.genesis import Genesis
 from node.storage.chain import ChainStore
+from node.storage.errors import advise
 from node.storage.execution import execute_next
 from node.storage.index import create_index, open_index
 
+_DISK_ADVICE: Final = "check the disk and its free space"
 _BUFFER_BYTES: Final = 64 * 1024 * 1024
 """LevelDB sorts so much in memory before it writes a table: fewer tables, less merging."""
 
@@ -54,7 +56,7 @@ def reindex(
         os.sync()
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise StorageError(f"cannot build the index in {new}: {error}; check the disk and its free space") from error
+        raise StorageError(f"cannot build the index in {new}: {error}; {advise(error, _DISK_ADVICE)}") from error
     return built
 
 

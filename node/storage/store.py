@@ -263,7 +263,8 @@ def create_store(folder: Path, network_id: Digest, *, marks: Iterable[Row] = (),
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         raw = _open_raw(folder, create=True, write_buffer_bytes=1 << 20, cache_bytes=1 << 20)
     except (plyvel.Error, OSError) as error:
-        raise StorageError(f"cannot create store {folder}: {error}") from error
+        advice = advise(error, "check the disk, its free space, and who may write there")
+        raise StorageError(f"cannot create store {folder}: {error}; {advice}") from error
     store = Store(raw, folder, "")
     try:
         store.write([(SCHEMA_MARK, u64(schema)), (NETWORK_MARK, network_id), *marks])

@@ -1,5 +1,7 @@
 """An index built anew equals the one that grew block by block: all keys and values, in order."""
 
+import errno
+import os
 from pathlib import Path
 
 import plyvel
@@ -124,6 +126,23 @@ def test_a_disk_that_refuses_is_said_so(data: Path) -> None:
         reindex(chain, data / "index", GENESIS)
     chain.close()
     assert read_rows(data / "index") == grown
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_rebuild_that_finds_no_file_left_to_open_points_to_the_limit_and_not_to_the_disk(
+    data: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Who looks for free space then looks in the wrong place."""
+    chain = open_chain(data / "chain", GENESIS)
+
+    def refuse(folder: Path, target: Path) -> Path:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(StorageError, match="raise its limit") as raised:
+        reindex(chain, data / "index", GENESIS)
+    chain.close()
+    assert "free space" not in str(raised.value)
 
 
 def test_every_transaction_is_read_back_as_it_was_signed(data: Path, tmp_path: Path) -> None:
