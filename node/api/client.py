@@ -6,6 +6,7 @@ Structs that the node encodes.
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -178,6 +179,10 @@ async def open_pipeline(address: Address) -> AsyncIterator[PipelinedClient]:
 
 
 def _describe(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.strerror is not None:
+        # asyncio puts the address into its text, which the sentence has already.
+        number = error.os_error.errno
+        return os.strerror(number).lower() if number is not None else error.os_error.strerror
     return str(error) or type(error).__name__
 
 

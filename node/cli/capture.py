@@ -18,6 +18,8 @@ from node.intake.results import FindingResult, Verdict
 from node.query.one_line import one_line
 
 FILE_BYTES_MAX = 1024 * 1024 * 1024
+_CUT_SHORT = "Input data was truncated"
+"""How msgspec says it."""
 
 
 @click.command("capture")
@@ -75,12 +77,22 @@ def _read_files(files: tuple[Path, ...]) -> list[tuple[Path, bytes]]:
         except OSError as error:
             problems.append(f"{path}: {error.strerror or error}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            problems.append(f"{path}: not JSON: {error}")
+            problems.append(f"{path}: {_why_no_json(content, error)}")
         else:
             documents.append((path, content))
     if problems:
-        raise ConfigError([*problems, "nothing was sent"])
+        raise ConfigError([*problems[:-1], f"{problems[-1]} (nothing was sent)"])
     return documents
+
+
+def _why_no_json(content: bytes, error: Exception) -> str:
+    """Return what is wrong with a file that is no JSON, in words for who only knows the file."""
+    start = content[:64].lstrip()
+    if not start and not content.strip():
+        return "the file is empty"
+    if start.startswith(b"<"):
+        return "this is XML: EPCIS 2.0 is taken as JSON or JSON-LD, and EPCIS 1.2 once it is converted to that"
+    return "not JSON: it ends too early" if str(error) == _CUT_SHORT else f"not JSON: {error}"
 
 
 def _to_json(path: Path, answer: bytes | RpcError) -> dict[str, Any]:

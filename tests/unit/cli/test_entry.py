@@ -170,6 +170,7 @@ def test_a_node_that_does_not_run_is_said_with_the_way_to_start_it(tmp_path: Pat
     (tmp_path / "file").write_text("{}", encoding="ascii")
     result = run(*(word.format(file=tmp_path / "file") for word in command), "--home", str(home))
     assert (result.exit_code, result.stdout) == (1, "")
+    assert re.search(r"no answer from http://127.0.0.1:\d+/rpc: connection refused ", result.stderr)
     assert "is the node running? start it with lotvine start" in result.stderr
 
 
@@ -185,11 +186,22 @@ def test_files_that_are_no_json_stop_a_capture_before_anything_is_sent(tmp_path:
     home = create(tmp_path) / "node-0"
     (tmp_path / "broken").write_text("{", encoding="ascii")
     (tmp_path / "deep").write_text("[" * 100_000, encoding="ascii")
-    files = [str(tmp_path / name) for name in ("absent", "broken", "deep")]
-    result = run("capture", *files, "--home", str(home))
+    (tmp_path / "empty").write_text(" \n", encoding="ascii")
+    (tmp_path / "old").write_text('\n<?xml version="1.0"?><epcis:EPCISDocument/>', encoding="ascii")
+    said = {
+        "absent": "No such file or directory",
+        "broken": "not JSON: it ends too early",
+        "deep": "not JSON: ",
+        "empty": "the file is empty",
+        "old": "this is XML",
+    }
+    result = run("capture", *(str(tmp_path / name) for name in said), "--home", str(home))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert all(name in result.stderr for name in files)
-    assert "nothing was sent" in result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[0] == "5 problems:"
+    for line, (name, words) in zip(lines[1:], said.items(), strict=True):
+        assert line.startswith(f"error: {tmp_path / name}: {words}")
+    assert lines[-1].endswith("(nothing was sent)")
 
 
 def test_no_colour_reaches_what_is_no_terminal() -> None:
