@@ -68,6 +68,10 @@ class Evaluated(NamedTuple):
 NOTHING: Final = Evaluated((), None)
 
 
+def _ref_of(row: EventRow) -> EventRef:
+    return row.ref
+
+
 @dataclass(slots=True)
 class FlagList:
     """Gathers the flags of one subject. countered: content digests of events that another member declared void."""
@@ -89,12 +93,14 @@ class FlagList:
         since_ms: int | None = None,
     ) -> None:
         """Add a flag. rows: its events, holders: who can settle it, None among them are left out."""
-        events = list({row.ref: row for row in rows if row is not None}.values())[:EVENTS_MAX]
+        events = [row for row in rows if row is not None]
+        if len(events) > 1:
+            events = list({row.ref: row for row in events}.values())[:EVENTS_MAX]
         parties = tuple(dict.fromkeys(ask_whom(one) for one in holders if one is not None and one.key))
         digests = [row.event.event_digest for row in events]
         text = optional_text(amount)
         flag_id = sha256(FLAG_DOMAIN, pack((code, self.subject, digests, parties, text, uom)))[:FLAG_ID_BYTES]
-        newest = max(events, key=lambda row: row.ref)
+        newest = events[0] if len(events) == 1 else max(events, key=_ref_of)
         self._flags[flag_id] = Flag(
             flag_id,
             code,
@@ -106,7 +112,9 @@ class FlagList:
             uom,
             newest.ledger_time_ms if since_ms is None else since_ms,
             newest.ref.height,
-            code != "counter_statement" and any(row.event.content_digest in self.countered for row in events),
+            bool(self.countered)
+            and code != "counter_statement"
+            and any(row.event.content_digest in self.countered for row in events),
         )
 
     def wait_until(self, time_ms: int) -> None:

@@ -22,7 +22,7 @@ from node.storage.index import IndexReader, IndexStore
 STEP_EVENTS: Final = 4_000
 """A step takes blocks until it has so many events, at least one block."""
 LONG_HISTORY: Final = 1_024
-"""A subject of more events is not looked at whenever one comes: when they are an eighth more, and once all is quiet."""
+"""A subject of more events is not looked at whenever one comes: when they are half as many more, and once all is quiet."""
 QUIET_MS: Final = HOUR_MS
 SWEEP_SUBJECTS: Final = 2_000
 """Subjects that share one set of readers when all are evaluated: bounds the memory they take."""
@@ -102,14 +102,14 @@ def flags_of_item_at(reader: IndexReader, item: str, height: Height) -> list[Sub
 
 
 def looks_at(count: int) -> int:
-    """Return up to which of its events a history of `count` is looked at: each time an eighth more than the last.
+    """Return up to which of its events a history of `count` is looked at: each time half as many more as the last.
 
     A function of the count alone, so that it is the same however blocks were grouped; and all the looks at a history
-    of n events together read about 9 n.
+    of n events together read about 3 n.
     """
     looked = LONG_HISTORY
-    while looked + max(1, looked // 8) <= count:
-        looked += max(1, looked // 8)
+    while looked + looked // 2 <= count:
+        looked += looked // 2
     return min(looked, count)
 
 
