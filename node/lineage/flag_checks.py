@@ -34,10 +34,15 @@ def check_names(found: FlagList, timeline: Timeline) -> None:
     if entries and read_item(found.subject).kind is ItemKind.OTHER and is_malformed(found.subject):
         found.add("malformed_id", (entries[0].row,), ())
     for row, _role in entries:
-        places = [name for name in (row.event.location, row.event.read_point) if name is not None]
-        wrong = tuple(dict.fromkeys(filter(is_malformed, places)))
+        wrong = _malformed_of(row.event.location, row.event.read_point)
         if wrong:
             found.add("malformed_id", (row,), (), items=wrong)
+
+
+@lru_cache(maxsize=1 << 14)
+def _malformed_of(*places: str | None) -> tuple[str, ...]:
+    """Return those of an event's places that are malformed, each once."""
+    return tuple(dict.fromkeys([name for name in places if name is not None and is_malformed(name)]))
 
 
 def check_times(found: FlagList, timeline: Timeline, settings: FlagSettings) -> None:

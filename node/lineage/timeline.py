@@ -29,6 +29,7 @@ from node.lineage.records import (
 )
 
 FOREVER_MS: Final = 2**62
+_PAST_ALL_MS: Final = FOREVER_MS + 1
 _NO_LIMIT: Final = 1 << 62
 ANY_TIME: Final = Interval(-FOREVER_MS, FOREVER_MS)
 """The time of an event that says it happened well after the block that holds it: it excludes nothing."""
@@ -170,27 +171,31 @@ class Timelines:
         read = self._reader.get_event
         entries: list[Entry] = []
         seen: set[Digest] = set()
-        last_ms: int | None = None
+        last_ms = -_PAST_ALL_MS
         is_plain = is_sorted = True
-        for posting in postings:
-            row = rows.get(posting.ref)
+        is_late = False
+        for _kind, _key, _time_ms, ref, role in postings:
+            row = rows.get(ref)
             if row is None:
-                row = self.remember(read(posting.ref))
-            entries.append(Entry(row, posting.role))
+                row = self.remember(read(ref))
+            entries.append(Entry(row, role))
             event = row.event
-            lo_ms = event.time.lo_ms
+            time = event.time
+            is_late = is_late or time is ANY_TIME
             # Postings come by time: only those of one instant are yet to be put in the order of their content.
-            if last_ms is not None and lo_ms <= last_ms:
+            if time.lo_ms <= last_ms:
                 is_sorted = False
-            last_ms = lo_ms
+            last_ms = time.lo_ms
             if event.declaration is not None or event.content_digest in seen:
                 is_plain = False
             seen.add(event.content_digest)
         if not is_sorted:
             entries.sort(key=_order)
         timeline = Timeline(tuple(entries), (), (), complete) if is_plain else settle(entries, complete=complete)
+        if not is_late:
+            return timeline
         late = [Note("time_in_future", row) for row, _role in timeline.entries if row.event.time is ANY_TIME]
-        return replace(timeline, notes=(*timeline.notes, *late)) if late else timeline
+        return replace(timeline, notes=(*timeline.notes, *late))
 
 
 def _order(entry: Entry) -> tuple[int, Digest, Digest, str, EventRef]:

@@ -7,6 +7,7 @@ a later one, and an `IndexReader`'s snapshot shows them with the index as it was
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from consensus.types import Height
@@ -81,9 +82,14 @@ class Listed(NamedTuple):
     subject: bytes
 
 
+@lru_cache(maxsize=1 << 13)
 def short_subject(subject: Subject) -> bytes:
     """Return what stands for a subject in keys."""
     return keys.short(f"{subject.kind}:{subject.key}")
+
+
+_list_prefix: Final = lru_cache(maxsize=1 << 13)(keys.flag_list_prefix)
+"""Most flags are of few codes, parties and members."""
 
 
 def list_of_item(item: str) -> str:
@@ -268,7 +274,7 @@ def _rows_of(row: SubjectRow, short: bytes) -> list[Row]:
     for flag in flags:
         rows.append((keys.FLAG_ID + flag.id, short))
         age = keys.flag_age(flag.since_ms, flag.id)
-        rows += [(keys.flag_list_prefix(name) + age, short) for name in _lists_of(row.subject, flag)]
+        rows += [(_list_prefix(name) + age, short) for name in _lists_of(row.subject, flag)]
     return rows
 
 
