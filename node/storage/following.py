@@ -22,7 +22,7 @@ from node.storage.index import IndexReader, IndexStore
 STEP_EVENTS: Final = 4_000
 """A step takes blocks until it has so many events, at least one block."""
 LONG_HISTORY: Final = 1_024
-"""A subject of more events is not looked at whenever one comes: when they are half as many more, and once all is quiet."""
+"""A subject of more events is not looked at with each: when they are half as many more, and once all is quiet."""
 QUIET_MS: Final = HOUR_MS
 SWEEP_SUBJECTS: Final = 2_000
 """Subjects that share one set of readers when all are evaluated: bounds the memory they take."""
