@@ -38,7 +38,8 @@ from node.lineage.scope_asked import describe_question
 from node.lineage.scope_question import RunRule, ScopeQuestion
 from node.lineage.seeds import plant
 from node.lineage.spread import LINKED, Spread
-from node.lineage.spread_graph import Link, SpreadGraph, Vertex
+from node.lineage.spread_graph import Link, SpreadGraph, Vertex, rank_of
+from node.lineage.stops import Stops
 from node.lineage.texts import iso, number_text
 
 SHOWN_KINDS: Final = frozenset(PortionKind) - {
@@ -84,6 +85,7 @@ class Scope:
         self.is_exact = size * 4 * len(self.reached) <= EXACT_WORK_MAX
         self._size = size
         self._steps: dict[int, int | None] | None = None
+        self._stops: Stops | None = None
         self._interval_cache: dict[tuple[str | None, bool], Intervals] = {}
 
     def _seed_uoms(self) -> list[str | None]:
@@ -195,7 +197,7 @@ class Scope:
 
     def answer(self) -> ScopeAnswer:
         """Return the sealed answer."""
-        reached = sorted(self.reached, key=_order)
+        reached = sorted(self.reached, key=rank_of)
         portions = tuple([self._shown(one) for one in reached])
         last = [one for one in reached if one.kind in LAST_KINDS]
         current = [one for one in last if one.kind is not PortionKind.USED]
@@ -210,7 +212,7 @@ class Scope:
         is_set = any(portion.status == "certain" for portion in portions) or any(
             Decimal(amount.min) > 0 for amount in totals.content
         )
-        excluded = tuple([self._excluded(one) for one in sorted(self.unreached, key=_order)])
+        excluded = tuple([self._excluded(one) for one in sorted(self.unreached, key=rank_of)])
         return seal(
             ScopeAnswer(
                 hazard=self.question.hazard.value,
@@ -325,42 +327,16 @@ class Scope:
 
     def _exclusion(self, vertex: Vertex) -> tuple[str, int | None]:
         """Return why, and the place in `declared` of the rule that does."""
-        pending, seen = [vertex.number], {vertex.number}
-        found = "other_portion"
-        while pending:
-            tick()
-            for number in self.graph.into[pending.pop()]:
-                edge = self.graph.edges[number]
-                is_reached = edge.source in self.spread.level
-                if edge.link is Link.CUT and is_reached:
-                    rule = self.spread.rules.cut_by.get(number)
-                    return edge.why, None if rule is None else self._relied.index(rule)
-                if edge.hi == 0 and is_reached:
-                    found = "quantity"
-                if edge.source not in seen:
-                    seen.add(edge.source)
-                    pending.append(edge.source)
+        if self._stops is None:
+            self._stops = Stops(self.graph, self.spread.level)
+        cut = self._stops.cut.get(vertex.number)
+        if cut is not None:
+            rule = self.spread.rules.cut_by.get(cut)
+            return self.graph.edges[cut].why, None if rule is None else self._relied.index(rule)
+        if vertex.number in self._stops.emptied:
+            return "quantity", None
         is_last = vertex.kind in (PortionKind.HELD, PortionKind.IN_TRANSIT)
-        if found == "other_portion" and not is_last and self._is_before(vertex):
-            return "before", None
-        return found, None
-
-    def _is_before(self, vertex: Vertex) -> bool:
-        """Return whether the portion was there before anything in scope came to its lot or run."""
-        tick()
-        beside = [
-            one.portion.row.event.time.lo_ms
-            for one in self.graph.vertices
-            if one.number in self.spread.level and one.run is vertex.run and (one.run or one.item == vertex.item)
-        ]
-        for number in self.graph.into[vertex.number]:
-            source = self.graph.vertices[self.graph.edges[number].source]
-            if source.run is not None:
-                first = self.graph.first_of(source.run)
-                beside += [
-                    one.row.event.time.lo_ms for one in source.run.inputs if first + one.portion in self.spread.level
-                ]
-        return bool(beside) and vertex.portion.row.event.time.hi_ms < min(beside)
+        return "before" if not is_last and self._stops.is_before(vertex) else "other_portion", None
 
     def chain_of(self, vertex: Vertex) -> tuple[str, ...]:
         """Return the events of a shortest chain from a seed, or from what is unknown, to the portion.
@@ -405,7 +381,7 @@ class Scope:
         return steps
 
     def _rank(self, number: int) -> tuple[str, int, str, bytes, str, str]:
-        return _order(self.graph.vertices[number])
+        return rank_of(self.graph.vertices[number])
 
     def _sum(self, name: str, vertices: Sequence[Vertex], *, is_sum: bool) -> ScopeSum:
         content: list[Amount] = []
@@ -454,7 +430,7 @@ class Scope:
 
     def _asked(self) -> Iterable[Vertex]:
         level = self.spread.level
-        for vertex in sorted(self.graph.vertices, key=_order):
+        for vertex in sorted(self.graph.vertices, key=rank_of):
             if vertex.number not in level or vertex.run is not None or vertex.portion.number < 0:
                 continue
             if vertex.kind in _REASONS or vertex.number in self.spread.made_open:
@@ -562,12 +538,6 @@ _QUESTIONS: Final = {
 
 def _by_place(rule: SiteRule) -> tuple[str, str, str]:
     return rule.place, rule.rule, rule.member
-
-
-def _order(vertex: Vertex) -> tuple[str, int, str, bytes, str, str]:
-    portion = vertex.portion
-    time_ms = portion.row.event.time.lo_ms
-    return vertex.item, time_ms, portion.kind, portion.row.event.event_digest, portion.holder.key, portion.unit
 
 
 def _public_id(row: EventRow) -> str:

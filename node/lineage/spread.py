@@ -19,6 +19,7 @@ from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.pace import tick
+from node.lineage.plain import read_plain
 from node.lineage.portions import PortionKind
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_INSTANCES, EventRef, EventRow, Posting, PostingKind
@@ -60,6 +61,7 @@ class Spread:
         self._stock_since: dict[str, int] = {}
         self._rows: dict[str, list[EventRow]] = {}
         self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
+        self._sound: dict[str, bool] = {}
         self.contact = Contact(
             graph, question, self.rules, cleaning=self.rule.cleaning, rows_at=self._rows_of_site, warn=self.warn
         )
@@ -364,9 +366,19 @@ class Spread:
             for item in dict.fromkeys(goods.item for goods in (*event.goods, *event.inputs)):
                 if read_item(item).kind is ItemKind.UNIT and facts.containment.contents_of(item).stays:
                     continue
+                if not is_making and item not in self.graph.items and self._is_sound(item):
+                    continue
                 loaded = self._load(item)
                 if loaded is not None:
                     yield from self._without_inputs(loaded, row, is_making=is_making)
+
+    def _is_sound(self, item: str) -> bool:
+        """Return whether nothing of an item is without source by the record, told without its ledger."""
+        known = self._sound.get(item)
+        if known is None:
+            facts = self.graph.facts
+            known = self._sound[item] = read_plain(item, facts.timelines.of_item(item), facts) is not None
+        return known
 
     def _note_unstated(self, event: Event) -> None:
         """Count what came here from nobody stated, and that nobody is stated to have made or sent: not followed."""

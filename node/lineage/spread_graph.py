@@ -265,3 +265,10 @@ def may_come_to(shipped: Portion, state: Portion) -> bool:
 def _hub(like: Portion) -> Portion:
     """Return a state that only joins: it holds nothing by itself."""
     return Portion(-1, PortionKind.WAY, like.row, like.holder, "", Decimal(0), None, like.uom)
+
+
+def rank_of(vertex: Vertex) -> tuple[str, int, str, bytes, str, str]:
+    """Return what vertices are put in order by: their content, so that arrival says nothing."""
+    portion = vertex.portion
+    time_ms = portion.row.event.time.lo_ms
+    return vertex.item, time_ms, portion.kind, portion.row.event.event_digest, portion.holder.key, portion.unit

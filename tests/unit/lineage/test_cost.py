@@ -4,9 +4,11 @@ Counted in reads and links, not in seconds: what a hostile member can write is b
 """
 
 from node.lineage.graph import RUN_LINKS_MAX
+from node.lineage.scope_question import Seed
 from node.lineage.trace import Direction, Question, trace
 from tests.support.chronicle import Chronicle, codes_of, goods_of
 from tests.support.events import at, lot, serial, unit
+from tests.support.scopes import Asked
 
 SEED = lot("9", "x")
 
@@ -54,3 +56,19 @@ def test_trace_reads_nothing_that_is_not_in_its_answer() -> None:
     answer = trace(index, Question(lot("2", "b7"), Direction.BACK))
     assert len(answer.events) == 2
     assert index.reads == 2
+
+
+def test_scope_opens_no_ledger_of_sound_goods_that_only_lie_beside_its_own() -> None:
+    """What a site has without recorded inputs may be made of a stock in scope; most of what it has, has its inputs."""
+    story = Chronicle()
+    story.make({SEED: 5}, at(1, "08:00"))
+    for number in range(40):
+        code = lot("1", f"a{number}")
+        story.make({code: 1}, at(1, "08:00"), at=2)
+        story.ship({code: 1}, at(1, "09:00"), at=2, to=1)
+        story.receive({code: 1}, at(1, "10:00"), at=1)
+        story.run({code: 1}, {lot("2", f"b{number}"): 1}, at(1, "11:00"))
+    story.ship({lot("3", "unmade"): 7}, at(1, "12:00"), at=1, to=2)
+    asked = Asked(story, Seed(item=SEED))
+    assert set(asked.scope.graph.items) == {SEED, lot("3", "unmade")}
+    assert {one.item for one in asked.scope.reached} == {SEED, lot("3", "unmade")}
