@@ -40,10 +40,11 @@ class _Front:
         self._reached: list[_Reached] = []
 
     def beyond(self, since_ms: int, end_ms: int, stretch: Stretch) -> Iterator[Told]:
-        """Yield the runs of a stretch not over by `since_ms` and begun by `end_ms` that may not have been touched yet.
+        """Yield the runs of a stretch, begun by `end_ms`, of which something given since may not have been touched yet.
 
-        What began to touch by some time has touched all that is not over by then, up to its end; what begins after that
-        end is not over when another began that had begun by it: so the next goes on. Left are the gaps between.
+        What began to touch by some time has touched all that was given since then, by runs begun up to its end; what
+        begins after that end gives nothing before another began that had begun by it: so the next goes on. Left are the
+        gaps between.
         """
         reached = self._reached
         place = bisect_right(reached, since_ms, key=_since)
@@ -51,8 +52,8 @@ class _Front:
             yield from stretch.during(since_ms, end_ms)
             return
         if place == 0:
-            # What was over before the first of them began, whenever it began itself.
-            yield from (one for one in stretch.ended(since_ms, reached[0].since_ms) if one.lo_ms <= end_ms)
+            # What was given before the first of them began, by runs of whenever.
+            yield from (one for one in stretch.gave(since_ms, reached[0].since_ms) if one.lo_ms <= end_ms)
             place = 1
         while True:
             one = reached[place - 1]

@@ -53,7 +53,7 @@ class SiteRun:
     """A run at one site: what bears one transformationID there. rows: an event of it, of each firm that may be another.
 
     lines: which it names; is_loose: whether some event names none. spans: from when to when it lasted, by member.
-    is_long: whether it may last, being of several events.
+    given: when it put something out, at the latest, by member. is_long: whether it may last, being of several events.
     """
 
     is_long: bool
@@ -61,6 +61,7 @@ class SiteRun:
     lines: dict[str, None] = field(default_factory=dict)
     is_loose: bool = False
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    given: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, row: EventRow, key: RunKey) -> None:
         """Take in an event of the run."""
@@ -70,10 +71,16 @@ class SiteRun:
         self.is_loose = self.is_loose or not lines
         lo_ms, hi_ms = self.spans.get(row.member, (time.lo_ms, time.hi_ms))
         self.spans[row.member] = min(lo_ms, time.lo_ms), max(hi_ms, time.hi_ms)
+        if row.event.outputs:
+            self.given.setdefault(row.member, []).append(time.hi_ms)
+
+    def began_ms(self, clock: str, readings: Readings) -> int:
+        """Return when it began, at the earliest, by one member's clock."""
+        return min(lo_ms - readings.slack_ms(member, clock) for member, (lo_ms, _) in self.spans.items())
 
 
 class Told(NamedTuple):
-    """A run as one member told of it: from when to when, at the widest."""
+    """A run by the clock of one member who told of it: when it began at the earliest, and was over by what it told."""
 
     lo_ms: int
     hi_ms: int
@@ -157,15 +164,17 @@ def _name_of(row: EventRow) -> object:
 
 
 class Stretch:
-    """Runs of a line as one member told of them, to be looked up by when they began and when they were over."""
+    """Runs of a line of which one member told, to be looked up by when they began and when it says what they gave."""
 
-    def __init__(self, runs: Iterable[SiteRun], member: str) -> None:
-        self._told = [Told(*run.spans[member], run) for run in runs]
+    def __init__(self, runs: Iterable[SiteRun], member: str, readings: Readings) -> None:
+        self._told = [Told(run.began_ms(member, readings), run.spans[member][1], run) for run in runs]
         self._told.sort(key=lambda one: one.lo_ms)
         self._began = [one.lo_ms for one in self._told]
         self._over = list(accumulate((one.hi_ms for one in self._told), max))
-        self._by_end = sorted(self._told, key=lambda one: one.hi_ms)
-        self._ends = [one.hi_ms for one in self._by_end]
+        gave = [(given_ms, one) for one in self._told for given_ms in one.run.given.get(member, ())]
+        gave.sort(key=lambda pair: pair[0])
+        self._gave = [one for _, one in gave]
+        self._given = [given_ms for given_ms, _ in gave]
         self._of_run = {id(one.run): one for one in self._told}
 
     def of_run(self, run: SiteRun) -> Sequence[Told]:
@@ -177,9 +186,9 @@ class Stretch:
         """Return what began after a time, and by another."""
         return self._told[bisect_right(self._began, after_ms) : bisect_right(self._began, by_ms)]
 
-    def ended(self, from_ms: int, before_ms: int) -> Sequence[Told]:
-        """Return what was over from a time on, and before another."""
-        return self._by_end[bisect_left(self._ends, from_ms) : bisect_left(self._ends, before_ms)]
+    def gave(self, from_ms: int, before_ms: int) -> Sequence[Told]:
+        """Return what gave something from a time on, and before another; perhaps more than once."""
+        return self._gave[bisect_left(self._given, from_ms) : bisect_left(self._given, before_ms)]
 
     def during(self, from_ms: int, by_ms: int) -> Iterator[Told]:
         """Yield what was not over before a time, and had begun by another."""
@@ -203,7 +212,7 @@ class Equipment:
     ) -> None:
         self._readings = readings
         self.stretches = {
-            (is_named, member): Stretch([run for run in runs if member in run.spans], member)
+            (is_named, member): Stretch([run for run in runs if member in run.spans], member, readings)
             for is_named, runs in ((True, named), (False, loose))
             for member in sorted({member for run in runs for member in run.spans})
         }
