@@ -6,7 +6,7 @@ from node.epcis.identifiers import site_of
 from node.lineage.indexing import equipment_in
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
-from node.lineage.timeline import ANY_TIME, Timelines
+from node.lineage.timeline import ANY_TIME, Timeline, Timelines
 
 LINE_MS: Final = 168 * 3_600_000
 """How long before a run's event a cleaning is looked for."""
@@ -16,10 +16,14 @@ _DAY_MS: Final = 24 * 3_600_000
 
 
 class Cleaned(NamedTuple):
-    """Cleanings in order of time. verified: of a line or of all its site; failed: of that very line."""
+    """Cleanings in order of time. verified: of a line or of all its site; failed: of that very line.
+
+    countered: content digests of those that another member declared void.
+    """
 
     verified: tuple[EventRow, ...]
     failed: tuple[EventRow, ...]
+    countered: frozenset[bytes]
 
 
 def reach_of(row: EventRow, readings: Readings) -> tuple[int, int] | None:
@@ -46,19 +50,22 @@ class Cleanings:
         last = (to_ms + slack_ms) // _DAY_MS
         found = self._read.get((line, first, last))
         if found is None:
-            rows = [row for place in dict.fromkeys((line, site_of(line))) for row in self._at(place, first, last)]
+            stretches = [self._at(place, first, last) for place in dict.fromkeys((line, site_of(line)))]
+            rows = [row for one in stretches for row, _role in one.entries if row.event.time is not ANY_TIME]
             rows.sort(key=by_time)
             failed = [row for row in rows if equipment_in(row.event) == line]
             found = self._read[line, first, last] = Cleaned(
                 tuple([row for row in rows if self._readings.is_cleaning(row.event)]),
                 tuple([row for row in failed if self._readings.is_failed_cleaning(row.event)]),
+                frozenset[bytes]().union(*[one.countered for one in stretches]),
             )
         return found
 
-    def _at(self, place: str, first_day: int, last_day: int) -> list[EventRow]:
+    def _at(self, place: str, first_day: int, last_day: int) -> Timeline:
         from_ms, to_ms = first_day * _DAY_MS, (last_day + 1) * _DAY_MS - 1
-        postings = self._timelines.filed_within(PostingKind.JUDGED, place, from_ms=from_ms, to_ms=to_ms)
-        return [row for row in self._timelines.standing(postings) if row.event.time is not ANY_TIME]
+        return self._timelines.settled(
+            self._timelines.filed_within(PostingKind.JUDGED, place, from_ms=from_ms, to_ms=to_ms)
+        )
 
 
 def by_time(row: EventRow) -> tuple[int, bytes]:

@@ -28,6 +28,7 @@ def check_line(found: FlagList, taken: Sequence[EventRow], given: Sequence[Event
     on_line = [row for row in exact if equipment_in(row.event) == line]
     if not on_line or not (cleaned.verified or cleaned.failed):
         return
+    found.counter(cleaned.countered)
     holder = facts.custody.holder_of(on_line[0])
     items = tuple(dict.fromkeys(item for row in rows for item in roles_in(row.event)))[:ITEMS_MAX]
     dirty = _find_dirty(on_line[0], cleaned, facts)

@@ -13,7 +13,7 @@ from node.lineage.texts import optional_text
 from node.wire.codec import pack
 
 HOUR_MS: Final = 3_600_000
-FLAG_RULES: Final = 6
+FLAG_RULES: Final = 7
 """Version of these rules: an index whose flags were made by another one has them made anew."""
 FLAG_ID_BYTES: Final = 16
 EVENTS_MAX: Final = 8
@@ -72,6 +72,10 @@ def _ref_of(row: EventRow) -> EventRef:
     return row.ref
 
 
+def _id_of(pair: tuple[bytes, tuple[Flag, list[EventRow]]]) -> bytes:
+    return pair[0]
+
+
 @dataclass(slots=True)
 class FlagList:
     """Gathers the flags of one subject. countered: content digests of events that another member declared void."""
@@ -79,7 +83,7 @@ class FlagList:
     subject: str
     countered: frozenset[bytes] = frozenset()
     due_ms: int | None = None
-    _flags: dict[bytes, Flag] = field(default_factory=dict)
+    _flags: dict[bytes, tuple[Flag, list[EventRow]]] = field(default_factory=dict)
 
     def add(
         self,
@@ -101,7 +105,7 @@ class FlagList:
         text = optional_text(amount)
         flag_id = sha256(FLAG_DOMAIN, pack((code, self.subject, digests, parties, text, uom)))[:FLAG_ID_BYTES]
         newest = events[0] if len(events) == 1 else max(events, key=_ref_of)
-        self._flags[flag_id] = Flag(
+        flag = Flag(
             flag_id,
             code,
             items,
@@ -112,15 +116,29 @@ class FlagList:
             uom,
             newest.ledger_time_ms if since_ms is None else since_ms,
             newest.ref.height,
-            bool(self.countered)
-            and code != "counter_statement"
-            and any(row.event.content_digest in self.countered for row in events),
         )
+        self._flags[flag_id] = flag, events
 
     def wait_until(self, time_ms: int) -> None:
         """Have the subject evaluated again once a block is that late."""
         self.due_ms = time_ms if self.due_ms is None else min(self.due_ms, time_ms)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added."""
+        return not self._flags
+
+    def counter(self, contents: frozenset[bytes]) -> None:
+        """Set the flags of these events aside, too: another member declared them void."""
+        self.countered |= contents
+
     def evaluated(self) -> Evaluated:
         """Return what was gathered."""
-        return Evaluated(tuple([flag for _, flag in sorted(self._flags.items())]), self.due_ms)
+        flags = []
+        for _id, (flag, events) in sorted(self._flags.items(), key=_id_of):
+            is_countered = bool(self.countered) and flag.code != "counter_statement" and self._speaks_of(events)
+            flags.append(flag._replace(is_countered=True) if is_countered else flag)
+        return Evaluated(tuple(flags), self.due_ms)
+
+    def _speaks_of(self, events: Iterable[EventRow]) -> bool:
+        return any(row.event.content_digest in self.countered for row in events)

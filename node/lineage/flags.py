@@ -29,7 +29,7 @@ def flags_of_item(item: str, facts: Facts, settings: FlagSettings, *, now_ms: in
     timeline = facts.timelines.of_item(item)
     if not timeline.entries and not timeline.notes:
         return NOTHING
-    found = FlagList(item, _countered(timeline))
+    found = FlagList(item, timeline.countered)
     plain = read_plain(item, timeline, facts)
     due_ms = None if plain is None or plain.shipped is None else plain.shipped.ledger_time_ms + settings.unmatched_ms
     if due_ms is not None and due_ms > now_ms:
@@ -63,6 +63,8 @@ def flags_of_run(name: str, facts: Facts, settings: FlagSettings, *, now_ms: int
             seen.add(rows[0].ref)
             add_run(found, rows[0], facts, settings, now_ms)
             check_line(found, facts.timelines.inputs_of_run(rows[0]), rows, facts)
+    for kind in () if found.is_empty else (PostingKind.RUN_INPUT, PostingKind.RUN_OUTPUT):
+        found.counter(facts.timelines.of_key(kind, name).countered)
     return found.evaluated()
 
 
@@ -72,16 +74,12 @@ def flags_of_event_id(event_id: str, facts: Facts) -> Evaluated:
         return NOTHING
     timeline = facts.timelines.of_key(PostingKind.EVENT_ID, event_id)
     rows = {row.event.content_digest: row for row, _role in timeline.entries}
-    found = FlagList(event_id, _countered(timeline))
+    found = FlagList(event_id, timeline.countered)
     if len(rows) > 1:
         items = tuple(dict.fromkeys(item for row in rows.values() for item in roles_in(row.event)))[:ITEMS_MAX]
         holders = [facts.custody.holder_of(row) for row in rows.values()]
         found.add("event_id_reused", rows.values(), holders, items=items)
     return found.evaluated()
-
-
-def _countered(timeline: Timeline) -> frozenset[bytes]:
-    return frozenset([note.row.event.content_digest for note in timeline.notes if note.code == "counter_statement"])
 
 
 def _is_equipment(timeline: Timeline, facts: Facts) -> bool:

@@ -59,6 +59,11 @@ class Timeline:
     notes: tuple[Note, ...]
     complete: bool = True
 
+    @property
+    def countered(self) -> frozenset[bytes]:
+        """Content digests of the events that another member declared void: both statements stand."""
+        return frozenset([note.row.event.content_digest for note in self.notes if note.code == "counter_statement"])
+
 
 class Timelines:
     """Timelines and runs for one question, each read once.
@@ -103,9 +108,13 @@ class Timelines:
         """Return the events that are filed under (kind, key), as they stand: those of one eventID, say."""
         return self._settle(self.filed(kind, key), complete=True)
 
+    def settled(self, postings: Iterable[Posting]) -> Timeline:
+        """Return the events of these postings as they stand, with what was odd about them."""
+        return self._settle(postings, complete=True)
+
     def standing(self, postings: Iterable[Posting]) -> list[EventRow]:
         """Return the events of these postings, in order of time, as they stand: void ones out, twice told ones once."""
-        return [entry.row for entry in self._settle(postings, complete=True).entries]
+        return [entry.row for entry in self.settled(postings).entries]
 
     def filed_within(self, kind: PostingKind, key: str, *, from_ms: int, to_ms: int) -> Sequence[Posting]:
         """Return what of `filed` begins from from_ms to to_ms."""

@@ -184,6 +184,29 @@ def test_failed_cleaning_of_another_line_or_long_ago_or_within_the_clocks_flags_
     assert found(void, CURD) == {}
 
 
+def test_counter_statement_of_a_cleaning_or_of_a_named_runs_event_sets_the_flag_aside() -> None:
+    """By another member: two statements stand. Its own member's declaration closes the flag."""
+    told = across(event_id="urn:uuid:1")
+    assert not found(told)["run_across_cleaning"].is_countered
+    told.void(told.rows[1].event, at(2, "08:00"), member="rival")
+    assert found(told)["run_across_cleaning"].is_countered
+    told.void(told.rows[1].event, at(2, "08:00"))
+    assert found(told) == {}
+    failed = dirty()
+    failed.void(failed.rows[0].event, at(2, "08:00"), member="rival")
+    assert found(failed, CURD)["used_dirty"].is_countered
+    named = Chronicle()
+    given = build_event(
+        EventType.TRANSFORMATION, at(1, "12:00"), outputs={CURD: 100}, read_point=LINE, location=place(1), run=NAME,
+        event_id="urn:uuid:2",
+    )  # fmt: skip
+    run(named, {MILK: 100}, {}, at(1, "08:00"))
+    clean(named, at(1, "10:00"))
+    named.add(given)
+    named.void(given, at(2, "08:00"), member="rival")
+    assert found(named)["run_across_cleaning"].is_countered
+
+
 def test_lines_are_flagged_alike_in_any_order_of_arrival() -> None:
     """The same flags by their ids."""
     told = across()
