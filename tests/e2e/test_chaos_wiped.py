@@ -13,6 +13,7 @@ from tests.support.vote_scan import read_log
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 REJOINED_SECONDS = 40.0
+FOUND_OLD = "the vote log is older than what this node has said"
 
 
 async def says(node: NodeProcess, *words: str) -> bool:
@@ -88,6 +89,9 @@ def test_a_damaged_vote_log_and_an_old_data_folder_never_vote_twice(
                 flip_a_bit(data / "votes")
                 victim.start()
                 came_back["damaged"] = await chaos.wait_level(seconds=REJOINED_SECONDS)
+                assert "the vote log is lost" in victim.log_path.read_text(errors="replace"), "the bit was not found"
+                # Two losses at once are more than four bear.
+                await chaos.wait_regained(victim, seconds=REJOINED_SECONDS)
 
                 await chaos.seconds_until_progress(await chaos.top(others) + 5, others, seconds=30)
                 victim.kill()
@@ -97,6 +101,7 @@ def test_a_damaged_vote_log_and_an_old_data_folder_never_vote_twice(
             async with chaos.traffic():
                 victim.start()
                 came_back["old"] = await chaos.wait_level(seconds=REJOINED_SECONDS)
+                assert FOUND_OLD in victim.log_path.read_text(errors="replace"), "nobody told it that its log is old"
                 await needs(chaos, victim, others[1])
             outcome = await chaos.check()
             with capsys.disabled():

@@ -116,6 +116,10 @@ def test_a_node_key_is_rotated_while_the_node_runs(tmp_path: Path) -> None:
         assert node.stop() == 0
         node.start()
         await wait_for_status(node, "it is ready after a restart", ready=True, epoch=1)
+        for number in (1, 2):
+            lot = f"https://id.gs1.org/01/09521101000016/10/A{number}"
+            traced = await node.call("trace.back", item=lot)
+            assert lot in json.dumps(traced), "what was entered under either key stays"
 
     act(tmp_path, scenario)
 
@@ -178,7 +182,7 @@ def test_a_validator_that_leaves_goes_on_following(tmp_path: Path) -> None:
         assert len({status["state_digest"] for status in statuses}) == 1
         refused = run_cli("capture", tmp_path / "event-1.json", "--home", leaver.home)
         assert refused.returncode == 1
-        assert refused.stderr
+        assert "it is an observer" in refused.stderr
         book.net.nodes[3].kill()
         await asyncio.to_thread(capture, book.net.nodes[0], tmp_path, 2)
 
@@ -200,6 +204,7 @@ def test_a_lost_machine_is_made_anew_from_its_key_and_rejoins(tmp_path: Path) ->
         book.net.nodes.remove(lost)
         book.free_port = lost.p2p_port
         await book.run(lines)
+        assert "the vote log is lost" in book.made.log_path.read_text(errors="replace"), "it would vote unasked"
         await has_rejoined(book, tmp_path)
 
     act(tmp_path, scenario)
@@ -221,6 +226,7 @@ def test_a_node_restored_from_a_backup_rejoins(tmp_path: Path) -> None:
         book.net.nodes.remove(lost)
         book.free_port = lost.p2p_port
         await book.run(after)
+        assert "the vote log is lost" in book.made.log_path.read_text(errors="replace"), "it would vote unasked"
         await has_rejoined(book, tmp_path)
 
     act(tmp_path, scenario)
