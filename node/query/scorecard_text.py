@@ -13,8 +13,8 @@ _AT: Final = "the party at "
 def render_completeness(answer: CompletenessAnswer, *, listed_max: int = LISTED_MAX) -> Iterator[str]:
     """Yield the lines of an item's completeness."""
     least = "" if answer.complete else f" (of the first {answer.items} items: there are more)"
-    yield f"{_name(answer, answer.item)}: {answer.upstream} of 100 traced to recorded origins{least}"
-    yield f"{answer.downstream} of 100 held, used or over by the record; the rest is on its way"
+    yield f"{_name(answer, answer.item)}: {answer.upstream} % traced to recorded origins{least}"
+    yield f"{answer.downstream} % held, used or over by the record; the rest is on its way"
     if answer.origins:
         begins = ", ".join(_name(answer, one) for one in answer.origins[:listed_max])
         yield f"begins with {begins}{_more(answer.origins)}"
@@ -54,7 +54,7 @@ def render_scorecard(card: Scorecard) -> Iterator[str]:
     yield f"shipments: {card.shipments}, not received in time: {card.overdue}"
     if card.completeness is not None:
         lots = len(card.lots)
-        yield f"traced to recorded origins: {card.completeness} of 100, over the {lots} items that it shipped last"
+        yield f"traced to recorded origins: {card.completeness} %, over the {lots} items that it shipped last"
     if not card.complete:
         yield "there is more than was looked at: counts are of the newest events and flags"
     yield f"at height {card.height}, flags at {card.flags_height}"

@@ -51,7 +51,8 @@ def render_closure(closure: ClosureAnswer) -> Iterator[str]:
     for one in closure.items:
         amount = "" if one.quantity is None else f"  {one.quantity} {UNITS.get(one.uom or 'EA', one.uom)}"
         yield f"{one.id}{'  around goods' if one.is_carrier else amount}"
-    yield f"{len(closure.items)} items at height {closure.height}{'' if closure.complete else ', and more'}"
+    items = count_words(len(closure.items), "item")
+    yield f"{items} at height {closure.height}{'' if closure.complete else ', and more'}"
 
 
 def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]:
@@ -74,7 +75,8 @@ def render_trace(answer: Answer, *, lines_max: int = LINES_MAX) -> Iterator[str]
     yield from _list("worth a look", warnings)
     if answer.open_flags is not None:
         yield flag_words(answer.open_flags)
-    yield f"{len(answer.items)} items, {len(answer.events)} events, at height {answer.height}"
+    items, events = count_words(len(answer.items), "item"), count_words(len(answer.events), "event")
+    yield f"{items}, {events}, at height {answer.height}"
     yield f"digest {answer.digest}"
 
 
@@ -237,6 +239,11 @@ def amount_words(quantity: str, uom: str | None) -> str:
     """Return an amount with its unit in words."""
     unit = UNITS.get(uom or "C62", uom or "")
     return f"{quantity} {'piece' if quantity == '1' and unit == 'pieces' else unit}".rstrip()
+
+
+def count_words(count: int, noun: str) -> str:
+    """Return a count with its noun, one or several."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 def time_words(time: str) -> str:

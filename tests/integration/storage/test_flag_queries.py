@@ -226,7 +226,7 @@ def test_completeness_is_answered_with_names_and_read_well(ledger: FlagLedger) -
     assert (answer.upstream, answer.downstream, answer.origins) == (55, 100, (FLOUR,))
     assert [(gap.item, gap.reason, gap.amount) for gap in answer.gaps] == [(FLOUR, "no_source", "30")]
     text = list(render_completeness(answer))
-    assert text[0] == f"{BREAD}: 55 of 100 traced to recorded origins"
+    assert text[0] == f"{BREAD}: 55 % traced to recorded origins"
     assert any("30 kg: nobody recorded where this part of it came from" in line for line in text)
     with pytest.raises(UnknownItemError):
         scores(ledger).completeness(CompletenessRequest(lot("952110000009", "X")))
