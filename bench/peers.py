@@ -190,5 +190,5 @@ def _connect(psycopg: Any, folder: str, server: "subprocess.Popen[bytes]") -> An
         except psycopg.OperationalError:
             if tries == 30 or server.poll() is not None:
                 raise
-            time.sleep(0.5)
+            time.sleep(0.5)  # Its process starts: there is nothing yet to wait on.
     raise AssertionError

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -95,7 +96,7 @@ def _ask_all(worlds: dict[str, World], ask: Callable[[str, bool], list[str]], ru
     for size, world in worlds.items():
         for direction, code in (("back", world.last), ("forward", world.first)):
             is_back = direction == "back"
-            found, cold, p50, p95 = _measure(lambda code=code, is_back=is_back: ask(code, is_back), runs[size])  # type: ignore[misc]
+            found, cold, p50, p95 = _measure(partial(ask, code, is_back), runs[size])
             yield Figure(size, direction, len(found), cold, p50, p95, _digest(found))
 
 

@@ -92,12 +92,13 @@ class Plain:
         """What is held at last, by site, then what is on its way: as `LotLedger.held`."""
         uom, way = self._walk.uom, self._walk.way
         held = [
-            Held(one.holder, one.since, False, one.amount, one.amount, uom, "")  # noqa: FBT003 - a tuple
+            Held(one.holder, one.since, in_transit=False, lo=one.amount, hi=one.amount, uom=uom, unit="")
             for _key, one in sorted(self._walk.stock.items())
             if one.amount > 0
         ]
         if way is not None:
-            held.append(Held(way.receiver or NOBODY, way.row, True, way.amount, way.amount, uom, ""))  # noqa: FBT003
+            to = way.receiver or NOBODY
+            held.append(Held(to, way.row, in_transit=True, lo=way.amount, hi=way.amount, uom=uom, unit=""))
         return held
 
 

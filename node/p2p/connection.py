@@ -234,7 +234,7 @@ class Connection(asyncio.BufferedProtocol):
         )
         self._flush()
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (asyncio's signature)
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Return where the next bytes go."""
         if self._session is None:
             return self._scratch  # The peer was refused: what it still says is not read.

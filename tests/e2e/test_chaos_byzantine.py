@@ -51,7 +51,7 @@ def test_five_honest_of_seven_go_on_and_name_who_lies(
             outcome = await chaos.check()
             named = chaos.find_named()
             with capsys.disabled():
-                print(  # noqa: T201 (the counts are the point)
+                print(  # noqa: T201 - the counts are the point
                     f"\n{'+'.join(first)} and {'+'.join(second)} among 7: {rate:.1f} blocks/s, {outcome}, "
                     f"{len(chaos.evidence())} pieces of evidence against {sorted(named) or 'nobody'}"
                 )

@@ -73,7 +73,7 @@ def test_a_node_whose_disk_is_full_or_read_only_stops_says_so_and_comes_back(
                     read_only = await chaos.wait_level(seconds=20)
                 outcome = await chaos.check()
                 with capsys.disabled():
-                    print(  # noqa: T201 (the counts are the point)
+                    print(  # noqa: T201 - the counts are the point
                         f"\nlevel {full:.1f} s after a full disk, {read_only:.1f} s after a read-only one; {outcome}"
                     )
 

@@ -201,7 +201,7 @@ def test_the_vote_log_is_synced_before_a_vote_is_sent(tmp_path: Path, capsys: py
     asyncio.run(scenario())
     seen = check_trace(trace)
     with capsys.disabled():
-        print(  # noqa: T201 (the counts are the point)
+        print(  # noqa: T201 - the counts are the point
             f"\n{len(seen.synced)} votes synced, {len(seen.sent)} times one sent to a peer, {len(seen.early)} too early"
         )
     assert len(seen.synced) >= BLOCKS

@@ -128,7 +128,7 @@ def test_the_public_files_get_the_verdicts_of_the_survey(network: Network, capsy
     """73 valid, 37 mended with a warning, 12 refused, 6 no capture documents, 1 not JSON."""
     outcomes = Counter(one.outcome for one in network.files)
     with capsys.disabled():
-        print(f"\n{dict(outcomes)}, {len(network.not_json)} not JSON")  # noqa: T201 (the counts are the point)
+        print(f"\n{dict(outcomes)}, {len(network.not_json)} not JSON")  # noqa: T201 - the counts are the point
     by_outcome = {
         outcome: sorted(one.path.name for one in network.files if one.outcome == outcome) for outcome in outcomes
     }

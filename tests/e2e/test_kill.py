@@ -126,7 +126,7 @@ def test_kill_nine_of_any_node_loses_nothing_that_was_accepted(
                 }
             final = {each for block in chains[0] for each in block["transactions"]}
             with capsys.disabled():
-                print(  # noqa: T201 (the counts are the point)
+                print(  # noqa: T201 - the counts are the point
                     f"\n{happened['killed']} kills, {happened['leaders']} of a leader; {len(promised)} accepted, "
                     f"{len(journal.retried)} calls cut off and sent again; {len(final)} final on each of "
                     f"{len(net.nodes)} nodes, {shortest} blocks"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -58,9 +59,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             yield Desk(tmp_path / "net", address)
 
 
-def read(result: Result) -> dict[str, object]:
+def read(result: Result) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
-    found: dict[str, object] = json.loads(result.output)
+    found: dict[str, Any] = json.loads(result.output)
     return found
 
 
@@ -71,7 +72,7 @@ def test_a_misread_label_is_found(desk: Desk) -> None:
     assert result.output.startswith("Rye flour lot F-2026-B8")
     assert "X is F at 1" in result.output
     found = read(desk.run("find", "--party", "Old Bakery", "--made", "--json"))
-    assert {one["id"] for one in found["found"]} == {DOUGH, B1, B2, B3}  # type: ignore[attr-defined]
+    assert {one["id"] for one in found["found"]} == {DOUGH, B1, B2, B3}
     refused = desk.run("find")
     assert refused.exit_code == 1
 
@@ -86,7 +87,7 @@ def test_a_misread_lot_in_a_trace_is_answered_with_what_was_meant(desk: Desk) ->
 def test_traces_begin_from_several_things(desk: Desk) -> None:
     """Lots, a run, what a party had of a product; both ways at one height."""
     answer = read(desk.run("trace", "back", B1, B3, "--json"))
-    assert len(answer["seeds"]) == 2  # type: ignore[arg-type]
+    assert len(answer["seeds"]) == 2
     both = read(desk.run("trace", "both", "--run", "mix", "--json"))
     assert both["direction"] == "both"
     had = desk.run("trace", "forward", "--holder", party(2), "--product", product_class("2"), "--depth", "1")
@@ -127,7 +128,7 @@ def test_a_scope_comes_as_a_picture(desk: Desk) -> None:
     ElementTree.fromstring(svg.output)
     assert "How far microbe in" in svg.output
     told = read(desk.run("scope", FLOUR, "--format", "mermaid", "--json"))
-    assert len(told["digests"]) == 2  # type: ignore[arg-type]
+    assert len(told["digests"]) == 2
     assert desk.run("scope", FLOUR, "--narrow").exit_code == 2
 
 
@@ -137,7 +138,7 @@ def test_a_common_source_is_ranked(desk: Desk) -> None:
     assert result.exit_code == 0, result.output
     assert "2 of 2 bad lots come from it, and 0 of 1 others" in result.output
     answer = read(desk.run("common", B1, B2, "--json", "--limit", "1"))
-    assert answer["candidates_found"] > 1  # type: ignore[operator]
+    assert answer["candidates_found"] > 1
     assert desk.run("common", B1).exit_code == 2
 
 
@@ -154,7 +155,7 @@ def test_a_difference_is_told(desk: Desk, tmp_path: Path) -> None:
 def test_a_difference_is_told_over_the_api(desk: Desk) -> None:
     """Of the answers as they came; of what is no answer, the field is named."""
 
-    async def ask() -> tuple[dict[str, object], RpcError]:
+    async def ask() -> tuple[dict[str, Any], RpcError]:
         async with open_client(desk.address) as client:
             first, second = [await client.call_raw("trace.forward", {"item": FLOUR, "height": at}) for at in (5, 6)]
             told = await client.call_raw("answer.diff", {"before": Raw(first), "after": Raw(second)})
@@ -164,7 +165,7 @@ def test_a_difference_is_told_over_the_api(desk: Desk) -> None:
 
     changes, refused = asyncio.run(ask())
     assert changes["same_question"] is True
-    assert any(one["kind"] == "holder" for one in changes["changes"])  # type: ignore[attr-defined]
+    assert any(one["kind"] == "holder" for one in changes["changes"])
     assert refused.field == "params.after"
 
 

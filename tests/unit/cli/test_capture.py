@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -30,10 +31,14 @@ def event(index: int, verdict: Verdict, *errors: FindingResult) -> EventResult:
 
 
 def answer(
-    verdict: Verdict, counts: Counts, *events: EventResult, state: str = "final", final: str = "accepted"
+    verdict: Verdict,
+    counts: Counts,
+    *events: EventResult,
+    state: Literal["accepted", "final", "nothing"] = "final",
+    final: str = "accepted",
 ) -> CaptureAnswer:
     result = TransactionResult(ID, "final", "mill", verdict=final)
-    return CaptureAnswer(state, verdict, counts, events, (ID,), (), (), (result,))  # type: ignore[arg-type]
+    return CaptureAnswer(state, verdict, counts, events, (ID,), (), (), (result,))
 
 
 def run(answer: CaptureAnswer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: str = "final") -> Result:

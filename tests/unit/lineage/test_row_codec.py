@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from node.epcis.model import Action, Declaration, EventType, Interval
 from node.lineage.records import EventRow
 from node.lineage.row_codec import decode_row, encode_row
-from node.wire.codec import MalformedError, pack, unpack
+from node.wire.codec import MalformedError, Packable, pack, unpack
 from tests.support.events import at, build_event, build_row, lot, place, unit
 
 
@@ -57,17 +57,17 @@ def test_row_of_a_bare_event_comes_back_equal() -> None:
      ((5, 15, 0), ("item",)), ((5, 19), (1,)), ((5, 14), (("item", None, None, None),))],
     ids=["ref", "type", "time", "action", "amount", "goods", "declaration", "one-too-many"],
 )  # fmt: skip
-def test_row_with_an_impossible_field_is_malformed(path: tuple[int, ...], value: object) -> None:
+def test_row_with_an_impossible_field_is_malformed(path: tuple[int, ...], value: Packable) -> None:
     """A field that nothing can be is refused, and nothing else is raised."""
     with pytest.raises(MalformedError):
-        decode_row(pack(_put(unpack(encode_row(full_row()), what="row"), path, value)))  # type: ignore[arg-type]
+        decode_row(pack(_put(unpack(encode_row(full_row()), what="row"), path, value)))
 
 
-def _put(fields: tuple[object, ...], path: tuple[int, ...], value: object) -> tuple[object, ...]:
+def _put(fields: object, path: tuple[int, ...], value: Packable) -> tuple[Packable, ...]:
+    assert isinstance(fields, tuple)
     place, *rest = path
     inner = fields[place]
     if rest:
-        assert isinstance(inner, tuple)
         value = _put(inner, tuple(rest), value)
     return (*fields[:place], value, *fields[place + 1 :])
 

@@ -133,7 +133,7 @@ def test_waiting_ends_when_something_arrives_and_begins_again_when_all_is_taken(
         assert len(inbox.take(1)) == 1
         await asyncio.wait_for(inbox.wait(), 1)
         assert len(inbox.take()) == 1
-        waiting = asyncio.ensure_future(inbox.wait())  # noqa: TID251 (the test owns it and cancels it)
+        waiting = asyncio.ensure_future(inbox.wait())  # noqa: TID251 - the test owns it and cancels it
         await asyncio.sleep(0)
         assert not waiting.done()
         waiting.cancel()

@@ -64,16 +64,16 @@ class Works:
         for mill in MILLS:
             story.name_place(mill, mill)
 
-    def ask(self, items: list[str], **how: object) -> CommonAnswer:
-        return ask(self.story.index(), items, **how)
+    def ask(self, items: list[str], *, limit: int = 20) -> CommonAnswer:
+        return ask(self.story.index(), items, limit=limit)
 
 
-def ask(index: MemoryIndex, items: list[str], **how: object) -> CommonAnswer:
+def ask(index: MemoryIndex, items: list[str], *, limit: int = 20) -> CommonAnswer:
     @contextmanager
     def reader() -> Iterator[LineageReader]:
         yield index
 
-    return QueryService(reader).common(CommonRequest(items=tuple(items), **how))  # type: ignore[arg-type]
+    return QueryService(reader).common(CommonRequest(items=tuple(items), limit=limit))
 
 
 def first(answer: CommonAnswer, kind: str) -> CommonCandidate:
