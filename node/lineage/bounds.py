@@ -6,7 +6,7 @@ as large as the whole draw that it helped to fill; so does what lies on a loop. 
 own, in which other units bound nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -36,18 +36,21 @@ class Bound(NamedTuple):
 
 
 class Intervals(NamedTuple):
-    """For each vertex the most tainted, known tainted and clean material, in billionths; infinite: without bound."""
+    """For each vertex the most tainted, known tainted and clean material, in billionths; infinite: without bound.
+
+    told: what may hold some for certain."""
 
     tainted: list[int]
     known: list[int]
     clean: list[int]
     infinite: int
+    told: Set[int]
 
     def bound(self, vertex: Vertex, uom: str | None) -> Bound:
         """Return the bound of one vertex. uom: the unit that the intervals are in."""
         number, portion = vertex.number, vertex.portion
         least = 0
-        if portion.uom == uom:
+        if portion.uom == uom and number in self.told:
             least = max(0, int(portion.lo * _SCALE) - self.clean[number])
         if least > self.tainted[number]:
             return Bound(Decimal(0), portion.hi, portion.hi)  # As above: amounts that contradict each other.
@@ -67,15 +70,21 @@ class Bounds:
     def __init__(self, spread: Spread) -> None:
         self._spread = spread
         self._graph = spread.graph
-        self._loops = find_loops(len(self._graph.vertices), self._graph.edges)
-        self._networks: dict[tuple[str | None, bool], Network] = {}
-        self._topological: list[int] | None = None
+        self._most_view = _View(spread, touch=True)
+        has_touch = any(edge.is_touch for edge in self._graph.edges)
+        # What only touched goods is no part of them: it makes no seed material of theirs less.
+        self._least_view = _View(spread, touch=False) if has_touch else self._most_view
+        self._networks: dict[tuple[str | None, bool, bool], Network] = {}
         self._split: dict[int, tuple[Decimal, Decimal]] = {}
         self._infinite = 1
         for edge in self._graph.edges:
             self._infinite += 0 if edge.hi is None else int(edge.hi * _SCALE)
         for vertex in self._graph.vertices:
             self._infinite += 0 if vertex.portion.hi is None else int(vertex.portion.hi * _SCALE)
+        self.fact_reach = self._reach_of_facts()
+        self.told = self._find_told()
+        """What facts alone lead to from a seed, or what bears a seed's own code. The rest is our reading, and so holds
+        nothing for certain."""
         self._fresh = self._fresh_outputs()
         self._clean: list[int] = []
         self._find_clean()
@@ -85,7 +94,13 @@ class Bounds:
         """Goods with the seed's own code whose source nobody recorded: seed material, and perhaps the same goods as
         others that the record has elsewhere. The least of a sum counts them for nothing."""
         self.clean_reach = self._reach_of_clean()
-        self.fact_reach = self._reach_of_facts()
+
+    def _find_told(self) -> set[int]:
+        found = {number for number in self.fact_reach if not self._graph.is_disputed(self._graph.vertices[number])}
+        for item in self._spread.label_items:
+            loaded = self._graph.items[item]
+            found.update(range(loaded.first, loaded.first + len(loaded.ledger.portions)))
+        return found | self._spread.seeds.keys()
 
     # What flows from where.
 
@@ -96,14 +111,14 @@ class Bounds:
             return False
         if vertex.run is None and vertex.item in self._spread.label_items:
             return False
-        if kind in UNSOURCED or vertex.portion.reading or number in self._loops or number in self._split:
+        if kind in UNSOURCED or vertex.portion.reading or number in self._least_view.loops or number in self._split:
             return True
         if kind in (PortionKind.POOL, PortionKind.WAY):
             return False
         came = [self._graph.edges[edge] for edge in self._graph.into[number]]
         if any(edge.link is Link.CUT and edge.why == "kill_step" for edge in came):
             return True  # What it was made of is no seed material any more, whatever touched it later.
-        return not any(edge.link is not Link.CUT and edge.link is not Link.OPEN for edge in came)
+        return all(edge.link in (Link.CUT, Link.OPEN) or edge.is_touch for edge in came)
 
     def _find_clean(self) -> None:
         self._clean = [vertex.number for vertex in self._graph.vertices if self._is_clean_source(vertex)]
@@ -163,8 +178,8 @@ class Bounds:
             return self._infinite
         return int(portion.hi * _SCALE)
 
-    def _network(self, uom: str | None, *, affected: bool) -> Network:
-        found = self._networks.get((uom, affected))
+    def _network(self, uom: str | None, view: "_View", *, affected: bool) -> Network:
+        found = self._networks.get((uom, affected, view.touch))
         if found is not None:
             return found
         network = Network(2 * len(self._graph.vertices))
@@ -174,9 +189,9 @@ class Bounds:
             network.add(2 * vertex.number, 2 * vertex.number + 1, room)
         closed = self._spread.seeds.keys() | self._split.keys() | (self._fresh if affected else set())
         for edge in self._graph.edges:
-            if edge.link is not Link.CUT and edge.target not in closed:
+            if edge.target not in closed and view.carries(edge):
                 network.add(2 * edge.source + 1, 2 * edge.target, self._capacity(edge, uom))
-        self._networks[uom, affected] = network
+        self._networks[uom, affected, view.touch] = network
         return network
 
     def _sources(self, numbers: Iterable[int], uom: str | None) -> list[tuple[int, int]]:
@@ -211,7 +226,7 @@ class Bounds:
                 number
                 for number in level
                 if number not in self._spread.seeds
-                and (vertices[number].kind in UNSOURCED or number in self._loops)
+                and (vertices[number].kind in UNSOURCED or number in self._most_view.loops)
                 and number not in self.excused
             ]
         if affected:
@@ -230,30 +245,31 @@ class Bounds:
     def content(self, numbers: Sequence[int], uom: str | None) -> Bound:
         """Return the content of goods in a unit of measure; seed material in two of them, one after the other, is
         counted once."""
-        network = self._network(uom, affected=False)
+        network = self._network(uom, self._most_view, affected=False)
         sinks = self._sinks(numbers, uom)
         most = network.flow(self._tainted_sources(uom, unknown=True, affected=False), sinks)
         known = network.flow(self._tainted_sources(uom, unknown=False, affected=False), sinks)
-        least = self._least(numbers, uom)
+        last = self.last_of(numbers)
+        least = self._least([number for number in last if number in self.told], uom)
         if least > most:
             # More came out than all that can have gone in: amounts that contradict each other bound nothing.
-            _amount, is_known = self._amount(self.last_of(numbers), uom)
+            _amount, is_known = self._amount(last, uom)
             least, most = 0, self._infinite if not is_known else sum(room for _place, room in sinks)
         return Bound(self._decimal(least) or Decimal(0), self._decimal(most), self._decimal(known))
 
     def least(self, numbers: Sequence[int], uom: str | None) -> Decimal:
-        """Return the least content of goods, in billionths' precision; not held against the most."""
-        return Decimal(self._least(numbers, uom)) / _SCALE
+        """Return the least content of goods, in billionths' precision, were all our readings facts."""
+        return Decimal(self._least(self.last_of(numbers), uom)) / _SCALE
 
-    def _least(self, numbers: Sequence[int], uom: str | None) -> int:
-        last = self.last_of(numbers)
+    def _least(self, last: Sequence[int], uom: str | None) -> int:
         amount, is_known = self._amount(last, uom)
         if not is_known or amount <= 0:
             return 0
         clean = self._clean_sources()
-        if len(numbers) > 1:
+        if len(last) > 1:
             clean += [(2 * number, self._infinite) for number in self.doubtful]
-        return max(0, amount - self._network(uom, affected=False).flow(clean, self._sinks(last, uom)))
+        network = self._network(uom, self._least_view, affected=False)
+        return max(0, amount - network.flow(clean, self._sinks(last, uom)))
 
     def last_of(self, numbers: Sequence[int]) -> Sequence[int]:
         """Return those that may not have become part of another one of them.
@@ -276,7 +292,7 @@ class Bounds:
 
     def affected(self, numbers: Sequence[int], uom: str | None) -> Decimal | None:
         """Return the most of these goods that may hold any seed material, in their own unit; None without bound."""
-        network = self._network(uom, affected=True)
+        network = self._network(uom, self._most_view, affected=True)
         sources = self._tainted_sources(uom, unknown=True, affected=True)
         return self._decimal(network.flow(sources, self._sinks(numbers, uom)))
 
@@ -284,53 +300,35 @@ class Bounds:
 
     def intervals(self, uom: str | None, *, affected: bool) -> "Intervals":
         """Return the most tainted, known tainted and clean material of every vertex: sound, and wider than a flow."""
-        tainted = self._pass(self._tainted_sources(uom, unknown=True, affected=affected), uom, affected=affected)
+        view = self._most_view
+        tainted = self._pass(self._tainted_sources(uom, unknown=True, affected=affected), uom, view, affected=affected)
         if affected:
-            return Intervals(tainted, tainted, tainted, self._infinite)
-        known = self._pass(self._tainted_sources(uom, unknown=False, affected=False), uom, affected=False)
-        clean = self._pass(self._clean_sources(), uom, affected=False)
-        return Intervals(tainted, known, clean, self._infinite)
+            return Intervals(tainted, tainted, tainted, self._infinite, self.told)
+        known = self._pass(self._tainted_sources(uom, unknown=False, affected=False), uom, view, affected=False)
+        clean = self._pass(self._clean_sources(), uom, self._least_view, affected=False)
+        return Intervals(tainted, known, clean, self._infinite, self.told)
 
-    def _pass(self, sources: list[tuple[int, int]], uom: str | None, *, affected: bool) -> list[int]:
+    def _pass(self, sources: list[tuple[int, int]], uom: str | None, view: "_View", *, affected: bool) -> list[int]:
         amounts = [0] * len(self._graph.vertices)
         for place, room in sources:
             amounts[place // 2] += room
         closed = self._spread.seeds.keys() | self._split.keys() | (self._fresh if affected else set())
         edges, vertices, most = self._graph.edges, self._graph.vertices, self._infinite
-        for number in self._order():
+        for number in view.order():
             tick()
             if number not in closed:
                 for edge_number in self._graph.into[number]:
                     edge = edges[edge_number]
-                    if edge.link is not Link.CUT:
+                    if view.carries(edge):
                         amounts[number] += min(self._capacity(edge, uom), amounts[edge.source])
             vertex = vertices[number]
             is_state = vertex.kind in (PortionKind.POOL, PortionKind.WAY)
             room = most if is_state else self._capacity(vertex.portion, uom)
             # What lies on a loop may be anything that its place can hold, if anything came to it.
-            if number in self._loops and amounts[number]:
+            if number in view.loops and amounts[number]:
                 amounts[number] = room
             amounts[number] = min(amounts[number], room)
         return amounts
-
-    def _order(self) -> list[int]:
-        """Return the vertices so that each comes after those that it has goods from; those of loops by number."""
-        if self._topological is None:
-            waiting = [0] * len(self._graph.vertices)
-            for edge in self._graph.edges:
-                if edge.link is not Link.CUT and not {edge.source, edge.target} <= self._loops:
-                    waiting[edge.target] += 1
-            ready = [number for number, count in enumerate(waiting) if not count]
-            for number in ready:
-                for edge_number in self._graph.out[number]:
-                    edge = self._graph.edges[edge_number]
-                    if edge.link is Link.CUT or {edge.source, edge.target} <= self._loops:
-                        continue
-                    waiting[edge.target] -= 1
-                    if not waiting[edge.target]:
-                        ready.append(edge.target)
-            self._topological = ready
-        return self._topological
 
     def _sinks(self, numbers: Sequence[int], uom: str | None) -> list[tuple[int, int]]:
         return [(2 * number + 1, self._capacity(self._graph.vertices[number].portion, uom)) for number in numbers]
@@ -363,13 +361,55 @@ class Bounds:
             for number in self._graph.out[pending.pop()]:
                 edge = self._graph.edges[number]
                 dry = edge.hi == 0
-                if edge.link not in links or edge.target in found or edge.target in self._spread.seeds:
+                if edge.is_touch or edge.link not in links or edge.target in found or edge.target in self._spread.seeds:
                     continue
                 if dry and (by_amount or Link.OPEN not in links):
                     continue
                 found.add(edge.target)
                 pending.append(edge.target)
         return found
+
+
+class _View:
+    """Which edges carry goods, and what runs round on them. touch: whether those that only touch count.
+
+    loops: the vertices that lie on a loop. Nothing flows into a seed, which is all seed material, nor over a dry edge.
+    """
+
+    def __init__(self, spread: Spread, *, touch: bool) -> None:
+        self.touch = touch
+        self._graph = spread.graph
+        self._seeds = spread.seeds
+        self._order: list[int] | None = None
+        carrying = [edge for edge in self._graph.edges if self.carries(edge)]
+        self.loops = find_loops(len(self._graph.vertices), carrying)
+
+    def carries(self, edge: Edge) -> bool:
+        """Return whether goods may flow over an edge."""
+        if edge.link is Link.CUT or edge.hi == 0 or edge.target in self._seeds:
+            return False
+        return self.touch or not edge.is_touch
+
+    def order(self) -> list[int]:
+        """Return the vertices so that each comes after those that it has goods from; those of loops by number."""
+        if self._order is None:
+            waiting = [0] * len(self._graph.vertices)
+            for edge in self._graph.edges:
+                if self._orders(edge):
+                    waiting[edge.target] += 1
+            ready = [number for number, count in enumerate(waiting) if not count]
+            for number in ready:
+                for edge_number in self._graph.out[number]:
+                    edge = self._graph.edges[edge_number]
+                    if self._orders(edge):
+                        waiting[edge.target] -= 1
+                        if not waiting[edge.target]:
+                            ready.append(edge.target)
+            self._order = ready
+        return self._order
+
+    def _orders(self, edge: Edge) -> bool:
+        return self.carries(edge) and not (edge.source in self.loops and edge.target in self.loops)
 
 
 def _is_ordered(run: Run, readings: Readings) -> bool:

@@ -125,10 +125,10 @@ class Classes:
         for (at, _unit, _uom), chain in loaded.chains.items():
             if at == vertex.portion.holder.key:
                 state = next(iter(states_since(chain, since_ms)))
-                self._graph.add_edge(vertex.number, state.number, None, None, Link.READING)
+                self._graph.add_edge(vertex.number, state.number, None, None, Link.READING, is_touch=True)
         for sent in loaded.ledger.of_kind(PortionKind.IN_TRANSIT):
             if may_come_to(sent, vertex.portion):
-                self._graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN)
+                self._graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN, is_touch=True)
 
 
 def _drawn_at(

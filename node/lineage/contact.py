@@ -232,7 +232,8 @@ class Contact:
                     self._touched[target] = rank
                     if why is not None and why.rule is not None:
                         self._rules.cut_by[len(self._graph.edges)] = why.rule
-                    self._graph.add_edge(vertex.number, target, None, None, link, "" if why is None else why.code)
+                    code = "" if why is None else why.code
+                    self._graph.add_edge(vertex.number, target, None, None, link, code, is_touch=True)
 
 
 def _is_same(run: Run, other: Run | None) -> bool:

@@ -189,7 +189,7 @@ class Scope:
         number = vertex.number
         if number in self.spread.seeds or number in self._assigned:
             return True
-        if number not in self.bounds.fact_reach or self.graph.is_disputed(vertex):
+        if number not in self.bounds.told:
             return False
         return content.lo > 0 or number not in self.bounds.clean_reach
 

@@ -445,12 +445,12 @@ class Spread:
         for (holder, unit, uom), chain in self.graph.items[vertex.item].chains.items():
             if (holder, unit) == (portion.holder.key, portion.unit) and uom != portion.uom:
                 state = next(iter(states_since(chain, since_ms)))
-                self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
+                self.graph.add_edge(vertex.number, state.number, None, None, Link.READING, is_touch=True)
         loaded = self.graph.items[vertex.item]
         for sent in loaded.ledger.of_kind(PortionKind.IN_TRANSIT):
             # It may have come without a record, and lie beside.
             if may_come_to(sent, portion):
-                self.graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN)
+                self.graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN, is_touch=True)
 
     def _spread_in_unit(self, vertex: Vertex) -> None:
         """If the case names co-location: what shared a unit with goods in scope may hold some."""
@@ -461,7 +461,7 @@ class Spread:
                 for state in chain:
                     if state.portion.unit == unit and state.number not in self._shared:
                         self._shared.add(state.number)
-                        self.graph.add_edge(vertex.number, state.number, None, None, Link.READING)
+                        self.graph.add_edge(vertex.number, state.number, None, None, Link.READING, is_touch=True)
 
     def warn(self, code: str, item: str) -> None:
         """Note what is odd, read in our way, or left out."""

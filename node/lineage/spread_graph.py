@@ -50,7 +50,8 @@ class Vertex:
 
 
 class Edge(NamedTuple):
-    """How much of one vertex became part of another. why: what cuts it, of a CUT."""
+    """How much of one vertex became part of another. why: what cuts it, of a CUT. is_touch: nothing became part of
+    another by the record: it lay beside, or ran on the same equipment."""
 
     source: int
     target: int
@@ -58,6 +59,7 @@ class Edge(NamedTuple):
     uom: str | None
     link: Link
     why: str = ""
+    is_touch: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -124,11 +126,19 @@ class SpreadGraph:
         return self.add_vertex("", _hub(like))
 
     def add_edge(
-        self, source: int, target: int, hi: Decimal | None, uom: str | None, link: Link, why: str = ""
+        self,
+        source: int,
+        target: int,
+        hi: Decimal | None,
+        uom: str | None,
+        link: Link,
+        why: str = "",
+        *,
+        is_touch: bool = False,
     ) -> None:
         """Add an edge."""
         number = len(self.edges)
-        self.edges.append(Edge(source, target, hi, uom, link, why))
+        self.edges.append(Edge(source, target, hi, uom, link, why, is_touch))
         self.out[source].append(number)
         self.into[target].append(number)
         self.fresh_edges.append(number)
