@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from node.lineage.flow_order import FlowOrder
 from node.lineage.maxflow import Network
 from node.lineage.pace import tick
 from node.lineage.portions import Portion, PortionKind
@@ -70,10 +71,10 @@ class Bounds:
     def __init__(self, spread: Spread) -> None:
         self._spread = spread
         self._graph = spread.graph
-        self._most_view = _View(spread, touch=True)
+        self._most_view = FlowOrder(spread, touch=True)
         has_touch = any(edge.is_touch for edge in self._graph.edges)
         # What only touched goods is no part of them: it makes no seed material of theirs less.
-        self._least_view = _View(spread, touch=False) if has_touch else self._most_view
+        self._least_view = FlowOrder(spread, touch=False) if has_touch else self._most_view
         self._networks: dict[tuple[str | None, bool, bool], Network] = {}
         self._split: dict[int, tuple[Decimal, Decimal]] = {}
         self._infinite = 1
@@ -178,7 +179,7 @@ class Bounds:
             return self._infinite
         return int(portion.hi * _SCALE)
 
-    def _network(self, uom: str | None, view: "_View", *, affected: bool) -> Network:
+    def _network(self, uom: str | None, view: FlowOrder, *, affected: bool) -> Network:
         found = self._networks.get((uom, affected, view.touch))
         if found is not None:
             return found
@@ -279,15 +280,7 @@ class Bounds:
         """
         if len(numbers) < 2:
             return numbers
-        upstream: set[int] = set()
-        pending = list(numbers)
-        while pending:
-            tick()
-            for number in self._graph.into[pending.pop()]:
-                edge = self._graph.edges[number]
-                if edge.link is not Link.CUT and edge.source not in upstream:
-                    upstream.add(edge.source)
-                    pending.append(edge.source)
+        upstream = self._least_view.upstream_of(numbers)
         return [number for number in numbers if number not in upstream]
 
     def affected(self, numbers: Sequence[int], uom: str | None) -> Decimal | None:
@@ -308,7 +301,7 @@ class Bounds:
         clean = self._pass(self._clean_sources(), uom, self._least_view, affected=False)
         return Intervals(tainted, known, clean, self._infinite, self.told)
 
-    def _pass(self, sources: list[tuple[int, int]], uom: str | None, view: "_View", *, affected: bool) -> list[int]:
+    def _pass(self, sources: list[tuple[int, int]], uom: str | None, view: FlowOrder, *, affected: bool) -> list[int]:
         amounts = [0] * len(self._graph.vertices)
         for place, room in sources:
             amounts[place // 2] += room
@@ -370,48 +363,6 @@ class Bounds:
         return found
 
 
-class _View:
-    """Which edges carry goods, and what runs round on them. touch: whether those that only touch count.
-
-    loops: the vertices that lie on a loop. Nothing flows into a seed, which is all seed material, nor over a dry edge.
-    """
-
-    def __init__(self, spread: Spread, *, touch: bool) -> None:
-        self.touch = touch
-        self._graph = spread.graph
-        self._seeds = spread.seeds
-        self._order: list[int] | None = None
-        carrying = [edge for edge in self._graph.edges if self.carries(edge)]
-        self.loops = find_loops(len(self._graph.vertices), carrying)
-
-    def carries(self, edge: Edge) -> bool:
-        """Return whether goods may flow over an edge."""
-        if edge.link is Link.CUT or edge.hi == 0 or edge.target in self._seeds:
-            return False
-        return self.touch or not edge.is_touch
-
-    def order(self) -> list[int]:
-        """Return the vertices so that each comes after those that it has goods from; those of loops by number."""
-        if self._order is None:
-            waiting = [0] * len(self._graph.vertices)
-            for edge in self._graph.edges:
-                if self._orders(edge):
-                    waiting[edge.target] += 1
-            ready = [number for number, count in enumerate(waiting) if not count]
-            for number in ready:
-                for edge_number in self._graph.out[number]:
-                    edge = self._graph.edges[edge_number]
-                    if self._orders(edge):
-                        waiting[edge.target] -= 1
-                        if not waiting[edge.target]:
-                            ready.append(edge.target)
-            self._order = ready
-        return self._order
-
-    def _orders(self, edge: Edge) -> bool:
-        return self.carries(edge) and not (edge.source in self.loops and edge.target in self.loops)
-
-
 def _is_ordered(run: Run, readings: Readings) -> bool:
     """Return whether it is certain of each output which inputs were in by then; what one event takes in, it gives.
 
@@ -426,53 +377,3 @@ def _is_ordered(run: Run, readings: Readings) -> bool:
             if first is not then and first.event.time.hi_ms + slack_ms >= then.event.time.lo_ms:
                 return False
     return True
-
-
-def find_loops(count: int, edges: Sequence[Edge]) -> set[int]:
-    """Return the vertices that lie on a loop: strongly connected with another. Source: Tarjan (1972), iterative."""
-    out: list[list[int]] = [[] for _ in range(count)]
-    for edge in edges:
-        if edge.link is not Link.CUT:
-            out[edge.source].append(edge.target)
-    index = [0] * count
-    low = [0] * count
-    on_stack = [False] * count
-    stack: list[int] = []
-    loops: set[int] = set()
-    counter = 0
-    for root in range(count):
-        if index[root]:
-            continue
-        work = [(root, 0)]
-        while work:
-            vertex, place = work.pop()
-            if place == 0:
-                counter += 1
-                index[vertex] = low[vertex] = counter
-                stack.append(vertex)
-                on_stack[vertex] = True
-            descended = False
-            for position in range(place, len(out[vertex])):
-                target = out[vertex][position]
-                if not index[target]:
-                    work += [(vertex, position + 1), (target, 0)]
-                    descended = True
-                    break
-                if on_stack[target]:
-                    low[vertex] = min(low[vertex], index[target])
-            if descended:
-                continue
-            if low[vertex] == index[vertex]:
-                part: list[int] = []
-                while True:
-                    one = stack.pop()
-                    on_stack[one] = False
-                    part.append(one)
-                    if one == vertex:
-                        break
-                if len(part) > 1 or vertex in out[vertex]:
-                    loops.update(part)
-            if work:
-                parent = work[-1][0]
-                low[parent] = min(low[parent], low[vertex])
-    return loops
