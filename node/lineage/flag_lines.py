@@ -1,7 +1,8 @@
 """What runs and cleanings of one line say together: goods in it while it was cleaned, a run after a cleaning failed.
 
-Only what names that very line tells, and only exact times. A run is looked at with the cleanings of the week before
-its events; `touch.py` has the runs looked at again in whose week a cleaning is entered later.
+Only what names that very line tells, by a member that entered an event of the run as well, and only exact times. A run
+is looked at with the cleanings of the week before its events; `touch.py` has the runs looked at again in whose week a
+cleaning is entered later.
 """
 
 from bisect import bisect_right
@@ -13,6 +14,7 @@ from node.lineage.facts import Facts
 from node.lineage.flag_model import ITEMS_MAX, FlagList
 from node.lineage.indexing import equipment_in, roles_in
 from node.lineage.records import EventRow
+from node.wire.ids import MemberId
 
 
 def check_line(found: FlagList, taken: Sequence[EventRow], given: Sequence[EventRow], facts: Facts) -> None:
@@ -31,7 +33,9 @@ def check_line(found: FlagList, taken: Sequence[EventRow], given: Sequence[Event
     found.counter(cleaned.countered)
     holder = facts.custody.holder_of(on_line[0])
     items = tuple(dict.fromkeys(item for row in rows for item in roles_in(row.event)))[:ITEMS_MAX]
-    dirty = _find_dirty(on_line[0], cleaned, facts)
+    # A stranger's word makes nobody's line dirty.
+    members = {row.member for row in rows}
+    dirty = _find_dirty(on_line[0], members, cleaned, facts)
     if dirty is not None and len(exact) == len(rows):
         found.add("used_dirty", (on_line[0], dirty), (holder,), items=items)
     if len(rows) > 1 and all(equipment_in(row.event) == line for row in taken):
@@ -40,11 +44,11 @@ def check_line(found: FlagList, taken: Sequence[EventRow], given: Sequence[Event
             found.add("run_across_cleaning", across, (holder,), items=items)
 
 
-def _find_dirty(first: EventRow, cleaned: Cleaned, facts: Facts) -> EventRow | None:
+def _find_dirty(first: EventRow, members: set[MemberId], cleaned: Cleaned, facts: Facts) -> EventRow | None:
     """Return the last cleaning that failed before a run began, if no verified one may lie between."""
     for one in reversed(cleaned.failed):
         time = one.event.time
-        if time.lo_ms != time.hi_ms or not _is_after(first, one, facts):
+        if one.member not in members or time.lo_ms != time.hi_ms or not _is_after(first, one, facts):
             continue
         is_near = first.event.time.lo_ms - time.hi_ms <= LINE_MS
         verified = any(
@@ -67,7 +71,7 @@ def _find_across(
     members = {row.member for row in (*taken, *given)}
     drawn = [row.event.time.lo_ms for row in given]
     for clean in cleaned.verified:
-        if equipment_in(clean.event) != line:
+        if equipment_in(clean.event) != line or clean.member not in members:
             continue
         # Where several members entered the run, each of its times is taken as of another clock.
         slack_ms = 0 if members == {clean.member} else 2 * facts.readings.clock_tolerance_ms

@@ -8,7 +8,7 @@ from node.lineage.flag_model import Flag, FlagSettings
 from node.lineage.flags import flags_of_item, flags_of_run
 from node.lineage.readings import Readings
 from tests.support.chronicle import Chronicle, Time
-from tests.support.events import Amounts, at, build_event, lot, place
+from tests.support.events import Amounts, at, build_event, build_row, lot, place
 from tests.support.memory_index import MemoryIndex
 
 MILK, CURD, WHEY = lot("1", "M"), lot("2", "C"), lot("2", "W")
@@ -177,11 +177,26 @@ def test_failed_cleaning_of_another_line_or_long_ago_or_within_the_clocks_flags_
     assert found(told, CURD) == {}
     near = Chronicle()
     clean(near, at(1, "08:00"), passed=False, member="lab")
-    run(near, {MILK: 100}, {CURD: 100}, at(1, "08:30"), name=None)
-    assert found(near, CURD) == {}
+    run(near, {MILK: 100}, {}, at(1, "08:30"))
+    run(near, {}, {CURD: 100}, at(1, "12:00"), member="lab")
+    assert found(near) == {}
+    near.rows[1] = build_row(near.rows[1].event, 2, member="lab")
+    assert set(found(near)) == {"used_dirty"}
     void = dirty()
     void.void(void.rows[0].event, at(1, "14:00"))
     assert found(void, CURD) == {}
+
+
+def test_strangers_word_makes_no_line_dirty_and_no_run_odd() -> None:
+    """Only a member that entered an event of the run tells of its line; that it was cleaned anybody may say."""
+    assert found(across(member="rival")) == {}
+    told = Chronicle()
+    clean(told, at(1, "08:00"), passed=False, member="rival")
+    run(told, {MILK: 100}, {CURD: 100}, at(1, "12:00"), name=None)
+    assert found(told, CURD) == {}
+    cleaned = dirty()
+    clean(cleaned, at(1, "10:00"), member="contractor")
+    assert found(cleaned, CURD) == {}
 
 
 def test_counter_statement_of_a_cleaning_or_of_a_named_runs_event_sets_the_flag_aside() -> None:
