@@ -4,23 +4,27 @@ A need binds only what its own member does with the goods, and any statement of 
 lot, or of a unit while the lot was in it. So what is flagged is certain by the words of the one it is asked of.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from node.lineage.custody import Holder, build_holder
 from node.lineage.facts import Facts
 from node.lineage.flag_checks import RELEASING, is_use
-from node.lineage.flag_model import ITEMS_MAX, FlagList
+from node.lineage.flag_model import FlagList
 from node.lineage.indexing import papers_in
 from node.lineage.items import ItemKind, read_item
 from node.lineage.needs import RELEASE, REVOKED, SUPPLIER, VALID, Need, approvals_of, certificate_of, needs_of
 from node.lineage.readings import Movement
-from node.lineage.records import ROLE_CHILD, ROLE_MADE, ROLE_OUTPUT, EventRow
+from node.lineage.records import ROLE_CHILD, ROLE_MADE, ROLE_OUTPUT, EventRef, EventRow
 from node.lineage.timeline import Timeline
 from node.wire.ids import MemberId
 
 _DEPTH_MAX: Final = 8
 """Units in units, whose events are looked at."""
+PAPERS_MAX: Final = 64
+"""Documents of one type on one lot, whose validity is looked at; of more, nothing is said."""
+STAYS_MAX: Final = 256
+"""Stays in units whose events are looked at; of a lot of more, nothing is said."""
 _PARTY_TYPES: Final = ("possessing_party", "owning_party")
 
 
@@ -33,7 +37,9 @@ def check_needs(found: FlagList, timeline: Timeline, facts: Facts) -> None:
     if not needs:
         return
     own = [row for row, _role in timeline.entries]
-    around = list(_rows_around(found.subject, timeline, facts))
+    around = _rows_around(found.subject, timeline, facts)
+    if around is None:
+        return
     for need in needs:
         if need.what == SUPPLIER:
             _check_supplier(found, own, need, facts)
@@ -50,10 +56,11 @@ def _is_of(row: EventRow, need: Need) -> bool:
     return row.member == need.member and need.from_ms <= time.lo_ms and time.hi_ms <= need.to_ms
 
 
-def _rows_around(item: str, timeline: Timeline, facts: Facts) -> Iterator[EventRow]:
-    """Yield the events of the units that the item was in, while it was."""
+def _rows_around(item: str, timeline: Timeline, facts: Facts) -> list[EventRow] | None:
+    """Return the events of the units that the item was in, while it was; None if these are too many."""
+    rows: dict[EventRef, EventRow] = {}
     if not any(role & ROLE_CHILD for _row, role in timeline.entries):
-        return
+        return []
     pending = [(stay.parent, stay.lo_ms, stay.hi_ms, 1) for stay in facts.containment.stays_of(item, timeline)]
     seen = set(pending)
     while pending:
@@ -61,12 +68,15 @@ def _rows_around(item: str, timeline: Timeline, facts: Facts) -> Iterator[EventR
         outer = facts.timelines.of_item(unit)
         for row, _role in outer.entries:
             if row.event.time.lo_ms <= hi_ms and row.event.time.hi_ms >= lo_ms:
-                yield row
+                rows[row.ref] = row
         for stay in facts.containment.stays_of(unit, outer) if depth < _DEPTH_MAX else ():
             window = (stay.parent, max(lo_ms, stay.lo_ms), min(hi_ms, stay.hi_ms), depth + 1)
             if window[1] <= window[2] and window not in seen:
                 seen.add(window)
                 pending.append(window)
+        if len(seen) > STAYS_MAX:
+            return None
+    return list(rows.values())
 
 
 def _check_release(
@@ -95,6 +105,8 @@ def _check_papers(found: FlagList, rows: list[EventRow], uses: list[EventRow], n
         for kind, name in papers_in(row.event):
             if kind == need.what:
                 papers.setdefault(name, set()).add(row.member)
+    if len(papers) > PAPERS_MAX:
+        return
     if not papers:
         found.add("certificate_missing", uses, _holders(uses, facts))
         return
@@ -113,7 +125,7 @@ def _check_papers(found: FlagList, rows: list[EventRow], uses: list[EventRow], n
     slack_ms = 2 * facts.readings.clock_tolerance_ms
     late = [use for use in uses if use.event.time.lo_ms > last_ms + slack_ms]
     if late:
-        found.add(code, late, _holders(late, facts), items=tuple(sorted(papers))[:ITEMS_MAX])
+        found.add(code, late, _holders(late, facts), items=tuple(sorted(papers)))
 
 
 def _check_supplier(found: FlagList, rows: list[EventRow], need: Need, facts: Facts) -> None:

@@ -3,6 +3,7 @@
 Each is an attribute of master data, of the form `word; from=…; to=…; record=…`. What cannot be read says nothing.
 """
 
+from collections import Counter
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -22,6 +23,8 @@ SUPPLIER: Final = "supplier"
 VALID: Final = "valid"
 REVOKED: Final = "revoked"
 _APPROVAL: Final = "approved"
+NEEDS_MAX: Final = 16
+"""Needs of one member for one product; of more, none counts."""
 _FIELDS: Final = frozenset({"from", "to", "record", "by"})
 
 
@@ -57,11 +60,13 @@ def read_said(text: str) -> Said:
 
 def needs_of(product: str, masters: Masters) -> list[Need]:
     """Return what each member needs of a product. One that does not say from when on is none."""
-    return [
+    needs = [
         Need(member, said.word, said.from_ms, said.to_ms)
         for member, said in _stated(product, NEEDS, masters)
         if said.from_ms != -FOREVER_MS
     ]
+    counts = Counter(need.member for need in needs)
+    return [need for need in needs if counts[need.member] <= NEEDS_MAX]
 
 
 def certificate_of(document: str, members: frozenset[MemberId], masters: Masters) -> list[Said]:

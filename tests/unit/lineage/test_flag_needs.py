@@ -260,6 +260,34 @@ def test_what_is_no_lot_or_of_no_declared_product_needs_nothing() -> None:
     assert found(told, piece) == found(told, BREAD) == found(told, product_class("1")) == {}
 
 
+def test_more_than_is_looked_at_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Needs of one member, documents on one lot, and stays in units are bounded: whoever floods flags nobody."""
+    told = flour()
+    need(told, *[f"urn:x:paper:{number}; from=2026-01-01" for number in range(17)])
+    assert found(told) == {}
+    told = flour()
+    need(told, *[f"urn:x:paper:{number}; from=2026-01-01" for number in range(16)])
+    assert set(found(told)) == {"certificate_missing"}
+    told = flour()
+    need(told, "cert; from=2026-01-01")
+    for number in range(65):
+        say(told, f"urn:example:cert:{number}", "revoked")
+        if number < 64:
+            add_paper(told, at(1, "08:30") + number, paper=f"urn:example:cert:{number}")
+    assert set(found(told)) == {"certificate_revoked"}
+    add_paper(told, at(1, "08:40"), paper="urn:example:cert:64")
+    assert found(told) == {}
+    told = Chronicle()
+    need(told, "cert; from=2026-01-01")
+    told.make({FLOUR: 100}, at(1, "08:00"))
+    for number in range(3):
+        told.pack(unit(number), {FLOUR: 10}, at(1, "09:00") + number)
+    told.run({FLOUR: 40}, {BREAD: 40}, at(1, "12:00"))
+    assert set(found(told)) == {"certificate_missing"}
+    monkeypatch.setattr("node.lineage.flag_needs.STAYS_MAX", 2)
+    assert found(told) == {}
+
+
 def test_needs_are_flagged_alike_in_any_order_of_arrival() -> None:
     """The same flags by their ids."""
     told = flour()
