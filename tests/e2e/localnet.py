@@ -8,7 +8,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from node.config.addresses import Address
 from node.crypto.keys import load_key
 from node.ledger.genesis import Genesis, decode_genesis
 from node.wire.ids import MemberId
+from tests.support.ports import is_free
 
 REPOSITORY: Final = Path(__file__).parents[2]
 LOTVINE: Final = (sys.executable, "-c", "from node.cli import main; main()")
@@ -50,19 +50,9 @@ def free_base_port(nodes: int) -> int:
     for _ in range(200):
         base = random.randrange(20_000, 32_000, PORTS_A_NODE)
         ports = [base + node * PORTS_A_NODE + offset for node in range(nodes) for offset in _PROBED_PORTS]
-        if all(_is_free(port) for port in ports):
+        if all(is_free(port) for port in ports):
             return base
     raise AssertionError("no free ports for a localnet")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 async def wait_until(holds: Callable[[], Awaitable[bool]], what: str, *, seconds: float = READY_SECONDS) -> None:

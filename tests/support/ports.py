@@ -12,12 +12,13 @@ def free_base_port() -> int:
     start = _FIRST + os.getpid() * 997 % (_LAST - _FIRST)
     for offset in range(0, _LAST - _FIRST, SPAN):
         base = _FIRST + (start - _FIRST + offset) % (_LAST - _FIRST - SPAN)
-        if all(_is_free(base + number) for number in range(SPAN)):
+        if all(is_free(base + number) for number in range(SPAN)):
             return base
     raise RuntimeError("no free ports")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on this port of the loopback now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -14,6 +14,7 @@ from node.api.dispatch import Dispatcher
 from node.api.listeners import RpcLimits, RpcListener, listen_http
 from node.cli.entry import program
 from node.config.addresses import Address
+from node.config.home import Home
 from node.telemetry.metrics import Metrics
 
 
@@ -55,7 +56,8 @@ class Desk:
         self.address = address
         made = CliRunner().invoke(program, ["localnet", "create", str(folder), "--validators", "1"])
         assert made.exit_code == 0, made.output
-        self._environment = {"LOTVINE_HOME": str(folder / "node-0"), "LOTVINE_RPC__LISTEN": str(address)}
+        self.home = Home(folder / "node-0")
+        self._environment = {"LOTVINE_HOME": str(self.home.root), "LOTVINE_RPC__LISTEN": str(address)}
 
     def run(self, *words: str | Path) -> Result:
         """Run a command with this home."""

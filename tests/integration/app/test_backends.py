@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -20,85 +17,17 @@ from node.app.backends.recall import recall
 from node.app.backends.transactions import PENDING_MAX, Pending, Transactions
 from node.crypto.keys import SigningKey
 from node.errors import RequestError
-from node.ledger.apply import apply_block
 from node.ledger.genesis import Genesis
 from node.ledger.governance import genesis_governance
-from node.ledger.state import WriteSet
 from node.ledger.transaction import Capture, Kind, SignedTransaction
 from node.query.find import FindRequest
 from node.query.service import QueryService
-from node.storage.chain import ChainStore, ChainWrite, create_chain, open_chain
-from node.storage.index import IndexStore, create_index, open_index
+from node.storage.chain import ChainWrite
 from node.storage.vote_records import START_POSITION
 from node.wire.ids import FeedTip, MemberId
-from tests.support.chains import ChainBuilder
+from tests.support.app_stores import CONTEXT, SHIPPED, UNREADABLE, FakeEngine, Stores, build_document
+from tests.support.clocks import FixedClock
 from tests.support.networks import CREATED_MS, build_batch, build_genesis, build_key, build_transaction
-
-CONTEXT = b'["https://ref.gs1.org/standards/epcis/epcis-context.jsonld"]'
-# Spaces, an escape and an extension: what comes back must be equal as a JSON value, and is equal as bytes.
-SHIPPED = (
-    b'{ "type":"ObjectEvent","eventTime":"2025-10-01T08:00:00.000+02:00","eventTimeZoneOffset":"+02:00",'
-    b'"action":"OBSERVE","epcList":["https://id.gs1.org/00/095211010000000013"],"eventID":"urn:x:1",'
-    b'"bizStep":"shipping", "ext:note":"K\\u00e4se"}'
-)
-UNREADABLE = b'{"type":"NoEvent"}'
-
-
-class FixedClock:
-    def __init__(self, wall_ms: int = CREATED_MS) -> None:
-        self.now_ms = wall_ms
-
-    def wall_ms(self) -> int:
-        return self.now_ms
-
-    def monotonic_ms(self) -> int:
-        return self.now_ms
-
-
-class FakeEngine:
-    """Answers when the test says so."""
-
-    def __init__(self) -> None:
-        self.submitted: list[tuple[tuple[SignedTransaction, ...], asyncio.Future[FeedTip]]] = []
-
-    def submit(self, transactions: tuple[SignedTransaction, ...]) -> asyncio.Future[FeedTip]:
-        future: asyncio.Future[FeedTip] = asyncio.get_running_loop().create_future()
-        self.submitted.append((transactions, future))
-        return future
-
-    def count_holders(self, tip: FeedTip) -> int:
-        return 2
-
-
-@dataclass
-class Stores:
-    genesis: Genesis
-    chain: ChainStore
-    index: IndexStore
-    builder: ChainBuilder
-    tip: FeedTip | None = None
-
-    def execute(self, *transactions: SignedTransaction, seq: int = 0) -> WriteSet:
-        """Make a block of one batch of firm-0 final and execute it."""
-        previous = Digest(bytes(32)) if self.tip is None else self.tip.digest
-        batch = build_batch(self.genesis, *transactions, seq=seq, previous=previous)
-        self.tip = batch.tip
-        block = self.builder.finalize(self.chain, batch)
-        with self.index.reader() as reader:
-            write_set = apply_block(reader, block, (batch,))
-        self.index.write(write_set, (batch.tip,))
-        return write_set
-
-
-@pytest.fixture
-def stores(tmp_path: Path) -> Iterator[Stores]:
-    genesis = build_genesis()
-    create_chain(tmp_path / "chain", genesis)
-    create_index(tmp_path / "index", genesis)
-    chain, index = open_chain(tmp_path / "chain", genesis), open_index(tmp_path / "index", genesis)
-    yield Stores(genesis, chain, index, ChainBuilder(genesis))
-    index.close()
-    chain.close()
 
 
 def build_capture(genesis: Genesis, *events: bytes, nonce: int = 0) -> SignedTransaction:
@@ -347,20 +276,6 @@ def build_captures(stores: Stores, engine: FakeEngine, executor: ThreadPoolExecu
         clock=FixedClock(),
         executor=executor,
     )
-
-
-def build_document(count: int) -> bytes:
-    events = [json.loads(SHIPPED) | {"eventID": f"urn:x:{number}"} for number in range(count)]
-    for event in events:
-        del event["ext:note"]
-    document = {
-        "@context": ["https://ref.gs1.org/standards/epcis/epcis-context.jsonld"],
-        "type": "EPCISDocument",
-        "schemaVersion": "2.0",
-        "creationDate": "2025-10-01T08:00:00Z",
-        "epcisBody": {"eventList": events},
-    }
-    return json.dumps(document).encode()
 
 
 def test_a_document_sent_twice_is_recognised_before_the_first_is_final(stores: Stores) -> None:

@@ -1,11 +1,10 @@
 """What a capture that waits for the end is told: what took effect, whenever it was executed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -17,25 +16,12 @@ from node.intake.capture import EVENTS_PER_TRANSACTION
 from node.intake.results import Verdict
 from node.ledger.governance import genesis_governance
 from node.ledger.transaction import SignedTransaction
-from node.storage.chain import create_chain, open_chain
-from node.storage.index import create_index, open_index
 from node.wire.ids import FeedTip, MemberId
-from tests.integration.app.test_backends import FakeEngine, FixedClock, Stores, build_document
-from tests.support.chains import ChainBuilder
-from tests.support.networks import CREATED_MS, build_batch, build_genesis, build_transaction
+from tests.support.app_stores import FakeEngine, Stores, build_document
+from tests.support.clocks import FixedClock
+from tests.support.networks import CREATED_MS, build_batch, build_transaction
 
 DAYS_2_MS = 2 * 86_400_000
-
-
-@pytest.fixture
-def stores(tmp_path: Path) -> Iterator[Stores]:
-    genesis = build_genesis()
-    create_chain(tmp_path / "chain", genesis)
-    create_index(tmp_path / "index", genesis)
-    chain, index = open_chain(tmp_path / "chain", genesis), open_index(tmp_path / "index", genesis)
-    yield Stores(genesis, chain, index, ChainBuilder(genesis))
-    index.close()
-    chain.close()
 
 
 class WaitedFor(Pending):

@@ -19,15 +19,8 @@ from node.storage.index import IndexStore, create_index, open_index
 from node.storage.vote_records import START_POSITION
 from node.wire.ids import FeedTip, MemberId
 from tests.support.chains import ChainBuilder
-from tests.support.networks import CREATED_MS, build_batch, build_genesis, build_transaction
-
-
-class FixedClock:
-    def wall_ms(self) -> int:
-        return CREATED_MS
-
-    def monotonic_ms(self) -> int:
-        return CREATED_MS
+from tests.support.clocks import FixedClock
+from tests.support.networks import build_batch, build_genesis, build_transaction
 
 
 class Node:

@@ -1,30 +1,21 @@
 """The commands on members, keys and votes, against an API that answers what a test tells it to."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 
-from node.api.catalog import OPERATIONS
-from node.api.dispatch import Dispatcher
-from node.api.listeners import RpcLimits, RpcListener, listen_http
 from node.api.schema import governance as schema
 from node.api.schema.network import Member, MembersResult
 from node.app.joining import build_join_request, encode_join_request
-from node.cli.entry import program
 from node.config.addresses import Address
-from node.config.home import Home
 from node.crypto.keys import load_key
 from node.ledger.changes import rotation_signing_bytes
 from node.ledger.genesis import decode_genesis
-from node.telemetry.metrics import Metrics
 from node.wire.ids import FeedNumber, MemberId
+from tests.support import served
 from tests.support.api_backends import FakeNode
 from tests.support.networks import build_key
 
@@ -32,19 +23,12 @@ PROPOSAL = "ab" * 32
 OTHER = "abcdef" + "00" * 29
 
 
-class Desk:
+class Desk(served.Desk):
     """A home, and the node that answers for it."""
 
-    def __init__(self, home: Home, node: FakeNode, address: Address) -> None:
-        self.home, self.node, self._address = home, node, address
-
-    def run(self, *words: str | Path) -> Result:
-        """Run a command with this home."""
-        environment = {"LOTVINE_HOME": str(self.home.root), "LOTVINE_RPC__LISTEN": str(self._address)}
-        result = CliRunner(env=environment).invoke(program, list(map(str, words)))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
+    def __init__(self, folder: Path, node: FakeNode, address: Address) -> None:
+        super().__init__(folder, address)
+        self.node = node
 
     def propose(self, *words: str | Path) -> tuple[schema.Change, ...]:
         """Propose, and return the changes that came to the node."""
@@ -59,44 +43,11 @@ class Desk:
         return decode_genesis(self.home.genesis.read_bytes()).network_id.hex()
 
 
-@contextmanager
-def serving(node: FakeNode) -> Iterator[Address]:
-    """Serve the API over a fake node from a thread of its own."""
-    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-    bound: list[Address] = []
-
-    async def serve() -> None:
-        dispatcher = Dispatcher(
-            OPERATIONS, node.backends(), batch_requests_max=3, metrics=Metrics(), on_failure=lambda _: None
-        )
-        listener = RpcListener(dispatcher, RpcLimits(65_536, 100, 10))
-        async with listen_http(listener.build_app, Address("127.0.0.1", 0), key="rpc.listen") as address:
-            bound.append(address)
-            ready.set()
-            await stop.wait()
-
-    def work() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(serve())
-        loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield bound[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-
-
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = CliRunner().invoke(program, ["localnet", "create", str(tmp_path / "net"), "--validators", "1"])
-    assert made.exit_code == 0, made.output
-    home, node = Home(tmp_path / "net" / "node-0"), FakeNode()
-    with serving(node) as address:
-        yield Desk(home, node, address)
+    node = FakeNode()
+    with served.serving(node.backends()) as address:
+        yield Desk(tmp_path / "net", node, address)
 
 
 def test_every_kind_of_proposal_comes_to_the_node_as_it_was_typed(desk: Desk) -> None:

@@ -30,17 +30,10 @@ from node.storage.execution import execute_block
 from node.storage.index import IndexStore, create_index, open_index
 from node.wire.ids import FeedNumber, FeedTip, MemberId
 from tests.support.chains import ChainBuilder
-from tests.support.networks import CREATED_MS, build_batch, build_genesis, build_key, build_transaction
+from tests.support.clocks import FixedClock
+from tests.support.networks import build_batch, build_genesis, build_key, build_transaction
 
 WAIT_SECONDS = 10
-
-
-class FixedClock:
-    def wall_ms(self) -> int:
-        return CREATED_MS
-
-    def monotonic_ms(self) -> int:
-        return CREATED_MS
 
 
 @dataclass

@@ -1,11 +1,7 @@
 """What was accepted on a feed that ended before it was final: told as such, and entered again (T-47)."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from consensus.types import Digest
 from node.api.schema.transactions import Wait
@@ -13,27 +9,14 @@ from node.app.backends.recall import is_over, recall
 from node.app.backends.transactions import Pending
 from node.epcis.reader import read_event
 from node.ledger.transaction import Capture, Kind
-from node.storage.chain import ChainWrite, create_chain, open_chain
-from node.storage.index import create_index, open_index
+from node.storage.chain import ChainWrite
 from node.storage.vote_records import START_POSITION
 from node.wire.ids import FeedId, FeedNumber, MemberId
-from tests.integration.app.test_backends import CONTEXT, SHIPPED, UNREADABLE, Stores, build_document
 from tests.integration.app.test_capture_final import open_door
-from tests.support.chains import ChainBuilder
-from tests.support.networks import build_batch, build_genesis, build_transaction
+from tests.support.app_stores import CONTEXT, SHIPPED, UNREADABLE, Stores, build_document
+from tests.support.networks import build_batch, build_transaction
 
 OBSERVER = MemberId("firm-4")
-
-
-@pytest.fixture
-def stores(tmp_path: Path) -> Iterator[Stores]:
-    genesis = build_genesis(observers=1)
-    create_chain(tmp_path / "chain", genesis)
-    create_index(tmp_path / "index", genesis)
-    chain, index = open_chain(tmp_path / "chain", genesis), open_index(tmp_path / "index", genesis)
-    yield Stores(genesis, chain, index, ChainBuilder(genesis))
-    index.close()
-    chain.close()
 
 
 def test_what_lapsed_is_told_and_is_new_when_it_comes_again(stores: Stores) -> None:

@@ -64,6 +64,7 @@ from node.wire.ids import FeedTip, MemberId
 from node.wire.logged import EpochStart, Loss
 from node.wire.messages import BlockRequest, EvidenceData, Have, encode
 from node.wire.tags import Tag
+from tests.support.clocks import FixedClock
 from tests.support.networks import build_batch, build_genesis, build_key, build_transaction
 from tests.support.records import build_block, build_certificate, build_tip, build_vote
 
@@ -81,19 +82,6 @@ ASKING = BlockRequest(Digest(bytes(32)))
 SAYING = Have(Height(0), ())
 
 Script = Callable[[inputs.Input], tuple[Effect, ...]]
-
-
-class FixedClock:
-    """Moves when the test says so."""
-
-    def __init__(self) -> None:
-        self.now_ms = 1_000
-
-    def wall_ms(self) -> int:
-        return self.now_ms
-
-    def monotonic_ms(self) -> int:
-        return self.now_ms
 
 
 class ScriptedReplica:
@@ -257,7 +245,7 @@ class Bench:
         self.vote_log = RecordingVoteLog(self.journal)
         self.transport = RecordingTransport(self.journal)
         self.observer = RecordingObserver()
-        self.clock = FixedClock()
+        self.clock = FixedClock(1_000)
         index = FollowedIndex()
         stores = type("Stores", (), {"chain": self.chain, "vote_log": self.vote_log, "index": index})()
         self.engine = Engine(
