@@ -42,7 +42,7 @@ from node.clock import SystemClock
 from node.config.addresses import parse_address
 from node.config.home import Home, lock_home
 from node.config.settings import Settings
-from node.crypto.keys import SigningKey
+from node.crypto.keys import SigningKey, check_library
 from node.engine.observer import LogObserver
 from node.engine.start import Opened, open_engine
 from node.errors import ConfigError, StorageError
@@ -93,6 +93,7 @@ def run_node(home: Home, settings: Settings, *, is_loss_decided: bool = False) -
     Raises ConfigError if it cannot be started as configured.
     """
     configure_logs(format=settings.log.format, level=settings.log.level)
+    check_library()
     # Before a store is opened: LevelDB asks for the limit once.
     files_max = raise_limit()
     try:

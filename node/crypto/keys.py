@@ -22,6 +22,16 @@ SEED_BYTES: Final = 32
 PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
+_PROBE: Final = (
+    bytes.fromhex("ff6f43ab4e72e31b78049fcc5f97455becdd0ea428c1fd6c7a0fc66e991c7cb9"),
+    b"lotvine",
+    bytes.fromhex(
+        "186ed2bdbd1a36f6437c5168b0221914018ea4f32a1c3fcd1c1794d64fbd596e"
+        "d39a7034802b9aa48062602c706f56e3e3da50a07fa9e763f4b13a39809a8f03"
+    ),
+)
+"""A signature that RFC 8032 section 5.1.7 lets a verifier take or leave: good only if multiplied by the cofactor."""
+
 
 class SigningKey:
     """A private key; deterministic signatures. Its repr shows the public half alone."""
@@ -59,6 +69,16 @@ def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> boo
     except (nacl.exceptions.BadSignatureError, nacl.exceptions.CryptoError):
         return False
     return True
+
+
+def check_library() -> None:
+    """Raise ConfigError where this libsodium verifies by another rule than those of the other nodes.
+
+    # Safety: both rules are sound, and mixed they are a fork: one validator could sign what half of the others take.
+    """
+    if verify_signature(*_PROBE):
+        why = "the installed libsodium takes signatures that other nodes refuse (it multiplies by the cofactor)"
+        raise ConfigError([f"{why}: install PyNaCl 1.6, whose own copy of libsodium is the right one"])
 
 
 def is_public_key(public_key: bytes) -> bool:

@@ -1,13 +1,24 @@
 """node.crypto.keys."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from node.crypto.keys import SigningKey, generate_key, is_public_key, load_key, store_key, verify_signature
+from node.crypto.keys import (
+    SigningKey,
+    check_library,
+    generate_key,
+    is_public_key,
+    load_key,
+    store_key,
+    verify_signature,
+)
 from node.errors import ConfigError
 
 KEY = SigningKey(bytes(range(32)))
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "signatures.json").read_text(encoding="ascii"))
 
 
 def test_a_signature_verifies_for_its_message_and_key_only() -> None:
@@ -27,6 +38,21 @@ def test_the_small_order_signature_is_refused() -> None:
     """Other libraries accept this one; a verifier of that kind would split the network."""
     key = b"\x01" + bytes(31)
     assert not verify_signature(key, b"anything", key + bytes(32))
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=[case["name"] for case in VECTORS])
+def test_what_is_a_good_signature_is_the_same_with_every_library(case: dict[str, Any]) -> None:
+    """The edges on which libraries differ: a good signature at one node only is a fork (see docs/protocol.md)."""
+    key, message, signature = (bytes.fromhex(case[name]) for name in ("public_key", "message", "signature"))
+    assert verify_signature(key, message, signature) == case["valid"]
+
+
+def test_a_library_with_another_rule_starts_no_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade of libsodium may bring one; the probe is a signature of the vectors."""
+    check_library()
+    monkeypatch.setattr("node.crypto.keys.verify_signature", lambda *_: True)
+    with pytest.raises(ConfigError, match="install PyNaCl"):
+        check_library()
 
 
 @pytest.mark.parametrize("key", [bytes(32), b"\x01" + bytes(31), b"\xff" * 32, b"", bytes(31)])
