@@ -19,7 +19,7 @@ from consensus.recovery import Setup
 from consensus.types import Digest, ValidatorIndex, View
 from consensus.view_state import Gap, Views
 
-PROPOSAL_PAYLOAD_BYTES_MAX = 256 * 1024
+PROPOSAL_PAYLOAD_BYTES_MAX = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)

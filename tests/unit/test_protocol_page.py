@@ -4,9 +4,15 @@ import re
 from pathlib import Path
 
 from consensus.messages import BLOCK_DOMAIN, CUT_DOMAIN, HEADER_BYTES
+from consensus.proposal_rules import PROPOSAL_PAYLOAD_BYTES_MAX
 from consensus.scheme import VOTE_DOMAIN, vote_signing_bytes
+from consensus.types import U32_MAX, U64_MAX, Digest
 from node.crypto import digests
+from node.ledger.cut import CUT_FEEDS_MAX
 from node.ledger.verdicts import EventCode, TransactionCode
+from node.wire.codec import pack
+from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
+from node.wire.messages import PAYLOAD_BYTES_MAX
 from node.wire.tags import Tag
 from tests.support.networks import build_batch, build_genesis, build_transaction
 from tests.unit.wire.test_messages import VOTE
@@ -28,6 +34,14 @@ def test_every_tag_is_listed_by_its_number() -> None:
     """A second implementation reads them from the page."""
     listed = re.findall(r"^\| (\d+) \| ([A-Z_]+)", PAGE, re.MULTILINE)
     assert [(int(number), name) for number, name in listed] == [(int(tag), tag.name) for tag in Tag]
+
+
+def test_what_a_core_takes_fits_into_a_frame_and_is_what_the_page_says() -> None:
+    """Else an honest leader could build what its own wire refuses. A full cut is less than either."""
+    assert PROPOSAL_PAYLOAD_BYTES_MAX == PAYLOAD_BYTES_MAX
+    assert f"at most {PAYLOAD_BYTES_MAX // 1024} KiB of cut" in PAGE
+    widest = FeedTip(FeedId(MemberId("m" * 32), FeedNumber(U32_MAX)), Seq(U64_MAX), Digest(bytes(32)))
+    assert CUT_FEEDS_MAX * len(pack(widest.to_fields())) + 8 <= PAYLOAD_BYTES_MAX
 
 
 def test_the_sizes_of_what_is_signed_are_those_of_the_page() -> None:
