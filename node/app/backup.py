@@ -4,7 +4,7 @@ A backup is a tar file of mode 0600: genesis, settings, keys, the chain at one m
 of each. Whoever has it has the node's keys. It has no vote log: a node restored from it asks the others what it signed
 after the backup, and votes only after they have answered.
 
-Source: CONSENSUS.md section 2.9.5.
+Source: docs/protocol.md, "Rejoin".
 """
 
 import contextlib

@@ -11,7 +11,7 @@ Each step can be cut off anywhere. What lies in the home tells how far it came:
     data/votes.former    adopting has begun; goes last
     keys/node.key.former the old key, about to be erased
 
-Source: CONSENSUS.md sections 2.9.5 (a key and its empty log are made in one step) and 2.14.
+Source: docs/protocol.md, "Rejoin" and "Governance": a key and its empty log are made in one step.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 What is drawn, received or seen beyond the stock there (a *shortfall*) came, in this order, if it has enough: from the
 only other site of this custodian that holds the lot; from the only other holding of the lot at all; else from a source
-that nobody knows, and the other holdings may have less (LINEAGE §2). Either is a finding, and excludes nothing.
+that nobody knows, and the other holdings may have less (docs/lineage.md). Either is a finding, and excludes nothing.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """How much: the least and the most seed material in goods (content), and of goods that may hold any (affected).
 
 `max = maxflow(tainted and unknown to S)`, `min = q(S) - maxflow(clean and unknown to S)`, with the recorded flow fixed
-on every edge (LINEAGE §1 "Quantity bounds"). An unknown stands on both sides, on the clean one
+on every edge (docs/scope.md, "Two amounts"). An unknown stands on both sides, on the clean one
 as large as the whole draw that it helped to fill; so does what lies on a loop. Each unit of measure is a network of its
 own, in which other units bound nothing.
 """

@@ -10,7 +10,7 @@ from node.lineage.findings import REMEDIES, Severity
 
 
 class Group(StrEnum):
-    """What part of the record a flag is about (LINEAGE §3)."""
+    """What part of the record a flag is about."""
 
     IDENTITY = "identity"
     QUANTITY = "quantity"

@@ -1,4 +1,4 @@
-"""The classes of hazards, and what each allows to exclude goods: a closed list (LINEAGE §1).
+"""The classes of hazards, and what each allows to exclude goods: a closed list (docs/scope.md).
 
 What travels with the material alone may be bounded by amounts. What spreads by contact or grows may be excluded by
 time, by a recorded other portion, by a verified cleaning or a kill step, and never by an amount.

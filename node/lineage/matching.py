@@ -1,7 +1,7 @@
 """Shipments and receipts: which receipt took from which shipment, and which reports tell of one hand-over.
 
 Same unit or piece, a shared despatch advice or bill of lading: a fact. Else what one holder sent to another is one
-pool, and a receipt takes any of it; where several pools fit, between nothing and its amount of each (LINEAGE §2).
+pool, and a receipt takes any of it; where several pools fit, between nothing and its amount of each.
 """
 
 from collections.abc import Iterable

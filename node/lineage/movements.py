@@ -1,6 +1,6 @@
 """The steps of a lot's ledger in order: each credit at the earliest it can have happened, each draw at the latest.
 
-That allows every order that may be true (LINEAGE §1). A shipment is open to receipts from its earliest on, as far back
+That allows every order that may be true. A shipment is open to receipts from its earliest on, as far back
 as two clocks may err, and leaves its sender at its latest. At equal times credits come before draws, but what a run
 takes before what it gives of the same lot; then create and receive, unpack, transform, pack, ship, end; then the digest
 of the content. An event that another member entered than most of those at its holder is wider by what two clocks

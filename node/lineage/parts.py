@@ -2,7 +2,7 @@
 
 A walk over items would take every draw of a lot that some event tainted; for a lot that was made once that is right.
 Where a lot has several portions, only draws that the tainted one may have fed are followed, and only makings that may
-have fed a use (DESIGN §7, rule 4). Amounts exclude nothing here; nor does anything that nobody recorded.
+have fed a use. Amounts exclude nothing here; nor does anything that nobody recorded.
 """
 
 from collections.abc import Set

@@ -60,7 +60,7 @@ class Portion:
     number: its place in the ledger. row: what produced it (of a HELD one: what first brought stock there). holder: who
     has it; of a shipment who sent it. lo … hi: how much, exact decimals; hi None is unbounded. uom: unit, None pieces.
     receiver: of a shipment, if stated. receipts, reports: other events that tell of the same thing. reading: only our
-    reading put it here (LINEAGE §2): nothing that comes by it is certain.
+    reading put it here (docs/lineage.md): nothing that comes by it is certain.
     """
 
     number: int

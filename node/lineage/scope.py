@@ -1,7 +1,7 @@
 """A scope: what must hold seed material, what cannot be excluded, what is excluded and why; and how much of each.
 
 `compute_scope` walks the portion graph (`spread.py`), bounds what it reached (`bounds.py`) and sorts it into the three
-answer sets of LINEAGE §1. docs/scope.md tells how to read the answer.
+answer sets. docs/scope.md says what they are, and how to read the answer.
 """
 
 from collections import Counter
@@ -185,7 +185,7 @@ class Scope:
         return _total([one.portion.hi for one in vertices])
 
     def is_certain(self, vertex: Vertex, content: Bound) -> bool:
-        """Return whether the portion must hold seed material (LINEAGE §1 "Three answer sets")."""
+        """Return whether the portion must hold seed material (docs/scope.md, "The three sets")."""
         number = vertex.number
         if number in self.spread.seeds or number in self._assigned:
             return True

@@ -1,6 +1,6 @@
 """How far a hazard can have come: a walk over portions, with all that only what is unknown may link.
 
-Linked is what a recorded chain reaches; open what only an unknown does (LINEAGE §1 "Unknowns"): (a) goods of a lot
+Linked is what a recorded chain reaches; open what only an unknown does (docs/scope.md): (a) goods of a lot
 in scope that nobody recorded the source of; (b) what a holder of goods in scope has without recorded inputs since
 then; (c) what was never received, in each later stock of its receiver. Contact spreads along equipment until a
 verified cleaning. The walk is a loop over vertices, and each is entered at most twice.

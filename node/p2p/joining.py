@@ -5,8 +5,6 @@ theirs is in the same place. Such a node dials an address of `p2p.join` while it
 validators by the keys that it knows: so many may all have been away as long. What it takes there proves itself by
 certificates, so it need not know who answers; the other end knows us by our key as always. Sessions with more known
 keys end this one.
-
-Source: DESIGN.md section 12.
 """
 
 from collections.abc import Sequence

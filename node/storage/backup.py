@@ -5,7 +5,7 @@
 The parts, one after the other, are rows: key length u32, value length u32, key, value. LevelDB has no online backup,
 but an iterator shows the store as it was when the iterator was made, however much is written meanwhile. The index is
 left out, since it is derived; so is the vote log: an old one looks whole from inside, and would have the node vote
-twice (CONSENSUS.md section 2.9.5).
+twice (docs/protocol.md).
 """
 
 import hashlib

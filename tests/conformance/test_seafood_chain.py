@@ -143,7 +143,7 @@ def _items(row: EventRow) -> set[str]:
 
 
 def test_ledgers_say_what_moved_unrecorded_came_from_nowhere_and_is_held() -> None:
-    """LINEAGE §5, example 16: every number of the chain that does not add up, and what is left where."""
+    """Worked example 16 of docs/lineage.md: every number of the chain that does not add up, and what is left where."""
     reader = index_of(load_example(CHAIN))
     facts = open_facts(reader, Readings(), as_of_ms=None, known_at=reader.height)
     ledgers = {item: build_ledger(item, facts) for item in (FEED, HATCHERY, FARMED, VESSEL, MIXED, FILLET)}

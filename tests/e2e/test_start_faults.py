@@ -247,7 +247,7 @@ def spoiled(used_home: Localnet, spoil: Callable[[Path], None]) -> Iterator[None
 def test_a_node_whose_votes_are_lost_runs_and_says_what_it_waits_for(
     used_home: Localnet, spoil: Callable[[Path], None]
 ) -> None:
-    """T-22: it does not vote with what is left; alone, it waits for its operator (CONSENSUS.md section 2.9.5)."""
+    """T-22: it does not vote with what is left; alone, it waits for its operator (docs/protocol.md)."""
     (node,) = used_home.nodes
 
     async def scenario() -> None:

@@ -37,7 +37,7 @@ N, X, F = VoteKind.NOTARIZE, VoteKind.NULLIFY, VoteKind.FINALIZE
     ],
 )
 def test_votes_that_exclude_each_other_are_found(votes: list[Vote], count: int) -> None:
-    """CONSENSUS §2.7: the vote-once rules. The same vote twice is a re-send."""
+    """The vote-once rules of docs/protocol.md. The same vote twice is a re-send."""
     assert len(find_double_votes(votes)) == count
 
 

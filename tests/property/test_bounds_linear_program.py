@@ -1,6 +1,6 @@
 """Bounds by maximum flow equal a linear program: on random graphs of recorded flows, and on random supply chains.
 
-`max = maxflow(tainted and unknown to S)`, `min = q(S) - maxflow(clean and unknown to S)` (LINEAGE §1). Whole numbers,
+`max = maxflow(tainted and unknown to S)`, `min = q(S) - maxflow(clean and unknown to S)`. Whole numbers,
 so that the program's answer, which has an optimum in whole numbers, can be rounded.
 """
 

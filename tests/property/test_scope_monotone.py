@@ -1,6 +1,6 @@
 """A further record never widens a scope over the portions that were there before, unless it adds taint or contradicts.
 
-Source: LINEAGE §4. Worlds of known truth are told with one report left out, and whole.
+Worlds of known truth are told with one report left out, and whole.
 """
 
 import random

@@ -675,7 +675,7 @@ def lose_the_disk_two_views_ahead(margin: int) -> CoreNetwork:
 
 
 def test_a_guard_two_above_what_others_hold_covers_all_that_may_be_forgotten() -> None:
-    """T-50, section 2.9.5: a vote in view v needs a certificate of v - 1, so the others hold one of v - 2 at least."""
+    """T-50: a vote in view v needs a certificate of v - 1, so the others hold one of v - 2 at least."""
     network = lose_the_disk_two_views_ahead(2)
     network.heal()
     network.submit(5)

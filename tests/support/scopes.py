@@ -1,4 +1,4 @@
-"""Asks for scopes in short words, and reads bounds off them: for the worked examples of LINEAGE §5."""
+"""Asks for scopes in short words, and reads bounds off them: for the worked examples of docs/lineage.md."""
 
 from collections.abc import Sequence
 from dataclasses import replace

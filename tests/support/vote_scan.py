@@ -52,8 +52,8 @@ def read_log(folders: Iterable[Path]) -> tuple[list[Vote], list[Certificate]]:
 def find_double_votes(votes: Iterable[Vote]) -> list[str]:
     """Return what one validator should not have signed together, in words. votes: all of one signer.
 
-    CONSENSUS §2.7: one subject a kind and view; never nullify and finalize in one view; finalize nothing but what
-    one has notarized, if one has notarized.
+    As docs/protocol.md says: one subject a kind and view; never nullify and finalize in one view; finalize nothing
+    but what one has notarized, if one has notarized.
     """
     signed: dict[tuple[int, int], dict[VoteKind, set[tuple[int, bytes]]]] = defaultdict(lambda: defaultdict(set))
     for vote in votes:

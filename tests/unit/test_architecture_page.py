@@ -32,3 +32,18 @@ def test_every_decision_is_in_the_index() -> None:
     assert sorted(set(re.findall(r"\((0[\w-]+\.md)\)", index))) == files
     for name in files:
         assert (DECISIONS / name).read_text(encoding="utf-8").startswith(f"# {name[:4]}: "), name
+
+
+def test_no_file_refers_to_a_text_that_is_not_here() -> None:
+    """Whoever has the repository has all that its sources and pages point to."""
+    foreign = re.compile(r"\b[A-Z]{4,}(?:\.md)? (?:§|sections? )\d")
+    pages = re.compile(r"\bdocs/[\w/-]+\.(?:md|svg|jsonld)\b")
+    lost = []
+    for folder in ("bench", "consensus", "docs", "node", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.*")):
+            if path.suffix not in (".py", ".md"):
+                continue
+            text = path.read_text(encoding="utf-8")
+            lost += [f"{path.relative_to(ROOT)}: {one}" for one in foreign.findall(text)]
+            lost += [f"{path.relative_to(ROOT)}: {one}" for one in pages.findall(text) if not (ROOT / one).exists()]
+    assert lost == []

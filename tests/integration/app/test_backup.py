@@ -66,7 +66,7 @@ def digest_of(home: Home) -> tuple[int, bytes]:
 
 
 def test_a_restored_home_has_everything_but_the_votes(home: Home, tmp_path: Path) -> None:
-    """The same key, settings, chain and state; no vote log, so that it asks before it votes (CONSENSUS 2.9.5)."""
+    """The same key, settings, chain and state; no vote log, so that it asks before it votes (docs/protocol.md)."""
     backup = back_up(home, tmp_path / "backup.tar")
     assert backup.stat().st_mode & 0o777 == 0o600
     assert list(home.backups.iterdir()) == []

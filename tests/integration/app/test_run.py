@@ -267,7 +267,7 @@ def test_a_damaged_index_names_reindex_and_reindex_mends_it(home: Home, tmp_path
 
 
 def test_a_lone_validator_without_its_votes_waits_for_the_operators_decision(home: Home, tmp_path: Path) -> None:
-    """With fewer than four validators nobody can tell what it signed (CONSENSUS.md section 2.9.5)."""
+    """With fewer than four validators nobody can tell what it signed (docs/protocol.md)."""
     at = str(home.root)
     with running(home):
         assert lotvine("capture", str(write_event(tmp_path)), "--home", at, "--wait", "final").returncode == 0

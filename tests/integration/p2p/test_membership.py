@@ -124,7 +124,7 @@ def test_a_member_that_loses_its_address_is_dialled_no_more() -> None:
 
 
 def test_a_node_that_knows_no_key_catches_up_from_one_address() -> None:
-    """The other end must know us; we do not know it, and say so with the session (DESIGN.md section 12)."""
+    """The other end must know us; we do not know it, and say so with the session."""
 
     async def scenario() -> None:
         async with (

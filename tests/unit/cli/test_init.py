@@ -97,7 +97,7 @@ def test_options_that_do_not_go_together_are_misuse(
 
 
 def test_a_lost_machine_is_made_anew_from_its_key(tmp_path: Path, net: Path) -> None:
-    """Same key, empty stores, and no vote log: the node must ask before it signs (CONSENSUS.md section 2.9.5)."""
+    """Same key, empty stores, and no vote log: the node must ask before it signs (docs/protocol.md)."""
     key = net / "node-2" / "keys" / "node.key"
     result = run("init", "--home", tmp_path / "new", "--key", key, "--genesis", net / "genesis.json")
     assert result.exit_code == 0, result.output

@@ -27,7 +27,7 @@ def picture_of(story: Chronicle, seed: str, hazard: Hazard = Hazard.ORIGIN, *, l
 
 
 def tank() -> Chronicle:
-    """LINEAGE §5, example 4: O1 was drawn before the bad B came, O2 and O3 after."""
+    """Worked example 4 of docs/lineage.md: O1 was drawn before the bad B came, O2 and O3 after."""
     story = Chronicle()
     story.make({A: 50, B: 50}, at(1, "06:00"))
     story.run({A: 50}, {}, at(1, "08:00"), name="T")
