@@ -47,3 +47,23 @@ def test_no_file_refers_to_a_text_that_is_not_here() -> None:
             lost += [f"{path.relative_to(ROOT)}: {one}" for one in foreign.findall(text)]
             lost += [f"{path.relative_to(ROOT)}: {one}" for one in pages.findall(text) if not (ROOT / one).exists()]
     assert lost == []
+
+
+def test_the_map_of_lineage_has_each_of_its_files_once_and_none_looks_down() -> None:
+    """A file without a place in the drawing is one that a newcomer finds by chance."""
+    lineage = ROOT / "node" / "lineage"
+    section = MAP.split("## Inside `node/lineage/`")[1].split("\n## ")[0]
+    cells = [row.split("|")[2] for row in section.splitlines() if row.startswith("| ")]
+    drawn = [(name, number) for number, cell in enumerate(cells) for name in re.findall(r"`(\w+)`", cell)]
+    there = [path.stem for path in lineage.glob("*.py") if path.stem != "__init__"]
+    assert sorted(name for name, _ in drawn) == sorted(there), "give a new file its place in ARCHITECTURE.md"
+    row_of = dict(drawn)
+    down = [
+        f"{name} imports {other}"
+        for name, row in drawn
+        for other in re.findall(
+            r"from node\.lineage\.(\w+) import", (lineage / f"{name}.py").read_text(encoding="utf-8")
+        )
+        if row_of[other] > row
+    ]
+    assert down == []
