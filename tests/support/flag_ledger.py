@@ -242,6 +242,37 @@ class FlagLedger:
         self.index.close()
 
 
+_JUDGEMENTS: tuple[dict[str, object], ...] = (
+    {"bizStep": "holding"},
+    {"bizStep": "inspecting", "disposition": "conformant"},
+    {"bizStep": "inspecting", "disposition": "non_conformant"},
+    {"bizStep": "inspecting", "disposition": "recalled"},
+)
+
+
+def random_statement(chance: random.Random) -> bytes:
+    """Master data that flags rest on: of a place, a product, a document or a supplier."""
+    period = chance.choice(("from=2025-01-01", "from=2025-10-06T12:00:00Z", "from=2025-10-01; to=2025-10-07"))
+    return chance.choice(
+        (
+            place_of(chance.randrange(1, 4), chance.randrange(2)),
+            stated(
+                "EPCClass",
+                lot("952110000001", "L").partition("/10/")[0],
+                "needs",
+                *[f"{what}; {period}" for what in ("cert", "testres", "release", "supplier") if chance.random() < 0.5],
+            ),
+            stated(
+                "BusinessTransaction",
+                f"urn:example:cert:{chance.choice((0, 0, 0, 1))}",
+                "certificate",
+                chance.choice(("valid; to=2025-10-06T18:00:00Z", "revoked; from=2025-10-06T12:00:00Z", "revoked")),
+            ),
+            stated("Party", "urn:example:firm:9", "approvedSupplier", f"approved; {period}"),
+        )
+    )
+
+
 def random_events(chance: random.Random, count: int) -> list[tuple[dict[str, object], str]]:
     """Events with much that does not add up, each with the member that enters it."""
     lots = [lot("952110000001", f"L{number}") for number in range(5)]
@@ -253,13 +284,15 @@ def random_events(chance: random.Random, count: int) -> list[tuple[dict[str, obj
         hour, at, to = chance.randrange(48), chance.randrange(1, 4), chance.randrange(1, 4)
         item, amount = chance.choice(items), chance.randrange(1, 50)
         member = chance.choice(("firm-0", "firm-0", "firm-1"))
-        kind = chance.randrange(11)
+        kind = chance.randrange(12)
         if kind == 0:
             event = make(item, amount, hour, at)
         elif kind == 1:
             event = ship(item, amount, hour, at, to)
         elif kind == 2:
             event = receive(item, amount, hour, to)
+        elif kind == 11:
+            event = {**receive(item, amount, hour, to), **chance.choice(_JUDGEMENTS)}
         elif kind == 9:
             event = clean(hour, at, passed=chance.random() < 0.6)
         elif kind in (3, 4, 10):
@@ -280,6 +313,11 @@ def random_events(chance: random.Random, count: int) -> list[tuple[dict[str, obj
             event, member = void(original), chance.choice((by, "firm-1"))
         else:
             event = called(receive(item, amount, hour, to), f"0000000{chance.randrange(4)}")
+        if kind != 7 and chance.random() < 0.2:
+            paper = f"urn:example:cert:{chance.choice((0, 0, 0, 1))}"
+            event = {**event, "bizTransactionList": [{"type": "cert", "bizTransaction": paper}]}
+        if kind == 2 and chance.random() < 0.5:
+            event = {**event, "sourceList": [{"type": "possessing_party", "source": "urn:example:firm:9"}]}
         if kind != 7 and chance.random() < 0.4:
             event = called(event, f"{number:08d}")
         told.append((event, member))

@@ -27,6 +27,7 @@ from tests.support.flag_ledger import (
     pack,
     place_of,
     random_events,
+    random_statement,
     receive,
     run,
     ship,
@@ -196,7 +197,7 @@ def grown(folder: Path, seed: int, *, step: int | None, shuffle: int | None = No
             ledger.enter(event, member=member, later_ms=900_000)
         told = told[count:]
         if chance.random() < 0.3:
-            ledger.enter(vocabulary=(place_of(chance.randrange(1, 4), chance.randrange(2)),))
+            ledger.enter(vocabulary=(random_statement(chance),))
         if step is not None:
             ledger.follow(events_max=step)
     ledger.wait(10)
@@ -444,3 +445,14 @@ def test_flags_of_an_earlier_height_are_made_again_as_they_were_stored(
 def found_at(reader: IndexReader, item: str) -> tuple[Flag, ...]:
     row = reader.flags.find_subject(short_subject(Subject(SubjectKind.ITEM, item)))
     return () if row is None else row.evaluated.flags
+
+
+def test_random_ledgers_bring_out_every_flag_of_needs_lines_and_holds(tmp_path: Path) -> None:
+    """Else the tests above would say nothing of these."""
+    found: set[str] = set()
+    for seed in range(12):
+        ledger = grown(tmp_path / str(seed), seed, step=None)
+        found |= {flag.code for _, flag in ledger.flags()}
+        ledger.close()
+    assert {"used_on_hold", "used_dirty", "used_before_release", "supplier_not_approved"} <= found
+    assert {"certificate_missing", "certificate_expired", "certificate_revoked", "used_while_blocked"} <= found
