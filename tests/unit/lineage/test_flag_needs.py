@@ -1,19 +1,28 @@
 """What members declare that their goods need, and what is flagged where goods went without."""
 
+from pathlib import Path
+
 import pytest
 
+from consensus.types import Digest
 from node.epcis.model import Action, Event, EventType, MasterKind, MasterRecord
+from node.epcis.reader import read_master
+from node.intake.capture import prepare
+from node.ledger.transaction import decode_capture
 from node.lineage.facts import open_facts
+from node.lineage.flag_checks import is_malformed
 from node.lineage.flag_model import Flag, FlagSettings
 from node.lineage.flags import flags_of_item
-from node.lineage.needs import read_said
+from node.lineage.needs import approvals_of, certificate_of, needs_of, read_said
 from node.lineage.readings import Readings
+from node.wire.ids import MemberId
 from tests.support.chronicle import Chronicle
 from tests.support.events import at, build_event, lot, party, place, product_class, serial, unit
 from tests.support.memory_index import MemoryIndex, build_master
 
 FLOUR, BREAD, PALLET = lot("1", "F"), lot("2", "B"), unit(1)
 PAPER, OTHER = "urn:example:cert:1", "urn:example:cert:2"
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "needs.jsonld"
 CODES = {
     "certificate_missing", "certificate_expired", "certificate_revoked", "used_before_release", "supplier_not_approved",
 }  # fmt: skip
@@ -286,6 +295,27 @@ def test_more_than_is_looked_at_says_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert set(found(told)) == {"certificate_missing"}
     monkeypatch.setattr("node.lineage.flag_needs.STAYS_MAX", 2)
     assert found(told) == {}
+
+
+def test_example_of_the_page_is_entered_and_read() -> None:
+    """docs/flags.md names it: three needs, a certificate and an approval, without a wrong check digit."""
+    prepared = prepare(
+        EXAMPLE.read_bytes(),
+        member=MemberId("mill"),
+        network_id=Digest(b"n" * 32),
+        now_ms=1_772_600_000_000,
+        known=type("Known", (), {"find_known_event": lambda *_: None})(),
+    )
+    (signed,) = prepared.transactions
+    told = Chronicle()
+    for raw in decode_capture(signed.transaction.payload).vocabulary:
+        told.masters += [build_master(record, 1) for record in read_master(raw)]
+    masters = open_facts(told.index(), Readings(), as_of_ms=None, known_at=told.index().height).masters
+    product, paper, supplier = (row.record.id for row in told.masters)
+    assert [need.what for need in needs_of(product, masters)] == ["testres", "release", "supplier"]
+    assert [said.word for said in certificate_of(paper, frozenset({MemberId("mill")}), masters)] == ["valid"]
+    assert [said.word for said in approvals_of(supplier, MemberId("mill"), masters)] == ["approved"]
+    assert not any(is_malformed(row.record.id) for row in told.masters)
 
 
 def test_needs_are_flagged_alike_in_any_order_of_arrival() -> None:
