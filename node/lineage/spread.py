@@ -12,6 +12,7 @@ from typing import Final
 
 from node.epcis.model import Action, Event, EventType
 from node.lineage.classes import Classes
+from node.lineage.colocation import SHARING_KINDS, CoLocation
 from node.lineage.contact import Contact
 from node.lineage.custody import Holder
 from node.lineage.declared import SiteRule, Topic
@@ -66,7 +67,7 @@ class Spread:
             graph, question, self.rules, cleaning=self.rule.cleaning, rows_at=self._rows_of_site, warn=self.warn
         )
         self._contacts: dict[int, int] = {}
-        self._shared: set[int] = set()
+        self._colocation = CoLocation(graph, self._load, self.fresh)
         self._piled: dict[tuple[str, str, str, str | None], int] = {}
         self._classes = Classes(graph, self._load, self.warn, by_amount=self.rule.by_amount)
         self._moved: set[tuple[str, str]] = set()
@@ -156,8 +157,8 @@ class Spread:
         self._enter_names(vertex)
         if kind is PortionKind.POOL and not self.rule.by_amount:
             self._spread_in_pile(vertex)
-        if self.question.colocation and vertex.portion.unit and kind is PortionKind.POOL:
-            self._spread_in_unit(vertex)
+        if self.question.colocation and vertex.portion.unit and kind in SHARING_KINDS:
+            self._colocation.spread(vertex)
         if kind is PortionKind.POOL or (kind is PortionKind.IN_TRANSIT and vertex.portion.receiver is not None):
             self._enter_stock(vertex)
         elif kind in (PortionKind.MOVED, PortionKind.UNKNOWN):
@@ -316,7 +317,7 @@ class Spread:
         for number in self.graph.out[vertex.number]:
             edge = self.graph.edges[number]
             kind = self.graph.vertices[edge.target].kind
-            if edge.link is Link.OPEN and kind is not PortionKind.MOVED:
+            if edge.is_touch or (edge.link is Link.OPEN and kind is not PortionKind.MOVED):
                 continue
             if kind in (PortionKind.POOL, PortionKind.HELD, PortionKind.MOVED):
                 if edge.hi is None:
@@ -451,17 +452,6 @@ class Spread:
             # It may have come without a record, and lie beside.
             if may_come_to(sent, portion):
                 self.graph.add_edge(vertex.number, loaded.vertex(sent), None, None, Link.OPEN, is_touch=True)
-
-    def _spread_in_unit(self, vertex: Vertex) -> None:
-        """If the case names co-location: what shared a unit with goods in scope may hold some."""
-        unit, facts = vertex.portion.unit, self.graph.facts
-        for child, stays in sorted(facts.containment.contents_of(unit).stays.items()):
-            loaded = self._load(child) if child != vertex.item and stays else None
-            for chain in () if loaded is None else loaded.chains.values():
-                for state in chain:
-                    if state.portion.unit == unit and state.number not in self._shared:
-                        self._shared.add(state.number)
-                        self.graph.add_edge(vertex.number, state.number, None, None, Link.READING, is_touch=True)
 
     def warn(self, code: str, item: str) -> None:
         """Note what is odd, read in our way, or left out."""
