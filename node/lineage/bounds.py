@@ -227,7 +227,7 @@ class Bounds:
                 number
                 for number in level
                 if number not in self._spread.seeds
-                and (vertices[number].kind in UNSOURCED or number in self._most_view.loops)
+                and (vertices[number].kind in UNSOURCED or number in self._least_view.loops)
                 and number not in self.excused
             ]
         if affected:

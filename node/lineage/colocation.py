@@ -117,7 +117,9 @@ class CoLocation:
     def _states_in(self, child: str, unit: str, window: Window) -> Iterator[int]:
         """Yield the states of an item's stock in a unit, and its shipments, that may have been there in a window."""
         loaded = self._load(child)
-        for portion in () if loaded is None else loaded.ledger.of_kind(*SHARING_KINDS):
+        if loaded is None:
+            return
+        for portion in loaded.ledger.of_kind(*SHARING_KINDS):
             if portion.unit == unit:
                 state = self._graph.vertices[loaded.vertex(portion)]
                 if self._meet(window, self._life_of(state)) is not None:

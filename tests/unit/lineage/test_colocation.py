@@ -115,6 +115,34 @@ def test_shipment_on_its_way_shares_its_trailer() -> None:
     assert one.status(one.find(Y, "in_transit")) == "possible"
 
 
+@pytest.mark.parametrize("hazard", list(Hazard))
+def test_what_was_certain_stays_certain_where_the_case_names_colocation(hazard: Hazard) -> None:
+    story = two_cases()
+    story.pack(PALLET, [CASE, OTHER], at(1, "09:00"))
+    story.ship([PALLET], at(1, "11:00"), to=2)
+    story.receive([PALLET], at(1, "15:00"))
+    plain = Asked(story, Seed(item=X), hazard=hazard)
+    wide = asked(story, Seed(item=X), hazard=hazard)
+    held = plain.find(X, "held")
+    assert plain.status(held) == "certain"
+    assert wide.status(wide.find(X, "held")) == "certain"
+    assert wide.content(wide.find(X, "held")) == plain.content(held) == ("10", "10")
+    assert wide.status(wide.find(Y, "held")) == "possible"
+    assert wide.content(wide.find(Y, "held")) == ("0", "10")
+
+
+def test_what_was_touched_alone_has_no_least() -> None:
+    """It came to the pallet clean, and holds none for certain, whoever was beside it."""
+    story = two_cases()
+    story.pack(PALLET, [CASE, OTHER], at(1, "09:00"))
+    story.unpack(PALLET, [OTHER], at(1, "10:00"))
+    used = story.run({Y: 10}, {Z: 10}, at(1, "12:00"))
+    one = asked(story, Seed(item=X), hazard=Hazard.CHEMICAL)
+    assert one.status(one.find(Y, "used", used)) == "possible"
+    assert one.content(one.find(Z, "held")) == ("0", "10")
+    assert one.affected(one.find(Z, "held")) == ("0", "10")
+
+
 def test_many_pieces_that_were_packed_one_by_one_share_their_pallet() -> None:
     """More of them than times that are told apart."""
     story = Chronicle()
@@ -125,3 +153,14 @@ def test_many_pieces_that_were_packed_one_by_one_share_their_pallet() -> None:
     one = asked(story, Seed(item=pieces[0]), hazard=Hazard.MICROBE)
     assert reached(one) >= set(pieces)
     assert place(1) in {vertex.portion.holder.place for vertex in one.scope.reached}
+
+
+def test_goods_that_shared_a_unit_hold_no_more_than_what_is_bad_there() -> None:
+    """1 kg is bad: where amounts may exclude, no more than that is in the goods beside it."""
+    story = Chronicle()
+    story.make({X: 1}, at(1, "06:00"))
+    story.make({Y: 10}, at(1, "06:00"))
+    story.pack(CASE, {X: 1, Y: 10}, at(1, "08:00"))
+    one = asked(story, Seed(item=X), hazard=Hazard.CHEMICAL)
+    assert one.content(one.find(Y, "held")) == ("0", "1")
+    assert one.affected(one.find(Y, "held")) == ("0", "10")
