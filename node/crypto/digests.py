@@ -24,7 +24,4 @@ FLAG_DOMAIN: Final = b"lotvine/flag/v1\0"
 
 def sha256(*parts: bytes) -> Digest:
     """Return the 32-byte SHA-256 of the parts, one after the other."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return Digest(digest.digest())
+    return Digest(hashlib.sha256(b"".join(parts)).digest())

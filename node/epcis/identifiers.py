@@ -383,6 +383,7 @@ def canonical_id(text: str) -> tuple[str, str | None]:
     return found.id, found.warning
 
 
+@lru_cache(maxsize=_DESCRIPTIONS)
 def site_of(place: str) -> str:
     """Return the site of a canonical place: a GLN without its extension; any other place is its own site."""
     if place.startswith(_LOCATION_START):
@@ -435,7 +436,7 @@ def _describe_link(found: Identifier) -> Description:
             return Description(found.id, found.kind, None, value, f"GLN {value} {parts[3]}")
         if key.kind is IdKind.PARTY:
             return Description(found.id, found.kind, None, value, f"{key.name} {value} {parts[3]}")
-        product = f"{LINK_HOST}/{key.ai}/{_encode(value)}"
+        product = found.id.rsplit("/", 2)[0]
         return Description(found.id, found.kind, product, parts[3], f"{found.kind} {parts[3]} of {key.name} {value}")
     own_class = found.id if found.kind is IdKind.CLASS else None
     code = None if found.kind is IdKind.CLASS else value

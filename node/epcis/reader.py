@@ -92,6 +92,7 @@ def read_event(raw: bytes, context: bytes) -> Event:
     location = _read_place(event, "bizLocation")
     sources = _read_parties(event, "sourceList", "source")
     destinations = _read_parties(event, "destinationList", "destination")
+    ilmd = event.get("ilmd")
     return Event(
         type=event_type,
         event_id=_read_text(event, "eventID", "eventID"),
@@ -111,13 +112,13 @@ def read_event(raw: bytes, context: bytes) -> Event:
         inputs=inputs,
         outputs=outputs,
         transformation_id=transformation_id,
-        lot_code=_read_lot_code(event.get("ilmd")) or _lot_in_links(event.get("epcList"), event.get("outputEPCList")),
+        lot_code=_read_lot_code(ilmd) or _lot_in_links(event.get("epcList"), event.get("outputEPCList")),
         declaration=_read_declaration(event.get("errorDeclaration")),
         content_digest=_content_digest(
             event_type, action, time, step, (read_point, location), sources, destinations, parent, transformation_id,
             (goods, inputs, outputs),
         ),
-        expires_ms=_read_expiry(event.get("ilmd")),
+        expires_ms=_read_expiry(ilmd),
         certificates=_read_certificates(event.get("certificationInfo")),
         event_digest=_event_digest(event),
     )  # fmt: skip
@@ -143,7 +144,7 @@ def _content_digest(
     goods: tuple[tuple[Goods, ...], ...],
 ) -> Digest:
     """Return the digest of what happened, however it was spelled and in whatever order it was listed."""
-    lists = [sorted([_goods_text(entry) for entry in entries]) for entries in goods]
+    lists = [sorted([_goods_text(entry) for entry in entries]) if entries else [] for entries in goods]
     return sha256(
         CONTENT_DOMAIN,
         encode_canonical(
@@ -255,9 +256,13 @@ def _objects(fields: JsonObject, name: str) -> Iterator[tuple[str, JsonObject]]:
     """Give each object of a list with its path. Raises UnreadableEventError."""
     for place, entry in enumerate(_read_list(fields, name)):
         path = f"{name}[{place}]"
-        if type(entry) is not dict:
-            raise UnreadableEventError("wrong_type", path, "this must be an object")
-        yield path, entry
+        yield path, _object(entry, path)
+
+
+def _object(entry: JsonValue, path: str) -> JsonObject:
+    if type(entry) is not dict:
+        raise UnreadableEventError("wrong_type", path, "this must be an object")
+    return entry
 
 
 def _read_goods(event: JsonObject, epcs_name: str, quantities_name: str) -> tuple[Goods, ...]:
@@ -323,13 +328,29 @@ def _read_documents(event: JsonObject) -> tuple[tuple[str | None, str], ...]:
     if event.get("bizTransactionList") is None:
         return ()
     documents: list[tuple[str | None, str]] = []
-    for path, entry in _objects(event, "bizTransactionList"):
-        kind = entry.get("type")
+    for place, entry in enumerate(_read_list(event, "bizTransactionList")):
+        found = _find_pair(entry, DOCUMENT_TYPES.bare, "bizTransaction")
+        if found is not None:
+            documents.append(found)
+            continue
+        path = f"bizTransactionList[{place}]"
+        fields = _object(entry, path)
+        kind = fields.get("type")
         name = DOCUMENT_TYPES.bare.get(kind) if type(kind) is str else None
         if name is None and kind is not None:
             name = _checked_text(kind, f"{path}.type")
-        documents.append((name, _required_id(entry, "bizTransaction", path)))
+        documents.append((name, _required_id(fields, "bizTransaction", path)))
     return tuple(documents)
+
+
+def _find_pair(entry: JsonValue, bare: dict[str, str], name: str) -> tuple[str, str] | None:
+    """Return a known word and an id, the usual entry of a list, None for any other: it needs the path of an error."""
+    if type(entry) is not dict:
+        return None
+    kind, text = entry.get("type"), entry.get(name)
+    word = bare.get(kind) if type(kind) is str else None
+    found = _find_id(text) if type(text) is str else None
+    return None if word is None or found is None else (word, found)
 
 
 def _read_certificates(value: JsonValue) -> tuple[str, ...]:
@@ -345,12 +366,18 @@ def _read_parties(event: JsonObject, list_name: str, name: str) -> tuple[tuple[s
     if event.get(list_name) is None:
         return ()
     parties: list[tuple[str, str]] = []
-    for path, entry in _objects(event, list_name):
-        kind = entry.get("type")
+    for place, entry in enumerate(_read_list(event, list_name)):
+        found = _find_pair(entry, PARTY_TYPES.bare, name)
+        if found is not None:
+            parties.append(found)
+            continue
+        path = f"{list_name}[{place}]"
+        fields = _object(entry, path)
+        kind = fields.get("type")
         word = PARTY_TYPES.bare.get(kind) if type(kind) is str else None
         if word is None:
             word = _checked_text(kind, f"{path}.type")
-        parties.append((word, _required_id(entry, name, path)))
+        parties.append((word, _required_id(fields, name, path)))
     return tuple(parties)
 
 

@@ -402,7 +402,6 @@ class IndexStore:
             for row in write_set.transactions
             if row.code is not TransactionCode.DUPLICATE
         ]
-        self._add_events(rows, write_set)
         for master in write_set.masters:
             encoded = encode_master(master)
             rows.append((keys.master_key(master.record.id, master.member), encoded))
@@ -417,33 +416,36 @@ class IndexStore:
         rows.extend(rows_of_block(write_set))
         changed = height if write_set.is_governance_changed else self._governance_height
         rows.append((keys.STATE_MARK, pack((height, write_set.state_digest, changed))))
-        self._store.write(rows, sync=sync)
+        self._store.write(itertools.chain(rows, self._event_rows(write_set)), sync=sync)
         if write_set.is_governance_changed:
             self._governance.put(height, write_set.governance)
         self._height, self._state_digest, self._governance_height = height, write_set.state_digest, changed
 
-    def _add_events(self, rows: list[Row], write_set: WriteSet) -> None:
-        """Add the rows of all events and of the items that they are the first to name."""
-        add = rows.append
+    def _event_rows(self, write_set: WriteSet) -> Iterator[Row]:
+        """Yield the rows of all events and of the items that they are the first to name.
+
+        One by one: a list of them all, some 9 an event, would cost the collector more than making them.
+        """
+        if not write_set.events:
+            self._links.pass_by(write_set.height)
+            return
+        added, new = self._links.add(write_set.height, write_set.events, write_set.filings)
+        yield keys.links_key(write_set.height), added
+        for item in new:
+            yield from item_rows(item)
         for row in write_set.events:
-            add((keys.event_key(row.ref), encode_row(row)))
+            yield keys.event_key(row.ref), encode_row(row)
         for member, event_digest in write_set.event_digests:
-            add((keys.event_digest_key(member, event_digest), b""))
+            yield keys.event_digest_key(member, event_digest), b""
         prefix, short, roles = keys.posting_prefix, _short, _ROLES
+        head = prefix(PostingKind.ITEM, b"")
         for filing in write_set.filings:
             # All postings of one event end alike.
             ending = keys.posting_tail(filing.time_ms, filing.ref)
             for item, role in filing.roles.items():
-                add((prefix(PostingKind.ITEM, short(item)) + ending, roles[role]))
+                yield head + short(item) + ending, roles[role]
             for kind, key, role in filing.others:
-                add((prefix(kind, short(key)) + ending, roles[role]))
-        if write_set.events:
-            added, new = self._links.add(write_set.height, write_set.events, write_set.filings)
-            add((keys.links_key(write_set.height), added))
-            for item in new:
-                rows += item_rows(item)
-        else:
-            self._links.pass_by(write_set.height)
+                yield prefix(kind, short(key)) + ending, roles[role]
 
     def rows(self) -> Iterator[Row]:
         """Yield all keys and values in order, without those of flags: for comparing two indexes."""
