@@ -12,7 +12,7 @@ from node.ledger.cut import CUT_FEEDS_MAX
 from node.ledger.verdicts import EventCode, TransactionCode
 from node.wire.codec import pack
 from node.wire.ids import FeedId, FeedNumber, FeedTip, MemberId, Seq
-from node.wire.messages import PAYLOAD_BYTES_MAX
+from node.wire.messages import KINDS, PAYLOAD_BYTES_MAX, Priority
 from node.wire.tags import Tag
 from tests.support.networks import build_batch, build_genesis, build_transaction
 from tests.unit.wire.test_messages import VOTE
@@ -34,6 +34,15 @@ def test_every_tag_is_listed_by_its_number() -> None:
     """A second implementation reads them from the page."""
     listed = re.findall(r"^\| (\d+) \| ([A-Z_]+)", PAGE, re.MULTILINE)
     assert [(int(number), name) for number, name in listed] == [(int(tag), tag.name) for tag in Tag]
+
+
+def test_every_message_stands_with_its_queue_and_its_limit() -> None:
+    """Who sends more, or in another queue, is cut off."""
+    listed = re.findall(r"^\| (\d+) \| [A-Z_]+\b.*\| (\w+) \| ([\d,]+) \|$", PAGE, re.MULTILINE)
+    assert [(int(tag), queue, int(most.replace(",", ""))) for tag, queue, most in listed] == [
+        (int(tag), kind.priority.name.lower(), kind.bytes_max) for tag, kind in KINDS.items()
+    ]
+    assert all(f"{int(queue)} {queue.name.lower()}" in PAGE for queue in Priority)
 
 
 def test_what_a_core_takes_fits_into_a_frame_and_is_what_the_page_says() -> None:
