@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from node.app.identity import load_genesis_and_key
+from node.app.sandbox.trade import BAKERY, FLOUR
 from node.config.home import Home
 from node.lineage.answer import Answer
 from node.lineage.row_codec import decode_row, encode_row
@@ -64,6 +65,10 @@ def test_a_sandbox_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind(t
         assert answer.returncode == 0, answer.stderr
         assert "origins:" in answer.stdout
         assert len(flags_of_all(net)) == 1
+        balances = [balance_of_flour(net / member) for member in MEMBERS]
+        assert len({one["digest"] for one in balances}) == 1
+        (total,) = balances[0]["totals"]
+        assert (total["verdict"], total["received"]["min"], total["used"]["min"]) == ("balanced", "16500", "9000")
         nodes = [int((net / member / "LOCK").read_text()) for member in MEMBERS]
         process.send_signal(signal.SIGINT)
         assert process.stdout.read().endswith("Stopped.\n")
@@ -75,6 +80,17 @@ def test_a_sandbox_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind(t
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def balance_of_flour(home: Path) -> dict[str, Any]:
+    """What a node says of the flour that the bakery ever had."""
+    balance = subprocess.run(
+        [sys.executable, "-m", "node.cli", "balance", FLOUR.id, "--party", BAKERY.id, "--from", "2000-01-01T00:00:00Z",
+         "--to", "2100-01-01T00:00:00Z", "--json", "--home", str(home)],
+        capture_output=True, text=True, check=True, timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    answer: dict[str, Any] = json.loads(balance.stdout)
+    return answer
 
 
 def flags_of_all(net: Path) -> set[str]:
