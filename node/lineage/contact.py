@@ -70,6 +70,10 @@ class _Front:
                 return
             place += 1
 
+    def first_after(self, since_ms: int) -> int | None:
+        """Return from when the first touched, if all did so later than `since_ms`."""
+        return self._reached[0].since_ms if self._reached and self._reached[0].since_ms > since_ms else None
+
     def add(self, one: _Reached) -> None:
         """Keep it, and drop what it makes needless."""
         place = bisect_right(self._reached, one.since_ms, key=_since)
@@ -106,6 +110,21 @@ class _Run(NamedTuple):
     sites: tuple[tuple[Site, SiteRun], ...]
 
 
+class _Along(NamedTuple):
+    """Goods in a run, and a line that they may have left something on, over by `over`.
+
+    here: the run, as the site knows it. taken_by: which other run, that was touched, took it along to this line.
+    """
+
+    vertex: Vertex
+    run: Run
+    site: Site
+    here: SiteRun
+    line: str | None
+    over: Times
+    taken_by: SiteRun | None = None
+
+
 class Contact:
     """The contact of one question's walk. rows_at: returns the events that stand and name a site, in order of time."""
 
@@ -130,17 +149,29 @@ class Contact:
         self._cut: dict[_LineKey, int] = {}
         self._touched: dict[int, int] = {}
 
-    def spread(self, vertex: Vertex, *, is_linked: bool, carried: SiteRule | None = None) -> None:
-        """Link a run's input to what comes off the same equipment, until a verified cleaning.
+    def spread(self, vertex: Vertex, run: Run, *, is_linked: bool, carried: SiteRule | None = None) -> None:
+        """Link goods that a run took, or gave, to what comes off the same equipment, until a verified cleaning.
 
-        is_linked: whether a recorded chain reaches the input. carried: link only what a declared carry-over reaches,
-        each time anew: amounts count.
+        is_linked: whether a recorded chain reaches them. carried: link only what a declared carry-over reaches, each
+        time anew: amounts count. Else what is touched on a named line takes it along to the other lines that it names.
         """
-        assert vertex.run is not None
-        run = self._load(vertex.run)
-        for site, here in run.sites:
-            for line in (*here.lines, *((None,) if here.is_loose else ())):
-                self._spread_along(vertex, site, here, line, is_linked=is_linked, carried=carried)
+        known = self._load(run)
+        pending = [
+            _Along(vertex, run, site, here, line, known.over)
+            for site, here in known.sites
+            for line in (*here.lines, *((None,) if here.is_loose else ()))
+        ]
+        seen: set[tuple[int, str]] = set()
+        while pending:
+            along = pending.pop()
+            if carried is not None:
+                self._carry_over(along, carried, is_linked=is_linked)
+                continue
+            for other in self._spread_along(along, is_linked=is_linked):
+                for further in other.lines if len(other.lines) > 1 else ():
+                    if further != along.line and (id(other), further) not in seen:
+                        seen.add((id(other), further))
+                        pending.append(_Along(vertex, run, along.site, along.here, further, other.over, other))
 
     def _load(self, run: Run) -> _Run:
         found = self._runs.get(run.key)
@@ -161,38 +192,54 @@ class Contact:
             site = self._sites[name] = Site(name, self._rows_at(name), self._graph.facts)
         return site
 
-    def _spread_along(
-        self, vertex: Vertex, site: Site, here: SiteRun, line: str | None, *, is_linked: bool, carried: SiteRule | None
-    ) -> None:
-        """Link the input to what one line passes it on to; here: its run, as the site knows it."""
-        assert vertex.run is not None
-        readings = self._graph.facts.readings
-        row, equipment = vertex.portion.row, site.equipment(line)
-        over = equipment.over(self._runs[vertex.run.key].over, self._ending)
+    def _spread_along(self, along: _Along, *, is_linked: bool) -> list[SiteRun]:
+        """Link the goods to what one line passes them on to; return what was touched because it names that line."""
+        equipment = along.site.equipment(along.line)
+        over = equipment.over(along.over, self._ending)
+        is_cleaned = self._ending.is_cleaned and bool(equipment.next_cleaning(over))
+        why = _Why("clean_break" if is_cleaned else "contact_window")
+        touched: list[SiteRun] = []
         for (is_named, clock), stretch in equipment.stretches.items():
-            since_ms = row.event.time.lo_ms - readings.slack_ms(row.member, clock)
+            since_ms = self._since(along, clock)
             end_ms = equipment.end_ms(over, clock, self._ending, is_named=is_named)
-            link = Link.READING if is_named else Link.OPEN
-            key = (site.name, line, is_named, clock)
-            is_cleaned = bool(self._ending.is_cleaned and equipment.next_cleaning(over))
-            if carried is not None:
-                until_ms = reach_ms(carried, over, clock, () if line is None else site.put_out(line), self._graph.facts)
-                near = stretch.during(since_ms, min(end_ms, until_ms))
-                self._touch(vertex, near, link, is_linked=is_linked, is_counted=True)
-                why = _Why("carry_over", carried) if until_ms <= end_ms else _Why("clean_break")
-                self._cut_beyond(vertex, (*key, carried), stretch, min(end_ms, until_ms), why)
-                continue
+            key = (along.site.name, along.line, is_named, clock)
             # What an open link reaches is open, whoever it comes from; along a named line the linked reach further.
             fronts = [self._fronts.setdefault((*key, surely), _Front()) for surely in (False, True)]
             is_sure = is_linked and is_named
-            self._touch(vertex, fronts[is_sure].beyond(since_ms, end_ms, stretch), link, is_linked=is_linked)
-            reached = _Reached(since_ms, end_ms, here)
+            near = list(fronts[is_sure].beyond(since_ms, end_ms, stretch))
+            self._touch(along, near, Link.READING if is_named else Link.OPEN, is_linked=is_linked)
+            if is_named:
+                first_ms = fronts[is_sure].first_after(since_ms)
+                near += () if first_ms is None else stretch.during(since_ms, min(first_ms, end_ms))
+                touched += [told.run for told in near if told.hi_ms >= since_ms]
+            reached = _Reached(since_ms, end_ms, along.here)
             for front in fronts if is_sure else fronts[:1]:
                 front.add(reached)
-            why = _Why("clean_break" if is_cleaned else "contact_window")
-            self._cut_beyond(vertex, (*key, None), stretch, end_ms, why)
+            self._cut_beyond(along, (*key, None), stretch, end_ms, why)
+        return touched
 
-    def _cut_beyond(self, vertex: Vertex, key: _LineKey, stretch: Stretch, end_ms: int, why: "_Why") -> None:
+    def _carry_over(self, along: _Along, rule: SiteRule, *, is_linked: bool) -> None:
+        """Link the goods to what a declared carry-over reaches along one line, until a verified cleaning."""
+        facts, equipment = self._graph.facts, along.site.equipment(along.line)
+        over = equipment.over(along.over, self._ending)
+        put_out = () if along.line is None else along.site.put_out(along.line)
+        for (is_named, clock), stretch in equipment.stretches.items():
+            end_ms = equipment.end_ms(over, clock, self._ending, is_named=is_named)
+            until_ms = reach_ms(rule, over, clock, put_out, facts)
+            near = stretch.during(self._since(along, clock), min(end_ms, until_ms))
+            link = Link.READING if is_named else Link.OPEN
+            self._touch(along, near, link, is_linked=is_linked, is_counted=True)
+            why = _Why("carry_over", rule) if until_ms <= end_ms else _Why("clean_break")
+            key = (along.site.name, along.line, is_named, clock, rule)
+            self._cut_beyond(along, key, stretch, min(end_ms, until_ms), why)
+
+    def _since(self, along: _Along, clock: str) -> int:
+        """Return from when on, by a member's clock, some of the goods may have been there."""
+        row, readings = along.vertex.portion.row, self._graph.facts.readings
+        since_ms = row.event.time.lo_ms - readings.slack_ms(row.member, clock)
+        return since_ms if along.taken_by is None else max(since_ms, along.taken_by.began_ms(clock, readings))
+
+    def _cut_beyond(self, along: _Along, key: _LineKey, stretch: Stretch, end_ms: int, why: _Why) -> None:
         """Say of what began later which rule excludes it, unless it was said before."""
         said_ms = self._cut.get(key, FOREVER_MS)
         if end_ms >= said_ms:
@@ -202,30 +249,28 @@ class Contact:
         if why.code != "clean_break" and len(later) > LATER_SHOWN_MAX:
             later = later[:LATER_SHOWN_MAX]
             self._warn("contact_left_out", key[0])
-        self._touch(vertex, later, Link.CUT, why=why)
+        self._touch(along, later, Link.CUT, why=why)
 
     def _touch(
         self,
-        vertex: Vertex,
+        along: _Along,
         near: Iterable[Told],
         link: Link,
         *,
         is_linked: bool = False,
         is_counted: bool = False,
-        why: "_Why | None" = None,
+        why: _Why | None = None,
     ) -> None:
-        """Link the input to what these runs put out. is_counted: one way there does not say it all. why: of a CUT."""
-        readings, row = self._graph.facts.readings, vertex.portion.row
-        since_ms, rank = row.event.time.lo_ms, 2 * link + (not is_linked)
+        """Link the goods to what these runs put out. is_counted: one way there does not say it all. why: of a CUT."""
+        rank = 2 * link + (not is_linked)
         for other in chain.from_iterable(told.run.rows.values() for told in near):
             run = self._graph.load_run(other)
             self._rules.apply(run)
-            if _is_same(run, vertex.run):
+            if _is_same(run, along.run):
                 continue
             for line in run.outputs:
                 target = self._graph.line_of(line.item, line.row, PortionKind.OUTPUT)
-                until_ms = line.row.event.time.hi_ms + readings.slack_ms(line.row.member, row.member)
-                if target is None or until_ms < since_ms:
+                if target is None or line.row.event.time.hi_ms < self._since(along, line.row.member):
                     continue
                 if is_counted or self._touched.get(target, rank + 1) > rank:
                     # One way to get there says it all, for amounts do not count: the surest.
@@ -233,13 +278,13 @@ class Contact:
                     if why is not None and why.rule is not None:
                         self._rules.cut_by[len(self._graph.edges)] = why.rule
                     code = "" if why is None else why.code
-                    self._graph.add_edge(vertex.number, target, None, None, link, code, is_touch=True)
+                    self._graph.add_edge(along.vertex.number, target, None, None, link, code, is_touch=True)
 
 
-def _is_same(run: Run, other: Run | None) -> bool:
+def _is_same(run: Run, other: Run) -> bool:
     """Return whether two are one run, loaded by events of two members."""
-    if other is None or run is other:
-        return run is other
+    if run is other:
+        return True
     if run.key[0] != other.key[0]:
         return False
     return [line.row.ref for line in run.inputs] == [line.row.ref for line in other.inputs] and [

@@ -74,6 +74,11 @@ class SiteRun:
         if row.event.outputs:
             self.given.setdefault(row.member, []).append(time.hi_ms)
 
+    @property
+    def over(self) -> Times:
+        """Return when it was over at the latest."""
+        return tuple(sorted((member, hi_ms) for member, (_, hi_ms) in self.spans.items()))
+
     def began_ms(self, clock: str, readings: Readings) -> int:
         """Return when it began, at the earliest, by one member's clock."""
         return min(lo_ms - readings.slack_ms(member, clock) for member, (lo_ms, _) in self.spans.items())

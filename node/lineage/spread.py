@@ -15,7 +15,7 @@ from node.lineage.classes import Classes
 from node.lineage.colocation import SHARING_KINDS, CoLocation
 from node.lineage.contact import Contact
 from node.lineage.custody import Holder
-from node.lineage.declared import SiteRule, Topic
+from node.lineage.declared import Topic
 from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
@@ -24,6 +24,7 @@ from node.lineage.plain import read_plain
 from node.lineage.portions import PortionKind
 from node.lineage.readings import Movement
 from node.lineage.records import ROLE_INSTANCES, EventRef, EventRow, Posting, PostingKind
+from node.lineage.runs import Run
 from node.lineage.scope_question import ScopeQuestion
 from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, may_come_to, states_since
 from node.lineage.spread_rules import RunRules
@@ -121,7 +122,8 @@ class Spread:
                     self._enter(self.graph.vertices[number])
                 elif level < self._contacts.get(number, level) and not self.rule.by_amount:
                     # Reached more surely than before: so is what it touches.
-                    self._spread_by_contact(self.graph.vertices[number])
+                    vertex = self.graph.vertices[number]
+                    self._spread_by_contact(vertex, self.graph.load_run(vertex.portion.row))
 
     def _follow(self, number: int, level: int) -> None:
         edge = self.graph.edges[number]
@@ -152,6 +154,13 @@ class Spread:
         if kind is PortionKind.USED:
             run = self.graph.load_run(vertex.portion.row)
             self.rules.apply(run)
+        elif (
+            kind is PortionKind.OUTPUT
+            and vertex.number in self.seeds
+            and (self.rule.by_contact or self.rule.carry_over)
+        ):
+            # Bad as it came off its line: what came off next may be.
+            self._spread_by_contact(vertex, self.graph.load_run(vertex.portion.row))
         if kind not in (PortionKind.POOL, PortionKind.WAY):
             self._enter_lot(vertex)
         self._enter_names(vertex)
@@ -172,12 +181,7 @@ class Spread:
         first = vertex.number - vertex.portion.number
         for gain in vertex.run.gains:
             self._reach(first + gain, OPEN, -1)
-        if self.rule.by_contact:
-            self._spread_by_contact(vertex)
-        elif self.rule.carry_over:
-            carried = self.rules.declared(vertex.run, Topic.CARRY_OVER)
-            if carried is not None:
-                self._spread_by_contact(vertex, carried)
+        self._spread_by_contact(vertex, vertex.run)
 
     # (a) Goods of the lot that nobody recorded the source of.
 
@@ -431,10 +435,15 @@ class Spread:
 
     # Contact.
 
-    def _spread_by_contact(self, vertex: Vertex, carried: SiteRule | None = None) -> None:
-        """What comes off the same equipment may hold some. carried: only what a declared carry-over reaches."""
+    def _spread_by_contact(self, vertex: Vertex, run: Run) -> None:
+        """What comes off equipment after goods that a run took there, or a seed that it gave, may hold some."""
+        carried = None
+        if not self.rule.by_contact:
+            carried = self.rules.declared(run, Topic.CARRY_OVER) if self.rule.carry_over else None
+            if carried is None:
+                return
         level = self._contacts[vertex.number] = self.level[vertex.number]
-        self.contact.spread(vertex, is_linked=level == LINKED, carried=carried)
+        self.contact.spread(vertex, run, is_linked=level == LINKED, carried=carried)
 
     def _spread_in_pile(self, vertex: Vertex) -> None:
         """What grows or is passed on reaches all of the lot in one place, in whatever unit it is counted."""

@@ -11,7 +11,7 @@ from tests.support.events import HOUR_MS, at, build_event, lot, party, place
 from tests.support.scopes import Asked
 
 BAD, CLEAN = lot("1", "BAD"), lot("1", "CLEAN")
-FIRST, NEXT, LAST, AFTER = (lot("2", code) for code in ("FIRST", "NEXT", "LAST", "AFTER"))
+FIRST, NEXT, LAST, AFTER, SEED = (lot("2", code) for code in ("FIRST", "NEXT", "LAST", "AFTER", "SEED"))
 
 
 def line_of(number: int, *, site: int = 1) -> str:
@@ -302,3 +302,34 @@ def test_runs_beyond_the_contact_window_are_excluded_by_it() -> None:
     excluded = {one.item for one in answer.excluded if one.reason == "contact_window"}
     assert excluded == set(later[:LATER_SHOWN_MAX])
     assert "contact_left_out" in answer.warnings
+
+
+@pytest.mark.parametrize("hazard", [Hazard.ALLERGEN, Hazard.FRAGMENT, Hazard.MICROBE, Hazard.ORIGIN])
+def test_lot_that_was_bad_as_it_came_off_a_line_may_have_left_some_there(hazard: Hazard) -> None:
+    """The seed is what a run gave: what came off before is clean; what comes next may not be, until a cleaning."""
+    works = Works()
+    works.run(CLEAN, FIRST, at(1, "08:00"))
+    works.run(CLEAN, SEED, at(1, "09:00"))
+    works.run(CLEAN, NEXT, at(1, "10:00"))
+    works.clean(at(1, "11:00"))
+    works.run(CLEAN, LAST, at(1, "12:00"))
+    asked = Asked(works.story, Seed(item=SEED), hazard=hazard)
+    reached = {one.item for one in asked.scope.reached}
+    assert reached - {"urn:machine:1"} == ({SEED} if hazard is Hazard.ORIGIN else {SEED, NEXT})
+    if hazard is not Hazard.ORIGIN:
+        assert asked.status(asked.find(NEXT, "output")) == "possible"
+
+
+def test_run_that_was_touched_takes_it_along_to_its_other_lines() -> None:
+    """Filled on line 1 after bad goods, drawn on line 2: what ran on line 2 since it came may be touched, too."""
+    works = Works()
+    works.run(BAD, FIRST, at(1, "08:00"), line=1)
+    works.run(CLEAN, lot("3", "EARLY"), at(1, "08:30"), line=2)
+    works.run(CLEAN, None, at(1, "09:00"), name="r1", line=1)
+    works.run(None, NEXT, at(1, "10:00"), name="r1", line=2)
+    works.run(CLEAN, LAST, at(4, "10:00"), line=2)
+    works.clean(at(4, "11:00"), line=2)
+    works.run(CLEAN, AFTER, at(4, "12:00"), line=2)
+    reached = works.reached()
+    assert {NEXT, LAST} <= reached
+    assert {AFTER, lot("3", "EARLY")}.isdisjoint(reached)

@@ -39,12 +39,15 @@ def scope_of(story: Chronicle, item: str, hazard: Hazard) -> Scope:
 
 @pytest.mark.parametrize("first", [0, 30])
 def test_every_run_after_the_first_that_held_some_may_hold_some_too(first: int) -> None:
-    """Beside a chain of runs, in whatever order the walk comes to them: those before it cannot."""
+    """Beside a chain of runs, in whatever order the walk comes to them: those before it cannot.
+
+    A lot that is itself the seed was bad as it came off the line: the run of clean goods a minute later is touched.
+    """
     count = 60
     answer = scope_of(tell_chain(count), links(count)[first], Hazard.ALLERGEN).answer()
     reached = {portion.item for portion in answer.portions}
     assert {item for item in reached if "/01/" in item and "10/M" in item} == {
-        lot("3", f"M{number:04d}") for number in range(first, count)
+        lot("3", f"M{number:04d}") for number in range(max(0, first - 1), count)
     }
 
 
