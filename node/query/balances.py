@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from consensus.types import Height
 from node.crypto.digests import ANSWER_DOMAIN, sha256
 from node.epcis.elements import parse_item
-from node.epcis.identifiers import identify
 from node.errors import RequestError
 from node.lineage.custody import Holder
 from node.lineage.facts import Facts, open_facts
@@ -25,8 +24,8 @@ from node.lineage.readings import RULES_VERSION, Readings
 from node.lineage.records import PostingKind
 from node.lineage.texts import iso, optional_text
 from node.lineage.timeline import FOREVER_MS
-from node.query.errors import UnknownItemError
 from node.query.flags import OpenIndexReader
+from node.query.holders import find_holder
 from node.query.scopes import read_time
 from node.storage.following import parameters_at
 
@@ -109,23 +108,21 @@ class BalanceService:
         self._readings_at = readings_at
 
     def balance(self, request: BalanceRequest) -> BalanceAnswer:
-        """Return a balance. Raises IdentifierError, RequestError, and UnknownItemError for an unknown party."""
+        """Return a balance. Raises IdentifierError, RequestError, and UnknownSeedError for an unknown party."""
         from_ms, to_ms = read_time(request.since, "params.from"), read_time(request.until, "params.to")
         assert from_ms is not None
         assert to_ms is not None
         if from_ms > to_ms:
             raise RequestError("invalid_params", "the period ends before it begins", field="params.to")
-        party, asked = identify(request.party).id, parse_item(request.product).id
+        asked = parse_item(request.product).id
         product = read_item(asked).product or asked
         with self._open_reader() as reader:
             height, readings = reader.height, self._readings_at(reader.height)
             before = open_facts(reader, readings, as_of_ms=from_ms - 1, known_at=height)
             until = open_facts(reader, readings, as_of_ms=to_ms, known_at=height)
+            party = find_holder(until, request.party, "params.party")
             names = filed_names(until, party)
             items, is_all = _items_at(until, names, product, to_ms)
-            if not items and not any(_is_filed(until, name) for name in names):
-                hint = "a party is known once an event that names it is final"
-                raise UnknownItemError(f"no event names {party}", near=(), hint=hint, field="params.party")
             accounts = list(balance_of(items, before, until, lambda one: _is_of(one, names), from_ms=from_ms))
             parameters = parameters_at(reader, height)
             gain, loss = parameters.flag_run_gain_permille, parameters.flag_run_loss_permille
@@ -166,11 +163,6 @@ def _items_at(facts: Facts, names: tuple[str, ...], product: str, to_ms: int) ->
 
 def _is_product(item: str, product: str) -> bool:
     return item == product or read_item(item).product == product
-
-
-def _is_filed(facts: Facts, name: str) -> bool:
-    kind = PostingKind.HOLDER
-    return bool(facts.reader.postings_within(kind, name, from_ms=-FOREVER_MS, to_ms=FOREVER_MS, limit=1))
 
 
 def _is_of(holder: Holder, names: tuple[str, ...]) -> bool:

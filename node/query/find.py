@@ -13,7 +13,7 @@ import msgspec
 
 from node.epcis.elements import parse_item
 from node.epcis.errors import IdentifierError
-from node.epcis.identifiers import LINK_HOST, identify, site_of
+from node.epcis.identifiers import identify, site_of
 from node.epcis.model import Event, MasterKind
 from node.errors import RequestError
 from node.lineage.custody import Masters
@@ -24,6 +24,7 @@ from node.lineage.near import Looks
 from node.lineage.reader import LineageReader
 from node.lineage.records import ROLE_INSTANCES, ROLE_MADE, ROLE_OUTPUT, EventRow, Posting, PostingKind
 from node.lineage.texts import iso
+from node.query.holders import holder_ids
 from node.query.near import LOOKS_MAX, MATCHES_MAX, Match, find_items, find_names
 from node.query.near_text import match_words
 from node.query.scopes import read_time
@@ -40,7 +41,6 @@ POSTINGS_MAX: Final = 20_000
 """Of one holder, how many events are looked through where no text narrows the search."""
 WIDEST_TIME_MS: Final = 38 * 3_600_000
 """The longest that a time as stated may stand for: midnight UTC, a date of unsure zone."""
-_GLN_LENGTH: Final = 13
 _FOREVER_MS: Final = 1 << 62
 _MADE: Final = ROLE_MADE | ROLE_OUTPUT | ROLE_INSTANCES
 
@@ -388,13 +388,9 @@ def find(reader: LineageReader, request: FindRequest, original_of: OriginalOf | 
 
 def _ids_in(text: str, kind: MasterKind) -> tuple[str, ...]:
     """Return the canonical ids that `text` may spell: a bare GLN is one of a place and of a party."""
-    digits = text.replace(" ", "")
-    is_number = digits.isdecimal() and digits.isascii()
-    if kind is not MasterKind.PRODUCT:
-        if is_number and len(digits) == _GLN_LENGTH:
-            return tuple([f"{LINK_HOST}/{ai}/{digits}" for ai in ("414", "417")])
-        return (identify(text).id,)
     try:
+        if kind is not MasterKind.PRODUCT:
+            return holder_ids(text)
         parsed = parse_item(text).id
     except IdentifierError:
         return ()

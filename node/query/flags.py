@@ -28,6 +28,7 @@ from node.lineage.records import EventRef
 from node.lineage.texts import iso, optional_text
 from node.lineage.touch import Subject, SubjectKind
 from node.query.errors import UnknownHeightError
+from node.query.holders import holder_ids
 from node.query.scopes import earlier_of, read_time
 from node.storage import flags as stored
 from node.storage.flags import Listed, SubjectRow
@@ -285,8 +286,7 @@ def _lists(request: FlagRequest) -> list[str]:
 
 
 def _party_names(text: str) -> tuple[str, ...]:
-    name = identify(text).id
-    return name, _AT + name
+    return tuple([start + name for name in holder_ids(text) for start in ("", _AT)])
 
 
 def _read_flag(reader: IndexReader, listed: Listed) -> tuple[SubjectRow, Flag]:

@@ -1,6 +1,7 @@
 """A scope as it is asked for from outside, and how it becomes a question on one snapshot."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Annotated, Final
 
 import msgspec
@@ -8,22 +9,18 @@ import msgspec
 from consensus.types import Digest, Height
 from node.epcis.elements import parse_item
 from node.epcis.errors import IdentifierError
-from node.epcis.identifiers import identify
 from node.epcis.times import read_instant
 from node.errors import RequestError
 from node.lineage.custody import Masters
 from node.lineage.declared import RULE_NAMES, SiteRule, is_declared
 from node.lineage.facts import Facts
 from node.lineage.hazards import Hazard
-from node.lineage.holdings import filed_names
-from node.lineage.items import ItemKind, read_item
-from node.lineage.near import Looks
 from node.lineage.reader import LineageReader
 from node.lineage.records import EventRef, PostingKind
 from node.lineage.scope_question import SEEDS_MAX, RunRule, ScopeQuestion, Seed
 from node.lineage.timeline import FOREVER_MS
 from node.query.errors import UnknownRuleError, UnknownSeedError
-from node.query.near import LOOKS_MAX, find_names
+from node.query.holders import find_holder, holder_ids
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 _Time = Annotated[str, msgspec.Meta(max_length=64)]
@@ -119,11 +116,10 @@ def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
         raise RequestError("invalid_params", "`event` goes with an item, `product` with a holder", field=field)
     if seed.holder is None and (seed.since, seed.until) != (None, None):
         raise RequestError("invalid_params", "`from` and `to` go with a holder", field=field)
-    holder = None if seed.holder is None else identify(seed.holder).id
     return Seed(
         item=None if seed.item is None else parse_item(seed.item).id,
         event=None if seed.event is None else _find_event(seed.event, f"{field}.event", reader),
-        holder=holder,
+        holder=seed.holder,
         product=None if seed.product is None else parse_item(seed.product).id,
         run=seed.run,
         from_ms=read_time(seed.since, f"{field}.from"),
@@ -131,39 +127,20 @@ def _read_seed(seed: SeedRequest, number: int, reader: LineageReader) -> Seed:
     )
 
 
-def check_seeds(request: ScopeRequest, question: ScopeQuestion, facts: Facts) -> None:
-    """Raise UnknownSeedError for a run or holder that no event names: it is mistyped, and nothing would be recalled."""
+def settle_seeds(request: ScopeRequest, question: ScopeQuestion, facts: Facts) -> ScopeQuestion:
+    """Return the question with each holder by the id that is known here.
+
+    Raises UnknownSeedError for a run or holder that no event names: it is mistyped, and nothing would be recalled; and
+    as `find_holder`.
+    """
+    seeds = []
     for number, (asked, seed) in enumerate(zip(request.seeds, question.seeds, strict=True)):
         if seed.run is not None and not _is_filed(facts, PostingKind.RUN_OUTPUT, seed.run):
             raise _unknown_run(facts, seed.run, f"params.seeds[{number}].run")
         if asked.holder is not None:
-            check_holder(facts, asked.holder, f"params.seeds[{number}].holder")
-
-
-def check_holder(facts: Facts, asked: str, field: str) -> None:
-    """Raise RequestError for an item in place of a holder, UnknownSeedError for a holder that no event names."""
-    kind = _item_kind(asked)
-    if kind is not None:
-        words = f"{asked} is a {kind.value}, and no place or party"
-        raise RequestError("invalid_params", words, field=field, hint="ask about it as an item")
-    if not any(_is_filed(facts, PostingKind.HOLDER, name) for name in filed_names(facts, identify(asked).id)):
-        near = tuple([one.id for one in find_names(facts.reader, asked, Looks(LOOKS_MAX))[:NEAR_MAX]])
-        raise UnknownSeedError(
-            f"no event names {asked} as a place or party",
-            field=field,
-            hint="name it by GLN or Digital Link; lotvine find --party NAME shows what is known",
-            near=near,
-        )
-
-
-def _item_kind(text: str) -> ItemKind | None:
-    """Return what kind of goods the text names, or None: perhaps a place, a party, a vessel or a plain name."""
-    try:
-        # Bare digits may be a GLN.
-        kind = read_item(parse_item(text).id if text.startswith("(") else identify(text).id).kind
-    except IdentifierError:
-        return None
-    return kind if kind in (ItemKind.LOT, ItemKind.SERIAL, ItemKind.UNIT, ItemKind.CLASS) else None
+            seed = replace(seed, holder=find_holder(facts, asked.holder, f"params.seeds[{number}].holder"))
+        seeds.append(seed)
+    return replace(question, seeds=tuple(seeds))
 
 
 def check_distrusted(request: ScopeRequest, met: Collection[SiteRule], masters: Masters) -> None:
@@ -197,7 +174,7 @@ def _unknown_run(facts: Facts, run: str, field: str) -> UnknownSeedError:
 def _spellings(text: str) -> tuple[str, ...]:
     """Return what a rule may be distrusted by: a record or a rule's name as it is, a place also by its canonical id."""
     try:
-        return text, identify(text).id
+        return text, *holder_ids(text)
     except IdentifierError:
         return (text,)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from consensus.types import Height
-from node.epcis.identifiers import identify, site_of
+from node.epcis.identifiers import site_of
 from node.lineage.completeness import completeness_of
 from node.lineage.custody import Holder, ask_whom
 from node.lineage.facts import Facts, open_facts
@@ -25,8 +25,8 @@ from node.lineage.readings import Movement, Readings
 from node.lineage.records import EventRow, PostingKind
 from node.lineage.texts import optional_text
 from node.lineage.timeline import FOREVER_MS
-from node.query.errors import UnknownItemError
 from node.query.flags import OpenIndexReader, state_of
+from node.query.holders import find_holder
 from node.query.starts import find_item
 from node.storage.flags import list_of_party, settings_of
 from node.storage.following import parameters_at
@@ -140,15 +140,12 @@ class ScorecardService:
             )
 
     def scorecard(self, request: ScorecardRequest) -> Scorecard:
-        """Return a party's scorecard. Raises UnknownItemError for one that no event names."""
-        party = identify(request.party).id
+        """Return a party's scorecard. Raises UnknownSeedError for one that no event names."""
         with self._open_reader() as reader:
             facts = self._open(reader)
+            party = find_holder(facts, request.party, "params.party")
             names = filed_names(facts, party)
             rows = _newest_events(facts, names)
-            if not rows:
-                hint = "a party is known once an event that names it is final"
-                raise UnknownItemError(f"no event names {party}", near=(), hint=hint, field="params.party")
             return self._count(reader, facts, names, rows[:EVENTS_MAX], complete=len(rows) <= EVENTS_MAX)
 
     def _count(

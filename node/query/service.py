@@ -32,10 +32,10 @@ from node.query.scopes import (
     ScopeRequest,
     SeedRequest,
     check_distrusted,
-    check_seeds,
     earlier_of,
     read_request,
     read_time,
+    settle_seeds,
 )
 from node.query.starts import find_item, read_trace
 from node.storage.index import IndexReader
@@ -216,7 +216,7 @@ class QueryService:
             if seed.item is not None:
                 find_item(reader, seed.item, f"params.seeds[{number}].item")
         readings = self._readings_at(reader.height if question.known_at is None else question.known_at)
-        check_seeds(request, question, open_facts(reader, readings, as_of_ms=None, known_at=reader.height))
+        question = settle_seeds(request, question, open_facts(reader, readings, as_of_ms=None, known_at=reader.height))
         scope = Scope(reader, question, readings)
         check_distrusted(request, scope.spread.rules.site_rules.met, scope.facts.masters)
         found = scope.answer()

@@ -10,7 +10,7 @@ from typing import Final
 
 from consensus.errors import invariant
 from node.epcis.elements import parse_item
-from node.epcis.identifiers import identify, site_of
+from node.epcis.identifiers import site_of
 from node.errors import RequestError
 from node.lineage.answer import AnswerSeed
 from node.lineage.facts import Facts
@@ -26,8 +26,9 @@ from node.lineage.timeline import FOREVER_MS
 from node.lineage.trace import Direction, Question, Start
 from node.lineage.whereabouts import names_of
 from node.query.errors import UnknownItemError
+from node.query.holders import find_holder
 from node.query.near import suggest
-from node.query.scopes import SeedRequest, check_holder, read_time
+from node.query.scopes import SeedRequest, read_time
 
 NEAR_MAX: Final = 5
 HOLDER_EVENTS_MAX: Final = 50_000
@@ -96,8 +97,7 @@ class StartReader:
 
     def _of_holder(self, seed: SeedRequest, field: str) -> tuple[list[Start], AnswerSeed]:
         assert seed.holder is not None
-        check_holder(self._facts, seed.holder, f"{field}.holder")
-        holder = identify(seed.holder).id
+        holder = find_holder(self._facts, seed.holder, f"{field}.holder")
         from_ms, to_ms = read_time(seed.since, f"{field}.from"), read_time(seed.until, f"{field}.to")
         product = None
         if seed.product is not None:

@@ -10,7 +10,7 @@ from node.lineage.readings import Readings
 from node.query import balances
 from node.query.balance_text import render_balance
 from node.query.balances import BalanceAnswer, BalanceRequest, BalanceService, Bounds
-from node.query.errors import UnknownItemError
+from node.query.errors import UnknownSeedError
 from tests.support.events import lot, place, unit
 from tests.support.flag_ledger import FlagLedger, make, pack, place_of, receive, run, ship, stamp, stated
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_asked_is_refused_with_its_field(ledger: FlagLedger) -> N
         with pytest.raises(RequestError) as refused:
             ask(ledger, **how)
         assert refused.value.field == field
-    with pytest.raises(UnknownItemError) as unknown:
+    with pytest.raises(UnknownSeedError) as unknown:
         ask(ledger, party="urn:example:firm:99")
     assert unknown.value.field == "params.party"
 

@@ -14,7 +14,7 @@ from node.lineage.findings import Severity
 from node.lineage.flag_codes import Group
 from node.lineage.readings import Readings
 from node.lineage.trace import Direction
-from node.query.errors import UnknownHeightError, UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError, UnknownSeedError
 from node.query.flag_text import render_flags
 from node.query.flags import FlagRequest, FlagsAnswer, FlagService, FlagView, UnknownFlagError
 from node.query.scorecard_text import render_completeness, render_scorecard
@@ -197,7 +197,7 @@ def test_scorecard_counts_what_stands_on_the_ledger(tmp_path: Path) -> None:
     assert text[0] == "urn:example:firm:5"
     assert "shipments: 2, not received in time: 1" in text
     assert any(line.startswith("open flags that it can settle: 2 warn (quantity 1, custody 1)") for line in text)
-    with pytest.raises(UnknownItemError) as refused:
+    with pytest.raises(UnknownSeedError) as refused:
         scores(ledger).scorecard(ScorecardRequest("urn:example:firm:99"))
     assert refused.value.field == "params.party"
     ledger.close()
