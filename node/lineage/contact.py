@@ -149,11 +149,11 @@ class Contact:
         self._cut: dict[_LineKey, int] = {}
         self._touched: dict[int, int] = {}
 
-    def spread(self, vertex: Vertex, run: Run, *, is_linked: bool, carried: SiteRule | None = None) -> None:
+    def spread(self, vertex: Vertex, run: Run, *, is_linked: bool, is_declared: bool) -> None:
         """Link goods that a run took, or gave, to what comes off the same equipment, until a verified cleaning.
 
-        is_linked: whether a recorded chain reaches them. carried: link only what a declared carry-over reaches, each
-        time anew: amounts count. Else what is touched on a named line takes it along to the other lines that it names.
+        is_linked: whether a recorded chain reaches them. is_declared: link only what a declared carry-over reaches,
+        each time anew: amounts count. Else what is touched on a named line takes it along to the other lines of its.
         """
         known = self._load(run)
         pending = [
@@ -164,8 +164,8 @@ class Contact:
         seen: set[tuple[int, str]] = set()
         while pending:
             along = pending.pop()
-            if carried is not None:
-                self._carry_over(along, carried, is_linked=is_linked)
+            if is_declared:
+                self._carry_over(along, is_linked=is_linked)
                 continue
             for other in self._spread_along(along, is_linked=is_linked):
                 for further in other.lines if len(other.lines) > 1 else ():
@@ -218,8 +218,19 @@ class Contact:
             self._cut_beyond(along, (*key, None), stretch, end_ms, why)
         return touched
 
-    def _carry_over(self, along: _Along, rule: SiteRule, *, is_linked: bool) -> None:
-        """Link the goods to what a declared carry-over reaches along one line, until a verified cleaning."""
+    def _carry_over(self, along: _Along, *, is_linked: bool) -> None:
+        """Link the goods to what is declared to be carried over to it; of no named line: by any line that declares."""
+        rule = self._rules.carry_over(along.run, along.site.name, along.line)
+        if rule is not None:
+            self._carry_along(along, rule, is_linked=is_linked, is_sure=True)
+        if along.line is None:
+            for line in along.site.lines:
+                rule = self._rules.carry_over(along.run, along.site.name, line)
+                if rule is not None and rule.place == line:
+                    self._carry_along(along._replace(line=line), rule, is_linked=is_linked, is_sure=False)
+
+    def _carry_along(self, along: _Along, rule: SiteRule, *, is_linked: bool, is_sure: bool) -> None:
+        """Link the goods to what one line carries over to it, until a verified cleaning. is_sure: they were on it."""
         facts, equipment = self._graph.facts, along.site.equipment(along.line)
         over = equipment.over(along.over, self._ending)
         put_out = () if along.line is None else along.site.put_out(along.line)
@@ -227,9 +238,9 @@ class Contact:
             end_ms = equipment.end_ms(over, clock, self._ending, is_named=is_named)
             until_ms = reach_ms(rule, over, clock, put_out, facts)
             near = stretch.during(self._since(along, clock), min(end_ms, until_ms))
-            link = Link.READING if is_named else Link.OPEN
+            link = Link.READING if is_named and is_sure else Link.OPEN
             self._touch(along, near, link, is_linked=is_linked, is_counted=True)
-            why = _Why("carry_over", rule) if until_ms <= end_ms else _Why("clean_break")
+            why = _Why("carry_over", rule if rule.record else None) if until_ms <= end_ms else _Why("clean_break")
             key = (along.site.name, along.line, is_named, clock, rule)
             self._cut_beyond(along, key, stretch, min(end_ms, until_ms), why)
 

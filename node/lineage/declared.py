@@ -200,6 +200,29 @@ class Declared:
             return Found(rule, None, place) if is_valid and is_trusted and rule.rule != "any" else NOTHING
         return NOTHING
 
+    def carry_over(self, run: Run, site: str, line: str | None) -> Found:
+        """Return how far a line, or else its site, is declared to carry over what a run leaves behind.
+
+        This rule widens a scope, so it is not dropped in doubt: what cannot be read, is distrusted, or is declared in
+        two ways goes as far as the next cleaning; a declaration of anybody counts where no member of the run has one,
+        and for a run that is partly within its period.
+        """
+        members = {one.row.member for one in (*run.inputs, *run.outputs)}
+        for place in (site,) if line is None else (line, site):
+            stated = self._at(place, Topic.CARRY_OVER)
+            theirs = {member: stated[member] for member in sorted(members) if member in stated} or stated
+            rules = [rule for rule in theirs.values() if rule is not None]
+            self.met.update(dict.fromkeys(rules))
+            if len(rules) < len(theirs):
+                return Found(SiteRule("carry_over", place), "rule_unreadable", place)
+            valid = [rule for rule in rules if rule.from_ms <= run.hi_ms and run.lo_ms <= rule.to_ms]
+            if len({_said(rule) for rule in valid}) > 1:
+                return Found(SiteRule("carry_over", place), "rules_differ", place)
+            for rule in valid[:1]:
+                is_trusted = self._distrusted.isdisjoint((rule.rule, rule.record, place))
+                return Found(rule if is_trusted else SiteRule("carry_over", place), None, place)
+        return NOTHING
+
     def _at(self, place: str, topic: Topic) -> dict[str, SiteRule | None]:
         """Return what each member declares of a place: None of one whose text cannot be read, or says two things."""
         found = self._read.get((place, topic))

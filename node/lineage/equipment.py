@@ -102,10 +102,11 @@ class Cleaning(NamedTuple):
 
 
 class Site:
-    """What happened at one site. rows: events that stand and name it, in order of time."""
+    """What happened at one site. rows: events that stand and name it, in order of time. lines: which its runs name."""
 
     def __init__(self, name: str, rows: Iterable[EventRow], facts: Facts) -> None:
         self.name = name
+        self.lines: dict[str, None] = {}
         self._facts = facts
         self._runs: dict[object, SiteRun] = {}
         self._put_out: dict[str, list[EventRow]] = {}
@@ -129,6 +130,7 @@ class Site:
         run = self._runs.setdefault(_name_of(row), SiteRun(row.event.transformation_id is not None))
         run.add(row, self._facts.timelines.run_of(row))
         lines = lines_of(row)
+        self.lines.update(dict.fromkeys(lines))
         if row.event.outputs and len(lines) == 1:
             # Of what names two, nobody knows which it came off.
             self._put_out.setdefault(lines[0], []).append(row)

@@ -15,7 +15,6 @@ from node.lineage.classes import Classes
 from node.lineage.colocation import SHARING_KINDS, CoLocation
 from node.lineage.contact import Contact
 from node.lineage.custody import Holder
-from node.lineage.declared import Topic
 from node.lineage.hazards import RULES
 from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
@@ -437,13 +436,9 @@ class Spread:
 
     def _spread_by_contact(self, vertex: Vertex, run: Run) -> None:
         """What comes off equipment after goods that a run took there, or a seed that it gave, may hold some."""
-        carried = None
-        if not self.rule.by_contact:
-            carried = self.rules.declared(run, Topic.CARRY_OVER) if self.rule.carry_over else None
-            if carried is None:
-                return
-        level = self._contacts[vertex.number] = self.level[vertex.number]
-        self.contact.spread(vertex, run, is_linked=level == LINKED, carried=carried)
+        if self.rule.by_contact or self.rule.carry_over:
+            level = self._contacts[vertex.number] = self.level[vertex.number]
+            self.contact.spread(vertex, run, is_linked=level == LINKED, is_declared=not self.rule.by_contact)
 
     def _spread_in_pile(self, vertex: Vertex) -> None:
         """What grows or is passed on reaches all of the lot in one place, in whatever unit it is counted."""

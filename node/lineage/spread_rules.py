@@ -82,6 +82,15 @@ class RunRules:
             self.relied[rule] = None
         return rule
 
+    def carry_over(self, run: Run, site: str, line: str | None) -> SiteRule | None:
+        """Return how far a line, or its site, carries over what this run leaves behind; None: nobody declares that."""
+        rule, warning, place = self.site_rules.carry_over(run, site, line)
+        if warning is not None:
+            self.refused[place, warning] = None
+        elif rule is not None and rule.record:
+            self.relied[rule] = None
+        return rule
+
     def _find(self, run: Run, topic: Topic) -> SiteRule | None:
         rule, warning, place = self.site_rules.rule_of(run, topic)
         if warning is not None:

@@ -16,13 +16,17 @@ LINE = f"{place(1)}/254/1"
 RECORD = "record=urn:validation:7; by=qa"
 
 
+def declare(story: Chronicle, text: str, *, member: str = "mill") -> None:
+    record = MasterRecord(MasterKind.LOCATION, LINE, (("carryOver", text),))
+    story.masters.append(build_master(record, 1, member=member))
+
+
 def works(text: str) -> Chronicle:
     """BAD runs at 8 o'clock on a line of which this is declared."""
     story = Chronicle()
     for item in (BAD, CLEAN):
         story.make({item: 1000}, at(1, "01:00"))
-    record = MasterRecord(MasterKind.LOCATION, LINE, (("carryOver", f"{text}; {RECORD}"),))
-    story.masters.append(build_master(record, 1))
+    declare(story, f"{text}; {RECORD}")
     run(story, BAD, FIRST, "08:00")
     return story
 
@@ -36,13 +40,14 @@ def run(
     member: str = "mill",
     event_id: str | None = None,
     location: str = place(1),
+    line: str | None = LINE,
 ) -> None:
     event = build_event(
         EventType.TRANSFORMATION,
         at(1, hour),
         inputs={inputs: 10},
         outputs={outputs: 10},
-        read_point=LINE,
+        read_point=line,
         location=location,
         event_id=event_id,
     )
@@ -132,3 +137,66 @@ def test_what_a_carry_over_does_not_reach_is_excluded_by_it(text: str) -> None:
     assert excluded.rule is not None
     rule = answer.declared[excluded.rule]
     assert (rule.rule, rule.place, rule.by) == ("carry_over", LINE, "qa")
+
+
+@pytest.mark.parametrize(
+    ("text", "distrusted", "warning"),
+    [
+        (f"5 kg; {RECORD}", (), "rule_unreadable"),
+        (f"10 KGM; {RECORD}", ("carry_over",), None),
+        (f"10 KGM; {RECORD}", ("urn:validation:7",), None),
+    ],
+)
+def test_carry_over_in_doubt_goes_as_far_as_the_next_cleaning(
+    text: str, distrusted: tuple[str, ...], warning: str | None
+) -> None:
+    """It widens a scope: to drop it, as any other rule in doubt, would leave goods out."""
+    story = works("10 KGM")
+    declare(story, text)
+    run(story, CLEAN, NEXT, "09:00")
+    run(story, CLEAN, LAST, "12:00")
+    asked = Asked(story, Seed(item=BAD), hazard=Hazard.CHEMICAL, distrusted=distrusted)
+    assert {NEXT, LAST} <= {one.item for one in asked.scope.reached}
+    assert warning is None or warning in asked.scope.answer().warnings
+
+
+def test_carry_over_that_members_of_one_run_declare_differently_goes_to_the_next_cleaning() -> None:
+    """The mill says 10 kg, the carrier 20: neither bounds what both told of."""
+    story = works("10 KGM")
+    declare(story, f"20 KGM; {RECORD}", member="carrier")
+    for inputs, outputs, hour, member in ((BAD, None, "08:10", "mill"), (None, FIRST, "08:20", "carrier")):
+        event = build_event(
+            EventType.TRANSFORMATION, at(1, hour), inputs={} if inputs is None else {inputs: 10},
+            outputs={} if outputs is None else {outputs: 10}, read_point=LINE, location=place(1), run="r1",
+        )  # fmt: skip
+        story.add(event, member=member)
+    for number in range(9, 13):
+        run(story, CLEAN, NEXT, f"{number:02d}:00")
+    run(story, CLEAN, LAST, "13:00")
+    asked = Asked(story, Seed(item=BAD), hazard=Hazard.CHEMICAL)
+    assert LAST in {one.item for one in asked.scope.reached}
+    assert "rules_differ" in asked.scope.answer().warnings
+
+
+def test_carry_over_counts_for_a_run_that_another_member_told_of() -> None:
+    """Nobody else's word narrows a scope; this one widens it."""
+    story = Chronicle()
+    for item in (BAD, CLEAN):
+        story.make({item: 1000}, at(1, "01:00"))
+    declare(story, f"60 MIN; {RECORD}")
+    run(story, BAD, FIRST, "08:00", member="carrier")
+    run(story, CLEAN, NEXT, "08:30", member="carrier")
+    assert NEXT in reached(story)
+
+
+def test_carry_over_of_a_line_is_open_after_a_run_that_names_no_line() -> None:
+    """It may have been on that line; and a run of two lines is on the one that declares."""
+    for line, location, status in ((None, place(1), "possible, open"), (LINE, f"{place(1)}/254/2", "possible")):
+        story = Chronicle()
+        for item in (BAD, CLEAN):
+            story.make({item: 1000}, at(1, "01:00"))
+        declare(story, f"60 MIN; {RECORD}")
+        run(story, BAD, FIRST, "08:00", line=line, location=location)
+        run(story, CLEAN, NEXT, "08:30")
+        asked = Asked(story, Seed(item=BAD), hazard=Hazard.CHEMICAL)
+        assert asked.status(asked.find(NEXT, "output")) == status
