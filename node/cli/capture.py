@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from node.api.client import RpcClient, RpcError
+from node.api.client import RpcClient, RpcError, UnreachableError
 from node.api.schema.events import CaptureAnswer
 from node.cli.entry import FAILED, describe_failure, say_error
 from node.cli.options import call_node, home_option, json_option
@@ -45,6 +45,10 @@ def command(files: tuple[Path, ...], home: Path, wait: str, *, as_json: bool) ->
                 answers.append((path, await client.call_raw("event.capture", params)))
             except RpcError as error:
                 answers.append((path, error))
+            except UnreachableError as error:
+                # It may have taken the document, or a part of it, before it went.
+                words = f"{error}; once it runs, enter {path} again: what was taken already is not entered twice"
+                raise type(error)(words) from error
             if not as_json:
                 _say(*answers[-1], is_final=wait == "final")
         return answers

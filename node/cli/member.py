@@ -8,6 +8,7 @@ import msgspec
 from node.api.client import RpcClient
 from node.api.schema.network import MembersResult
 from node.cli.options import call_node, home_option, json_option, write_lines
+from node.query.one_line import count_words
 
 
 @click.group("member")
@@ -29,7 +30,7 @@ def list_members(home: Path, *, as_json: bool) -> None:
         click.echo(answer.decode())
         return
     result = msgspec.json.decode(answer, type=MembersResult)
-    click.echo(f"epoch {result.epoch}, {len(result.members)} members")
+    click.echo(f"epoch {result.epoch}, {count_words(len(result.members), 'member')}")
     for one in result.members:
         feed = f"feed {one.feed}" if one.role in ("validator", "member") else ""
         write_lines([f"  {one.id:<20} {one.role:<10} {feed:<8} {one.key_fingerprint}  {one.address:<22} {one.name}"])

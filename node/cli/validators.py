@@ -8,6 +8,7 @@ import msgspec
 from node.api.client import RpcClient
 from node.api.schema.governance import ValidatorsResult
 from node.cli.options import call_node, home_option, json_option
+from node.query.one_line import count_words
 
 
 @click.command("validators")
@@ -27,7 +28,7 @@ def command(from_epoch: int | None, count: int, home: Path, *, proof: bool, as_j
         click.echo(answer.decode())
         return
     for one in msgspec.json.decode(answer, type=ValidatorsResult).epochs:
-        size = f"{len(one.validators)} validators, {one.quorum} make a quorum"
+        size = f"{count_words(len(one.validators), 'validator')}, {one.quorum} of them a quorum"
         click.echo(f"epoch {one.epoch}, after block {one.anchor_height}: {size}")
         for validator in one.validators:
             click.echo(f"  {validator.index:>2} {validator.member:<20} {validator.node_key[:16]}")

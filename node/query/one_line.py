@@ -1,4 +1,4 @@
-"""What others named, made fit to stand in a line of text: for a terminal, a picture, a log."""
+"""Small words of every text: what others named on one line, and counts with their nouns."""
 
 import re
 from typing import Final
@@ -12,3 +12,8 @@ _UNSAFE: Final = re.compile(
 def one_line(text: str) -> str:
     """Return text on one line, as it looks: names are what anybody wrote, and must neither forge nor hide a line."""
     return _UNSAFE.sub(" ", text)
+
+
+def count_words(count: int, noun: str) -> str:
+    """Return a count with its noun, one or several."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"

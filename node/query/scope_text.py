@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion, ScopeRule, ScopeSum, ScopeUnknown
-from node.query.text import UNITS
+from node.query.text import UNITS, amount_words
 
 LISTED_MAX: Final = 40
 _STATUS: Final = (
@@ -107,7 +107,7 @@ def _amount(amount: Amount) -> str:
     if amount.max is None:
         return "an unknown amount" if amount.min == "0" else f"{amount.min} {_unit(amount.uom)} or more"
     span = amount.min if amount.min == amount.max else f"{amount.min}..{amount.max}"
-    return f"{span} {_unit(amount.uom)}"
+    return amount_words(span, amount.uom)
 
 
 def _unit(uom: str | None) -> str:

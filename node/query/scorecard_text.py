@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from node.query.one_line import count_words
 from node.query.scorecards import CompletenessAnswer, GapView, Scorecard
 from node.query.text import REASONS, UNITS
 
@@ -53,8 +54,8 @@ def render_scorecard(card: Scorecard) -> Iterator[str]:
     yield f"open flags that it can settle: {counts}" + (f" ({groups})" if groups else "")
     yield f"shipments: {card.shipments}, not received in time: {card.overdue}"
     if card.completeness is not None:
-        lots = len(card.lots)
-        yield f"traced to recorded origins: {card.completeness} %, over the {lots} items that it shipped last"
+        lots = count_words(len(card.lots), "item")
+        yield f"traced to recorded origins: {card.completeness} %, of the {lots} that it shipped last"
     if not card.complete:
         yield "there is more than was looked at: counts are of the newest events and flags"
     yield f"at height {card.height}, flags at {card.flags_height}"

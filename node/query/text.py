@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from node.epcis.times import read_instant
 from node.lineage.answer import Answer, AnswerEdge, AnswerEvent, AnswerHolder, AnswerItem, OpenFlags
+from node.query.one_line import count_words
 from node.query.service import ClosureAnswer
 
 UNITS: Final = {
@@ -85,7 +86,9 @@ def flag_words(flags: OpenFlags) -> str:
     counts = [(flags.high, "high"), (flags.warn, "warn"), (flags.note, "note")]
     words = ", ".join(f"{count} {name}" for count, name in counts if count)
     least = "" if flags.complete else "at least "
-    return f"open flags: {least}{words or 'none'} (lotvine flags ITEM… says what each means)"
+    if not words:
+        return "open flags: none" + ("" if flags.complete else " among those looked at")
+    return f"open flags: {least}{words} (lotvine flags ITEM… says what each means)"
 
 
 def render_path(answer: Answer, item: str) -> Iterator[str]:
@@ -239,11 +242,6 @@ def amount_words(quantity: str, uom: str | None) -> str:
     """Return an amount with its unit in words."""
     unit = UNITS.get(uom or "C62", uom or "")
     return f"{quantity} {'piece' if quantity == '1' and unit == 'pieces' else unit}".rstrip()
-
-
-def count_words(count: int, noun: str) -> str:
-    """Return a count with its noun, one or several."""
-    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 def time_words(time: str) -> str:

@@ -242,7 +242,7 @@ def test_members_and_validators_are_listed(desk: Desk) -> None:
         1, (schema.ValidatorSet(1, 30, "22" * 32, "33" * 32, 1, validators, {}),)
     )
     assert desk.run("validators").stdout.splitlines() == [
-        "epoch 1, after block 30: 1 validators, 1 make a quorum",
+        "epoch 1, after block 30: 1 validator, 1 of them a quorum",
         "   0 mill                 1111111111111111",
     ]
     assert json.loads(desk.run("validators", "--json", "--from-epoch", "1").stdout)["newest"] == 1

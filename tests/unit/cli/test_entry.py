@@ -170,7 +170,8 @@ def test_a_node_that_does_not_run_is_said_with_the_way_to_start_it(tmp_path: Pat
     (tmp_path / "file").write_text("{}", encoding="ascii")
     result = run(*(word.format(file=tmp_path / "file") for word in command), "--home", str(home))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert re.search(r"no answer from http://127.0.0.1:\d+/rpc: connection refused ", result.stderr)
+    assert re.search(r"no answer from http://127.0.0.1:\d+/rpc: connection refused", result.stderr)
+    assert ("is not entered twice" in result.stderr) == (command[0] == "capture")
     assert "is the node running? start it with lotvine start" in result.stderr
 
 

@@ -168,7 +168,8 @@ def test_open_flags_are_counted_in_words() -> None:
     assert not [line for line in render_trace(answer) if line.startswith("open flags")]
     for flags, words in (
         (OpenFlags(2, 0, 1, 7, complete=True), "open flags: 2 high, 1 note ("),
-        (OpenFlags(0, 0, 0, 7, complete=True), "open flags: none ("),
+        (OpenFlags(0, 0, 0, 7, complete=True), "open flags: none"),
+        (OpenFlags(0, 0, 0, 7, complete=False), "open flags: none among those looked at"),
         (OpenFlags(0, 3, 0, 7, complete=False), "open flags: at least 3 warn ("),
     ):
         lines = list(render_trace(structs.replace(answer, open_flags=flags)))
