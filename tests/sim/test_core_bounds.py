@@ -67,6 +67,8 @@ def test_a_thousand_views_leave_no_more_behind_than_fifty() -> None:
     assert all(node.core is not None and node.core.view > 1_000 for node in network.nodes)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_hundred_thousand_views_leave_a_core_no_larger_than_a_thousand() -> None:
     """T-41: one validator of four; the others' blocks become final one after the other, its own turns are lost."""
     harness = CoreHarness(OWN)
@@ -100,6 +102,8 @@ def test_a_hundred_thousand_views_leave_a_core_no_larger_than_a_thousand() -> No
     assert voted == 75_000
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_hundred_thousand_views_without_finality_cost_no_more_than_those_whose_proofs_are_kept() -> None:
     """T-41: and the leader of the next one may still skip them all."""
     harness = CoreHarness(OWN)
