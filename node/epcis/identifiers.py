@@ -377,12 +377,6 @@ def lot_beside_serial(text: str) -> str | None:
     return _decode(found[1])
 
 
-def canonical_id(text: str) -> tuple[str, str | None]:
-    """Return the canonical spelling of an identifier, and a warning if it stays opaque or breaks a GS1 rule."""
-    found = identify(text)
-    return found.id, found.warning
-
-
 @lru_cache(maxsize=_DESCRIPTIONS)
 def site_of(place: str) -> str:
     """Return the site of a canonical place: a GLN without its extension; any other place is its own site."""

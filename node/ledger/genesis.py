@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from consensus.types import Digest, Epoch, Height, View
+from consensus.types import Digest, Epoch, Height
 from node.crypto.digests import STATE_DOMAIN, sha256
 from node.crypto.keys import PUBLIC_KEY_BYTES, PublicKey
 from node.errors import ConfigError
@@ -86,11 +86,6 @@ class Genesis:
     def anchor_height(self) -> Height:
         """Zero."""
         return Height(0)
-
-    @property
-    def anchor_view(self) -> View:
-        """Zero."""
-        return View(0)
 
     @property
     def state_digest(self) -> Digest:

@@ -35,11 +35,6 @@ class EventRef(NamedTuple):
         return _REF.pack(self.height, self.transaction, self.event)
 
 
-def decode_ref(encoded: bytes) -> EventRef:
-    """Return the place in `encoded`. Raises struct.error for a wrong length."""
-    return EventRef(*_REF.unpack(encoded))
-
-
 class EventRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """An event of the ledger. ledger_time_ms: of its block. record_time_ms: when the member's node entered it."""
 

@@ -221,15 +221,6 @@ class ChainStore:
         """Return the finalization certificate of exactly this block, or None: a later one proves it too."""
         return self._read_certificate(self._store.get(keys.certificate_key(height)))
 
-    def find_certificate_from(self, height: Height) -> tuple[Height, Certificate] | None:
-        """Return the first finalization certificate at or above `height`, with its height, or None."""
-        row = next(self._store.rows(start=keys.certificate_key(height), stop=keys.FINAL_TIP), None)
-        if row is None:
-            return None
-        certificate = self._read_certificate(row[1])
-        assert certificate is not None
-        return keys.height_of(row[0]), certificate
-
     def find_epoch_end(self, epoch: Epoch) -> tuple[Height, Certificate] | None:
         """Return the height of the last block of `epoch` and what finalizes it, or None if it is not final here.
 

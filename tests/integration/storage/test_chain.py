@@ -53,7 +53,7 @@ def test_a_new_chain_stands_at_the_anchor(chain: ChainStore) -> None:
     assert chain.frontier.size == 1
     assert chain.find_final_digest(Height(0)) == GENESIS.network_id
     assert chain.find_final_block(Height(0)) is None
-    assert chain.find_certificate_from(Height(1)) is None
+    assert chain.find_certificate(Height(1)) is None
     assert (chain.feeds(), chain.final_tips(), chain.blocks_above(Height(0))) == ([], (), ())
 
 
@@ -72,10 +72,9 @@ def test_what_is_final_is_there_after_a_restart(folder: Path) -> None:
     assert chain.find_block(Digest(bytes(32))) is None
     assert chain.final_tips() == (first[1].tip, second[0].tip)
     assert [chain.find_batch(batch.tip) for batch in first] == [batch.encoded for batch in first]
-    found = chain.find_certificate_from(Height(2))
+    found = chain.find_certificate(Height(2))
     assert found is not None
-    assert (found[0], found[1].subject.digest) == (2, builder.digest)
-    assert chain.find_certificate(Height(2)) == found[1]
+    assert found.subject.digest == builder.digest
     assert chain.commits == 2
     chain.close()
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.epcis.checkdigits import check_digit
-from node.epcis.identifiers import IdKind, canonical_id, describe, identify, site_of
+from node.epcis.identifiers import IdKind, describe, identify, site_of
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_an_identifier_that_breaks_a_rule_stays_as_it_is(text: str, reason: str)
 
 def test_characters_outside_the_set_keep_the_link_and_warn() -> None:
     """A lot code with a space still belongs to its product, but the person is told."""
-    identifier, warning = canonical_id("https://id.gs1.org/01/09780345418913/10/LOT%207")
-    assert identifier == "https://id.gs1.org/01/09780345418913/10/LOT%207"
-    assert warning == "characters that GS1 does not allow in a code"
+    found = identify("https://id.gs1.org/01/09780345418913/10/LOT%207")
+    assert found.id == "https://id.gs1.org/01/09780345418913/10/LOT%207"
+    assert found.warning == "characters that GS1 does not allow in a code"
 
 
 def test_industry_names_say_what_they_name() -> None:

@@ -33,7 +33,7 @@ def test_validators_stand_in_the_order_of_their_keys() -> None:
 def test_the_anchor_is_the_network_itself() -> None:
     """Block 0 has no certificate: its digest is the network id."""
     genesis = decode_genesis(ENCODED)
-    assert (genesis.epoch, genesis.anchor_height, genesis.anchor_view) == (0, 0, 0)
+    assert (genesis.epoch, genesis.anchor_height) == (0, 0)
     assert genesis.anchor_digest == genesis.network_id
     assert len(genesis.state_digest) == 32
     assert genesis.roster.members[MemberId("firm-4")].role is Role.OBSERVER
