@@ -16,7 +16,10 @@ from node.crypto.digests import ANSWER_DOMAIN, sha256
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
-class AnswerItem(msgspec.Struct, frozen=True):
+# gc=False: they hold texts and one another, never in a ring, and there are many: the collector passes them by.
+
+
+class AnswerItem(msgspec.Struct, frozen=True, gc=False):
     """An item. kind: lot, serial, unit, asset, class or other. role: goods, or carrier (a unit around goods).
 
     quantity, uom: what its makings state, in all; null where one does not. since, until: ISO 8601 UTC; forward the
@@ -56,14 +59,14 @@ class AnswerSeed(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
     left_out: bool = False
 
 
-class AnswerCause(msgspec.Struct, frozen=True):
+class AnswerCause(msgspec.Struct, frozen=True, gc=False):
     """Why an item is in the answer: the item before it, and the event between."""
 
     item: str
     event: str
 
 
-class AnswerGoods(msgspec.Struct, frozen=True):
+class AnswerGoods(msgspec.Struct, frozen=True, gc=False):
     """An item of the answer in an event. role: input, output, child, parent or goods."""
 
     item: str
@@ -72,7 +75,7 @@ class AnswerGoods(msgspec.Struct, frozen=True):
     uom: str | None
 
 
-class AnswerEvent(msgspec.Struct, frozen=True):
+class AnswerEvent(msgspec.Struct, frozen=True, gc=False):
     """An event. id: "<transaction id>:<place in it>". time: as sent. digest: SHA-256 of its content, in hex.
 
     party, place: who held the goods, where; party null is "the party at that place". receiver: of a shipment.
@@ -97,7 +100,7 @@ class AnswerEvent(msgspec.Struct, frozen=True):
     digest: str
 
 
-class AnswerEdge(msgspec.Struct, frozen=True, rename={"source": "from", "target": "to"}):
+class AnswerEdge(msgspec.Struct, frozen=True, gc=False, rename={"source": "from", "target": "to"}):
     """How goods passed from one item to another. event: the output, packing or making; input_event: where a run took
     the source in, if that is another; until_event: what ended a stay in a unit. quantity: taken in, or packed."""
 
@@ -111,7 +114,7 @@ class AnswerEdge(msgspec.Struct, frozen=True, rename={"source": "from", "target"
     uom: str | None
 
 
-class AnswerHolder(msgspec.Struct, frozen=True):
+class AnswerHolder(msgspec.Struct, frozen=True, gc=False):
     """Who holds an item at last, as far as the record says. status: held, or in_transit to that holder.
 
     quantity_min, quantity_max: how much, loose and packed; max null without bound; both null where units differ.
@@ -130,7 +133,7 @@ class AnswerHolder(msgspec.Struct, frozen=True):
     uom: str | None
 
 
-class AnswerUnknown(msgspec.Struct, frozen=True):
+class AnswerUnknown(msgspec.Struct, frozen=True, gc=False):
     """What the record does not say. reason: a stable code. ask: a party's id, or "the party at" a place.
 
     ask_name: what master data call that party, or "the party at" what they call the place; else null.
@@ -143,7 +146,7 @@ class AnswerUnknown(msgspec.Struct, frozen=True):
     ask_name: str | None = None
 
 
-class AnswerWarning(msgspec.Struct, frozen=True):
+class AnswerWarning(msgspec.Struct, frozen=True, gc=False):
     """What is odd, or was read in our way, or was left out."""
 
     code: str

@@ -26,7 +26,7 @@ from node.lineage.graph import EdgeKind, Graph, Reached
 from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
 from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
-from node.lineage.plain import read_plain
+from node.lineage.plain import Plain, read_plain
 from node.lineage.portions import Held, LotLedger, PortionKind
 from node.lineage.readings import RULES_VERSION, Movement
 from node.lineage.records import ROLE_MADE, ROLE_OUTPUT, EventRow
@@ -44,6 +44,7 @@ class Assembler:
         self,
         facts: Facts,
         graph: Graph,
+        plains: dict[str, Plain | None],
         *,
         direction: str,
         item: str | None,
@@ -54,6 +55,7 @@ class Assembler:
     ) -> None:
         self._facts = facts
         self._graph = graph
+        self._plains = plains
         self._is_back = direction == "back"
         self._direction = direction
         self._item = item
@@ -279,6 +281,7 @@ class Assembler:
             for held, low, high in _by_holder(self._held(item, reached, timeline)):
                 holder, row = held.holder, held.since
                 self._graph.touch(row, item)
+                least = optional_text(low)
                 holders.append(
                     AnswerHolder(
                         item=item,
@@ -289,8 +292,8 @@ class Assembler:
                         since=row.event.time_text,
                         event=row.event.event_digest.hex(),
                         status="in_transit" if held.in_transit else "held",
-                        quantity_min=optional_text(low),
-                        quantity_max=optional_text(high),
+                        quantity_min=least,
+                        quantity_max=least if high is low else optional_text(high),
                         uom=None if low is None else held.uom,
                     )
                 )
@@ -300,7 +303,7 @@ class Assembler:
     def _held(self, item: str, reached: Reached, timeline: Timeline) -> list[Held]:
         """Return what is held of an item at last, after taking what its ledger finds."""
         part = self._graph.parts.get(item)
-        plain = read_plain(item, timeline, self._facts) if part is None and timeline.entries else None
+        plain = self._plain_of(item, timeline) if part is None and timeline.entries else None
         if plain is None:
             ledger = build_ledger(item, self._facts, timeline)
             self._take_findings(item, reached, ledger)
@@ -310,6 +313,13 @@ class Assembler:
         if plain.shipped is not None and plain.receiver is not None and is_asked:
             self._graph.know_not(item, "not_received", plain.receiver, plain.shipped)
         return plain.held
+
+    def _plain_of(self, item: str, timeline: Timeline) -> Plain | None:
+        """Return the item's plain history, looked for once by all that read by the same facts."""
+        plains = self._plains
+        if item not in plains:
+            plains[item] = read_plain(item, timeline, self._facts)
+        return plains[item]
 
     def _take_findings(self, item: str, reached: Reached, ledger: LotLedger) -> None:
         graph = self._graph

@@ -337,9 +337,8 @@ class BackwardWalk:
                 continue
             if self._graph.reach(stay.parent, window.lo_ms, window.hi_ms, carrier=True) is None:
                 continue
-            edge = Edge(stay.since, stay.parent, until=stay.until, amount=stay.amount, uom=stay.uom)
-            if edge.until is not None and self._is_after(edge.until, use):
-                edge = edge._replace(until=None)
+            until = None if stay.until is not None and self._is_after(stay.until, use) else stay.until
+            edge = Edge(stay.since, stay.parent, until=until, amount=stay.amount, uom=stay.uom)
             self._graph.link(child, stay.parent, EdgeKind.PACKED, edge)
             key = (stay.parent, window.lo_ms, window.hi_ms, child)
             if key in self._carried:

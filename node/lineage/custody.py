@@ -66,6 +66,10 @@ class Masters:
         self._known_at = known_at
         self._rows: dict[str, tuple[MasterRow, ...]] = {}
 
+    def read_by(self, reader: LineageReader) -> None:
+        """Go on with another reader of the same height."""
+        self._reader = reader
+
     def rows_of(self, subject: str) -> tuple[MasterRow, ...]:
         """Return the same as `of`, with who entered it."""
         rows = self._rows.get(subject)

@@ -1,7 +1,7 @@
 """What a walk reads: custody, timelines, runs and contents for one question on one snapshot, each read once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import IntEnum
 from typing import Final
@@ -74,6 +74,12 @@ class Facts:
     whereabouts: Whereabouts
     cleanings: Cleanings
     known_at: Height
+
+    def read_by(self, reader: LineageReader) -> "Facts":
+        """Return the same, with all that was read, to go on with another reader of the same height."""
+        self.masters.read_by(reader)
+        self.timelines.read_by(reader)
+        return replace(self, reader=reader)
 
     def base_amount(self, item: str, row: EventRow, side: Side) -> Amount:
         """Return how much of the item an event lists, in the unit that its kind is counted in."""

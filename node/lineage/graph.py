@@ -10,6 +10,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import msgspec
+
 from consensus.types import Digest
 from node.lineage.custody import Holder
 from node.lineage.parts import Part
@@ -41,7 +43,7 @@ class EdgeKey(NamedTuple):
     event: Digest
 
 
-class Edge(NamedTuple):
+class Edge(msgspec.Struct, frozen=True, gc=False):
     """row: what makes the edge. input_event: where the run took the source in, if that is another event.
 
     until: what ended a stay in a unit. found: the end (source or target) that the walk reached by this edge.

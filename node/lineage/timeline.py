@@ -86,6 +86,17 @@ class Timelines:
         self._named: dict[tuple[PostingKind, str], list[EventRow]] = {}
         self._runs: dict[tuple[PostingKind, str, Custodian], list[EventRow]] = {}
 
+    @property
+    def size(self) -> int:
+        """How many events, lines of goods in them, and histories were read: what bounds the memory of it."""
+        events = [row.event for row in self._rows.values()]
+        lines = sum([len(event.goods) + len(event.inputs) + len(event.outputs) for event in events])
+        return lines + len(self._rows) + len(self._timelines)
+
+    def read_by(self, reader: LineageReader) -> None:
+        """Go on with another reader of the same height."""
+        self._reader = reader
+
     def of_item(self, item: str, *, length_max: int | None = None) -> Timeline:
         """Return the timeline of an item.
 

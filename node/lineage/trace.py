@@ -17,6 +17,7 @@ from node.lineage.facts import Facts, open_facts
 from node.lineage.forward import ForwardWalk, Taint
 from node.lineage.graph import Graph
 from node.lineage.items import ItemKind, read_item
+from node.lineage.plain import Plain
 from node.lineage.reader import LineageReader
 from node.lineage.readings import Readings
 from node.lineage.timeline import FOREVER_MS
@@ -66,10 +67,26 @@ class Question:
     left_out: tuple[str, ...] = ()
 
 
+class Read(NamedTuple):
+    """What traces read by. plains: of items whose plain history was looked for, what it is, None where it is not plain.
+
+    Shared by questions of one `history_max`, which is part of what is read.
+    """
+
+    facts: Facts
+    plains: dict[str, Plain | None]
+
+
 def trace(reader: LineageReader, question: Question, readings: Readings | None = None) -> Answer:
     """Return the answer. An item that no event names gives an answer of itself alone, with an unknown."""
     known_at = reader.height if question.known_at is None else min(question.known_at, reader.height)
     facts = open_facts(reader, readings or Readings(), as_of_ms=question.as_of_ms, known_at=known_at)
+    return trace_by(Read(facts, {}), question)
+
+
+def trace_by(read: Read, question: Question) -> Answer:
+    """Return the answer. read: of the question's `as_of_ms` and `known_at`; what is read is added to it."""
+    facts = read.facts
     graph = Graph(question.items_max)
     asked = question.starts if question.item is None else (Start(question.item), *question.starts)
     starts = _with_lots(facts, graph, asked)
@@ -84,6 +101,7 @@ def trace(reader: LineageReader, question: Question, readings: Readings | None =
     return Assembler(
         facts,
         graph,
+        read.plains,
         direction=question.direction.value,
         item=question.item,
         starts=tuple(dict.fromkeys(one.item for one in starts)),

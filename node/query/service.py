@@ -4,7 +4,7 @@ Blocking: a caller on an event loop runs these in a thread. Nothing here waits f
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Final, TypedDict, Unpack
 
@@ -22,12 +22,13 @@ from node.lineage.readings import Readings
 from node.lineage.records import EventRow, PostingKind
 from node.lineage.scope import Scope
 from node.lineage.scope_answer import ScopeAnswer
-from node.lineage.trace import ITEMS_MAX, Direction, Question, Start, trace
+from node.lineage.trace import ITEMS_MAX, Direction, Question, Read, Start, trace, trace_by
 from node.query.common import find_common
 from node.query.common_answer import CommonAnswer, CommonRequest
 from node.query.errors import UnknownHeightError, UnknownSeedError
 from node.query.find import FindAnswer, FindRequest, OriginalOf, find
 from node.query.flags import count_open
+from node.query.kept import Kept
 from node.query.scopes import (
     ScopeRequest,
     SeedRequest,
@@ -121,6 +122,7 @@ class QueryService:
         self._open_reader = open_reader
         self._original_of = original_of
         self._readings_at = readings_at or _by_default
+        self._kept = Kept()
 
     def traces(
         self,
@@ -142,14 +144,19 @@ class QueryService:
         """
         with self._open_reader() as reader:
             at = _height_of(reader, known_at, known_at_ms)
-            facts = open_facts(reader, self._readings_at(at), as_of_ms=as_of_ms, known_at=at)
-            question = read_trace(
-                facts, asked, directions[0], as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max
-            )
-            answers = [
-                trace(reader, replace(question, direction=direction), facts.readings) for direction in directions
-            ]
+            with self._read_at(reader, at, as_of_ms) as read:
+                question = read_trace(
+                    read.facts, asked, directions[0], as_of_ms=as_of_ms, depth_max=depth_max, items_max=items_max
+                )
+                answers = [trace_by(read, replace(question, direction=direction)) for direction in directions]
             return tuple([_with_flags(reader, answer) for answer in answers])
+
+    def _read_at(self, reader: LineageReader, at: Height, as_of_ms: int | None) -> AbstractContextManager[Read]:
+        """Return what traces read by: at the newest height with what the question before has read there."""
+        readings = self._readings_at(at)
+        if as_of_ms is None and at == reader.height:
+            return self._kept.at_newest(reader, readings)
+        return nullcontext(Read(open_facts(reader, readings, as_of_ms=as_of_ms, known_at=at), {}))
 
     def trace(
         self, asked: str | Sequence[SeedRequest], direction: Direction, **options: Unpack[TraceOptions]
