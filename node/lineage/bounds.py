@@ -18,6 +18,7 @@ from node.lineage.readings import Readings
 from node.lineage.runs import Run
 from node.lineage.spread import OPEN, Spread
 from node.lineage.spread_graph import Edge, Link, Vertex
+from node.lineage.timeline import is_before
 
 _SCALE: Final = 10**9
 _SHARE: Final = Decimal(1).scaleb(-9)
@@ -373,7 +374,6 @@ def _is_ordered(run: Run, readings: Readings) -> bool:
         for taken in run.inputs:
             is_in = taken.portion < output.portion
             first, then = (taken.row, output.row) if is_in else (output.row, taken.row)
-            slack_ms = readings.slack_ms(first.member, then.member)
-            if first is not then and first.event.time.hi_ms + slack_ms >= then.event.time.lo_ms:
+            if first is not then and not is_before(first, then, readings):
                 return False
     return True

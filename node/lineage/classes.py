@@ -13,6 +13,7 @@ from typing import Final
 from node.lineage.pace import tick
 from node.lineage.portions import ZERO, Portion, PortionKind
 from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, may_come_to, states_since
+from node.lineage.timeline import is_before
 from node.lineage.whereabouts import names_of
 
 _DRAWN: Final = (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED)
@@ -104,7 +105,9 @@ class Classes:
         for chain in lot.chains.values():
             at = chain[0].portion
             for stock in found.stocks.values():
-                for state in states_since(chain, first_ms) if stock.may_be_at(at) else ():
+                for state in (
+                    states_since(chain, first_ms, None, self._graph.facts.readings) if stock.may_be_at(at) else ()
+                ):
                     self._graph.add_edge(stock.hub, state.number, None, at.uom, Link.READING)
         for held in lot.ledger.of_kind(PortionKind.HELD):
             less = _drawn_at(held, found.drawn.values())
@@ -113,18 +116,18 @@ class Classes:
                 vertex.portion = replace(held, lo=ZERO if less is None else max(ZERO, held.lo - less))
 
     def _to_drawn(self, vertex: Vertex, loaded: Loaded, product: str) -> None:
-        names, since_ms = names_of(vertex.portion.holder), vertex.portion.row.event.time.lo_ms
+        names, since, readings = names_of(vertex.portion.holder), vertex.portion.row, self._graph.facts.readings
         for portion in loaded.ledger.of_kind(*_DRAWN, PortionKind.FOUND):
-            if names & names_of(portion.holder) and portion.row.event.time.hi_ms >= since_ms:
+            if names & names_of(portion.holder) and not is_before(portion.row, since, readings):
                 self._warn("class_without_lot", product)
                 self._graph.add_edge(vertex.number, loaded.vertex(portion), portion.hi, portion.uom, Link.READING)
 
     def _to_stock(self, vertex: Vertex, loaded: Loaded) -> None:
         """What spreads gets into what lies there under the product's name, or may have come there unrecorded."""
-        since_ms = vertex.portion.row.event.time.lo_ms
+        since, readings = vertex.portion.row, self._graph.facts.readings
         for (at, _unit, _uom), chain in loaded.chains.items():
             if at == vertex.portion.holder.key:
-                state = next(iter(states_since(chain, since_ms)))
+                state = next(iter(states_since(chain, since.event.time.lo_ms, since.member, readings)))
                 self._graph.add_edge(vertex.number, state.number, None, None, Link.READING, is_touch=True)
         for sent in loaded.ledger.of_kind(PortionKind.IN_TRANSIT):
             if may_come_to(sent, vertex.portion):

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from node.lineage.readings import Readings
-from node.lineage.records import EventRow
 from node.lineage.runs import Line, Run
+from node.lineage.timeline import is_before
 
 
 class Passage(NamedTuple):
@@ -44,7 +44,7 @@ def passages(run: Run, heel: Decimal, uom: str | None, readings: Readings) -> li
             begin, end = without[target.portion]
             overlap = min(last, end + heel + lost) - max(first, begin - heel)
             amount = min(run.portions[source.portion].lo, run.portions[target.portion].lo)
-            is_late = _is_before(target.row, source.row, readings)
+            is_late = is_before(target.row, source.row, readings)
             found.append(Passage(source, target, Decimal(0) if is_late else max(Decimal(0), min(overlap, amount))))
     return found
 
@@ -58,18 +58,13 @@ def _positions(run: Run, lines: tuple[Line, ...], readings: Readings) -> dict[in
             if other is line:
                 continue
             amount = run.portions[other.portion].lo
-            if _is_before(other.row, line.row, readings):
+            if is_before(other.row, line.row, readings):
                 before += amount
-            elif not _is_before(line.row, other.row, readings):
+            elif not is_before(line.row, other.row, readings):
                 later += amount
         own = run.portions[line.portion].lo
         found[line.portion] = (before, before + later + own)
     return found
-
-
-def _is_before(row: EventRow, other: EventRow, readings: Readings) -> bool:
-    """Return whether an event was certainly before another, by the clocks of who told of them."""
-    return row.event.time.hi_ms + readings.slack_ms(row.member, other.member) < other.event.time.lo_ms
 
 
 def _sum_of(run: Run, lines: Iterable[Line]) -> Decimal:

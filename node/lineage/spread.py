@@ -27,7 +27,7 @@ from node.lineage.runs import Run
 from node.lineage.scope_question import ScopeQuestion
 from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, may_come_to, states_since
 from node.lineage.spread_rules import RunRules
-from node.lineage.timeline import FOREVER_MS
+from node.lineage.timeline import FOREVER_MS, is_before
 from node.lineage.whereabouts import names_of
 
 HOLDER_EVENTS_MAX: Final = 20_000
@@ -59,7 +59,7 @@ class Spread:
         self._first_ms = FOREVER_MS
         self._since: dict[str, int] = {}
         self._open_lots: set[str] = set()
-        self._stock_since: dict[str, int] = {}
+        self._stock_since: dict[tuple[str, str], int] = {}
         self._rows: dict[str, list[EventRow]] = {}
         self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
         self._sound: dict[str, bool] = {}
@@ -68,7 +68,7 @@ class Spread:
         )
         self._contacts: dict[int, int] = {}
         self._colocation = CoLocation(graph, self._load, self.fresh)
-        self._piled: dict[tuple[str, str, str, str | None], int] = {}
+        self._piled: dict[tuple[str, str, str, str | None, str], int] = {}
         self._classes = Classes(graph, self._load, self.warn, by_amount=self.rule.by_amount)
         self._moved: set[tuple[str, str]] = set()
         self._hubs: dict[str, Vertex] = {}
@@ -214,12 +214,11 @@ class Spread:
 
     def _to_pieces(self, vertex: Vertex) -> None:
         """A lot's stock may be in the pieces that are commissioned of it there."""
-        holder, since_ms = vertex.portion.holder, vertex.portion.row.event.time.lo_ms
-        facts = self.graph.facts
+        holder, since, facts = vertex.portion.holder, vertex.portion.row, self.graph.facts
         for row, role in facts.timelines.of_item(vertex.item).entries:
             if not role & ROLE_INSTANCES or row.event.type is EventType.TRANSFORMATION:
                 continue
-            if row.event.time.hi_ms < since_ms or facts.custody.holder_of(row).key != holder.key:
+            if is_before(row, since, facts.readings) or facts.custody.holder_of(row).key != holder.key:
                 continue
             for goods in row.event.goods:
                 if lot_of_serial(row.event, goods.item) == vertex.item:
@@ -243,7 +242,7 @@ class Spread:
         if loaded is None:
             return
         for portion in loaded.ledger.of_kind(PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED):
-            if portion.row.event.time.hi_ms >= row.event.time.lo_ms:
+            if not is_before(portion.row, row, self.graph.facts.readings):
                 self.warn("serial_in_lot_stock", vertex.item)
                 self.graph.add_edge(vertex.number, loaded.vertex(portion), Decimal(1), None, Link.READING)
 
@@ -258,9 +257,11 @@ class Spread:
         if self.rule.by_amount and rest == 0:
             return
         key = holder.key
-        if not self.rule.by_amount and since_ms >= self._stock_since.get(key, FOREVER_MS):
+        # By each clock anew: what one member's time leaves out, another's may not.
+        since_key = key, portion.row.member
+        if not self.rule.by_amount and since_ms >= self._stock_since.get(since_key, FOREVER_MS):
             return
-        self._stock_since[key] = min(since_ms, self._stock_since.get(key, FOREVER_MS))
+        self._stock_since[since_key] = min(since_ms, self._stock_since.get(since_key, FOREVER_MS))
         tolerance_ms = 2 * self.graph.facts.readings.clock_tolerance_ms
         for target in self._unrecorded_since(holder, since_ms - tolerance_ms):
             row = target.portion.row
@@ -442,14 +443,15 @@ class Spread:
 
     def _spread_in_pile(self, vertex: Vertex) -> None:
         """What grows or is passed on reaches all of the lot in one place, in whatever unit it is counted."""
-        portion = vertex.portion
-        since_ms, pile = portion.row.event.time.lo_ms, (vertex.item, portion.holder.key, portion.unit, portion.uom)
+        portion, clock = vertex.portion, vertex.portion.row.member
+        since_ms = portion.row.event.time.lo_ms
+        pile = vertex.item, portion.holder.key, portion.unit, portion.uom, clock
         if portion.number < 0 or since_ms >= self._piled.get(pile, FOREVER_MS):
             return
         self._piled[pile] = since_ms
         for (holder, unit, uom), chain in self.graph.items[vertex.item].chains.items():
             if (holder, unit) == (portion.holder.key, portion.unit) and uom != portion.uom:
-                state = next(iter(states_since(chain, since_ms)))
+                state = next(iter(states_since(chain, since_ms, clock, self.graph.facts.readings)))
                 self.graph.add_edge(vertex.number, state.number, None, None, Link.READING, is_touch=True)
         loaded = self.graph.items[vertex.item]
         for sent in loaded.ledger.of_kind(PortionKind.IN_TRANSIT):

@@ -14,6 +14,7 @@ from consensus.types import Digest
 from node.lineage.facts import Facts
 from node.lineage.ledger import build_ledger
 from node.lineage.portions import LotLedger, Portion, PortionKind
+from node.lineage.readings import Readings
 from node.lineage.records import EventRow
 from node.lineage.runs import Run, RunKey, build_run
 
@@ -231,10 +232,12 @@ class SpreadGraph:
             hubs.setdefault(key, []).append(self.vertices[loaded.vertex(portion)])
         for sent in hubs.values():
             since_ms = min(one.portion.row.event.time.lo_ms for one in sent)
+            clocks = {one.portion.row.member for one in sent}
+            clock = clocks.pop() if len(clocks) == 1 else None
             targets = [
                 state
                 for chain in loaded.chains.values()
-                for state in states_since(chain, since_ms)
+                for state in states_since(chain, since_ms, clock, self.facts.readings)
                 if any(may_come_to(one.portion, state.portion) for one in sent)
             ]
             if not targets:
@@ -251,11 +254,15 @@ class SpreadGraph:
                         self.add_edge(hub.number, edge.target, None, None, Link.OPEN)
 
 
-def states_since(chain: Sequence[Vertex], since_ms: int) -> Iterable[Vertex]:
-    """Return the states of a chain that may have been after a time: those that began later, and the last before."""
+def states_since(chain: Sequence[Vertex], since_ms: int, clock: str | None, readings: Readings) -> Iterable[Vertex]:
+    """Return the states of a chain that may have been after a time: those that began later, and the last before.
+
+    clock: by whose clock the time is; None: by several.
+    """
     last = 0
     for place, state in enumerate(chain):
-        if state.portion.row.event.time.lo_ms <= since_ms:
+        row = state.portion.row
+        if row.event.time.lo_ms + readings.slack_ms(row.member, clock) <= since_ms:
             last = place
     return chain[last:]
 

@@ -218,6 +218,11 @@ class Timelines:
         return replace(timeline, notes=(*timeline.notes, *late))
 
 
+def is_before(row: EventRow, other: EventRow, readings: Readings) -> bool:
+    """Return whether an event was certainly before another, by the clocks of who entered them."""
+    return row.event.time.hi_ms + readings.slack_ms(row.member, other.member) < other.event.time.lo_ms
+
+
 def _order(entry: Entry) -> tuple[int, Digest, Digest, str, EventRef]:
     row, event = entry.row, entry.row.event
     # Of one event that two members entered alike, whose comes first is settled by name, never by arrival.
