@@ -6,6 +6,7 @@ then; (c) what was never received, in each later stock of its receiver. Contact 
 verified cleaning. The walk is a loop over vertices, and each is entered at most twice.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
@@ -31,7 +32,9 @@ from node.lineage.timeline import FOREVER_MS, is_before
 from node.lineage.whereabouts import names_of
 
 HOLDER_EVENTS_MAX: Final = 20_000
-"""Events at one holder that are looked through for goods without recorded inputs."""
+"""Events at one holder that are looked through for contact, and for goods without recorded inputs."""
+HOLDER_BEFORE_MS: Final = 120 * 3_600_000
+"""Of a holder with more of them: from how long before the first seed. No time that an event states is wider."""
 LINKED, OPEN = 0, 1
 
 
@@ -61,6 +64,7 @@ class Spread:
         self._open_lots: set[str] = set()
         self._stock_since: dict[tuple[str, str], int] = {}
         self._rows: dict[str, list[EventRow]] = {}
+        self._trimmed: set[str] = set()
         self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
         self._sound: dict[str, bool] = {}
         self.contact = Contact(
@@ -423,6 +427,9 @@ class Spread:
                 postings.update((posting.ref, posting) for posting in timelines.filed(PostingKind.HOLDER, name))
             kept = sorted(postings.values(), key=lambda posting: (posting.time_ms, posting.ref))
             if len(kept) > HOLDER_EVENTS_MAX:
+                kept = kept[bisect_left(kept, self._first_ms - HOLDER_BEFORE_MS, key=lambda one: one.time_ms) :]
+                self._trimmed.add(key)
+            if len(kept) > HOLDER_EVENTS_MAX:
                 self.warn("holder_events_left_out", key)
                 # A declaration has the time of what it voids: an instant is read whole or not at all.
                 last_ms = kept[HOLDER_EVENTS_MAX].time_ms
@@ -431,7 +438,16 @@ class Spread:
         return rows
 
     def _rows_of_site(self, name: str) -> list[EventRow]:
-        return self._rows_at(frozenset((name,)))
+        """Return the events that name a site and stand, with all of each run that some of them are of."""
+        rows = self._rows_at(frozenset((name,)))
+        if name not in self._trimmed:
+            return rows
+        timelines, found = self.graph.facts.timelines, {row.ref: row for row in rows}
+        for row in rows:
+            if row.event.transformation_id is not None:
+                for other in (*timelines.inputs_of_run(row), *timelines.outputs_of_run(row)):
+                    found.setdefault(other.ref, other)
+        return sorted(found.values(), key=lambda row: row.event.time.lo_ms)
 
     # Contact.
 

@@ -15,7 +15,7 @@ MESSAGES: Final[dict[str, str]] = {
     "depth_limit": "The walk stopped at its depth limit: what lies beyond is not in this answer.",
     "history_left_out": "The item has a long history: only its making was read, its movements and holders were not.",
     "bounds_by_intervals": "The scope is too large to bound each portion exactly: bounds are by intervals, and wider.",
-    "holder_events_left_out": "A holder has more events than are looked through for goods without recorded inputs.",
+    "holder_events_left_out": "A holder has more events than are looked through for contact and unrecorded use.",
     "item_limit": "The answer is full: {count} links to further items were not followed.",
     "made_twice": "A piece was made that already exists elsewhere.",
     "moved_without_record": "Goods are where no record brought them: taken to come from the only other holding.",

@@ -8,7 +8,7 @@ from node.lineage.hazards import Hazard
 from node.lineage.scope_question import Seed
 from tests.support.chronicle import Chronicle, Time
 from tests.support.events import HOUR_MS, at, build_event, lot, party, place
-from tests.support.scopes import Asked
+from tests.support.scopes import Asked, of_event
 
 BAD, CLEAN = lot("1", "BAD"), lot("1", "CLEAN")
 FIRST, NEXT, LAST, AFTER, SEED = (lot("2", code) for code in ("FIRST", "NEXT", "LAST", "AFTER", "SEED"))
@@ -333,3 +333,24 @@ def test_run_that_was_touched_takes_it_along_to_its_other_lines() -> None:
     reached = works.reached()
     assert {NEXT, LAST} <= reached
     assert {AFTER, lot("3", "EARLY")}.isdisjoint(reached)
+
+
+def test_site_with_a_long_history_is_looked_through_from_the_seed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty runs of before fill what is looked through; a vessel that was filled before them is full when cleaned."""
+    monkeypatch.setattr("node.lineage.spread.HOLDER_EVENTS_MAX", 30)
+    works = Works()
+    works.run(CLEAN, None, at(2, "06:00"), name="long")
+    for day in range(60):
+        works.run(CLEAN, lot("3", f"D{day:02d}"), at(3 + day, "08:00"))
+    bad = works.story.make({BAD: 10}, at(100, "01:00"))
+    works.run(BAD, FIRST, at(100, "08:00"))
+    works.clean(at(100, "09:00"))
+    works.run(None, NEXT, at(100, "10:00"), name="long")
+    works.run(CLEAN, LAST, at(100, "11:00"))
+    works.clean(at(100, "12:00"))
+    works.run(CLEAN, AFTER, at(100, "13:00"))
+    asked = Asked(works.story, of_event(BAD, bad), hazard=Hazard.ALLERGEN)
+    reached = {one.item for one in asked.scope.reached}
+    assert {FIRST, NEXT, LAST} <= reached
+    assert AFTER not in reached
+    assert "holder_events_left_out" not in asked.scope.answer().warnings
