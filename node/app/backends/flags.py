@@ -26,7 +26,7 @@ from node.errors import RequestError
 from node.ledger.transaction import NONCE_BYTES, Kind, Transaction, sign_transaction
 from node.ledger.waivers import Waiver, decode_waiver
 from node.query.balances import BalanceService
-from node.query.errors import UnknownHeightError, UnknownItemError
+from node.query.errors import UnknownHeightError, UnknownItemError, UnknownSeedError
 from node.query.flags import FlagService, UnknownFlagError
 from node.query.scorecards import ScorecardService
 from node.storage.index import IndexStore
@@ -112,7 +112,7 @@ class FlagQueries:
     async def _find(self, work: Callable[[], T]) -> T:
         try:
             return await self._pool.run(work)
-        except UnknownItemError as error:
+        except (UnknownItemError, UnknownSeedError) as error:
             raise NotFoundError(error.message, field=error.field, hint=error.hint, near=error.near) from error
 
     async def _run(self, work: Callable[[], T]) -> T:
