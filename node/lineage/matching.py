@@ -192,16 +192,15 @@ class Matching:
         """
         documents = despatch_documents(received.row.event)
         known = {one.number: one for way in ways for one in way.received}
-        is_told = any(way.documents & documents for way in ways)
+        if any(way.documents & documents for way in ways):
+            self._told.add(received.number)
         is_over = len(known) >= sum(len(way.shipped) for way in ways)
-        if not is_told and is_over and any(way.is_vague for way in ways):
+        if is_over and any(way.is_vague for way in ways):
             for one in (*known.values(), received):
                 if one.number not in self._told and one.number not in self._doubted:
                     self._doubted.add(one.number)
                     one.reading = True
                     self._balance.add_doubt(one)
-        if is_told:
-            self._told.add(received.number)
         for way in ways:
             way.received.append(received)
 

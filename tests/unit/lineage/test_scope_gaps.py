@@ -153,3 +153,15 @@ def test_nobody_is_asked_whether_the_seed_went_into_itself(hazard: Hazard) -> No
     story.make({B: 5}, at(1, "09:00"), at=1)
     asked = Asked(story, Seed(item=A), hazard=hazard, readings=Readings())
     assert [(one.item, one.reason) for one in asked.scope.answer().unknowns] == [(B, "no_inputs")]
+
+
+def test_receipt_before_the_one_that_a_document_ties_to_the_only_shipment_is_doubted() -> None:
+    """World 62016: the bill of the second receipt is the shipment's, so the first was of another."""
+    story = Chronicle()
+    story.make({A: 35}, at(1, "08:00"), at=1)
+    sent = story.ship({A: 2}, at(1, "09:00"), at=1, to=2, bill="1")
+    first = story.receive({A: None}, at(1, "10:00"), at=2, source=1)
+    second = story.receive({A: 2}, at(1, "12:00"), at=2, source=1, bill="1")
+    asked = Asked(story, of_event(A, sent))
+    assert asked.status(asked.find(A, "received", first)) == "possible"
+    assert asked.status(asked.find(A, "received", second)) == "certain"
