@@ -72,8 +72,8 @@ bench: setup ## speed and memory, side by side with what one would pick instead
 	$(BIN)/python -m bench
 
 WORLDS ?= 1000
-bench-precision: FIRST_SEED ?= 20000
-bench-precision: setup ## how small scopes are, and that none is too small: make bench-precision WORLDS=1000 FIRST_SEED=20000
+bench-precision: FIRST_SEED ?= 100000
+bench-precision: setup ## how small scopes are, and that none is too small: make bench-precision WORLDS=1000 FIRST_SEED=100000
 	$(BIN)/python -m bench.precision --worlds $(WORLDS) --first-seed $(FIRST_SEED) $(PRECISION)
 
 EVENTS ?= 100000

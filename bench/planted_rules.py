@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any, Final
 from unittest.mock import patch
 
+from node.lineage.colocation import CoLocation
 from node.lineage.declared import Declared, Found, SiteRule, Topic
 from node.lineage.hazards import RULES, Hazard
+from node.lineage.readings import Readings
 from node.lineage.runs import Run
 from node.lineage.spread import OPEN, Spread
 
@@ -49,6 +51,31 @@ def mixed_whatever_the_times() -> AbstractContextManager[Any]:
     return patch("node.lineage.bounds._is_ordered", return_value=True)
 
 
+def clocks_agree() -> AbstractContextManager[Any]:
+    """What two members tell stands in the order of their clocks."""
+    return patch.object(Readings, "slack_ms", lambda _readings, _member, _other: 0)
+
+
+def units_pass_nothing_on() -> AbstractContextManager[Any]:
+    """What shared a pallet is left out, though the case names co-location."""
+    return patch.object(CoLocation, "spread", lambda _colocation, _vertex: None)
+
+
+def every_check_kills() -> AbstractContextManager[Any]:
+    """A run that was checked is taken for a kill step, whoever declared none."""
+
+    def rule_of(self: Declared, run: Run, topic: Topic) -> Found:
+        kills = SiteRule("kill_step", agents=("salmonella",))
+        return Found(kills, None, "") if topic is Topic.KILL_STEP else _rule_of(self, run, topic)
+
+    return patch.object(Declared, "rule_of", rule_of)
+
+
+def chemicals_are_rinsed_off() -> AbstractContextManager[Any]:
+    """No line leaves anything of a chemical behind, whatever it declares."""
+    return patch.dict(RULES, {Hazard.CHEMICAL: replace(RULES[Hazard.CHEMICAL], carry_over=False)})
+
+
 PLANTED: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     rule.__name__: rule
     for rule in (
@@ -57,5 +84,9 @@ PLANTED: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
         unknown_is_clean,
         fifo_without_declaration,
         mixed_whatever_the_times,
+        clocks_agree,
+        units_pass_nothing_on,
+        every_check_kills,
+        chemicals_are_rinsed_off,
     )
 }

@@ -12,7 +12,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,8 @@ from bench.precision_page import write_page
 from node.lineage.hazards import Hazard
 from node.lineage.scope import compute_scope
 from node.lineage.scope_answer import ScopeAnswer
-from node.lineage.scope_question import ScopeQuestion
 from tests.support.truth import (
+    FEATURES,
     World,
     affected_of,
     broken_bounds,
@@ -32,6 +32,7 @@ from tests.support.truth import (
     missed_grams,
     party_of,
 )
+from tests.support.truth_full import FULL_FROM
 from tests.support.truth_play import KG, SeedBy
 from tests.support.truth_record import Detail
 
@@ -44,20 +45,25 @@ LEVELS: Final = (
 )
 HAZARDS: Final = (Hazard.ORIGIN, Hazard.MICROBE)
 SAME_AS_BEFORE: Final = {(Hazard.ORIGIN, 3), (Hazard.MICROBE, 4)}
-"""Levels that add nothing for a hazard: equipment passes on no origin, and no vessel's rule may exclude a microbe."""
+"""Levels that add nothing for a hazard: equipment passes on no origin, and but for kill steps no rule that a plant
+declares may exclude a microbe."""
 PROCESSES: Final = 2
+CHEMICAL_LEVEL: Final = len(LEVELS) - 1
+"""Where lines declare what a chemical leaves behind; it is held to the truth, and has no figure of its own."""
 FLAWS: Final = ("unknowns", "dropped records", "rework", "wrong times", "wrong order")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one world showed. scope, affected: grams by hazard and level. flaws: of FLAWS. misses: what, in words."""
+    """What one world showed. scope, affected: grams by hazard and level. flaws: of FLAWS. misses: what, in words.
+    features: what it has, of FEATURES."""
 
     number: int
     scope: dict[tuple[Hazard, int], int]
     affected: dict[Hazard, int]
     flaws: frozenset[str]
     misses: tuple[str, ...]
+    features: frozenset[str] = frozenset()
 
 
 def quantity_in_scope(world: World, answer: ScopeAnswer) -> int:
@@ -109,12 +115,15 @@ def measure_world(number: int) -> Result:
     for level, (_name, detail) in enumerate(LEVELS):
         story = world.tell(detail)
         index = story.index()
-        for hazard in HAZARDS:
-            if (hazard, level) in SAME_AS_BEFORE:
+        also = (Hazard.CHEMICAL,) if level == CHEMICAL_LEVEL and world.has_carry_over else ()
+        for hazard in (*HAZARDS, *also):
+            is_killed = hazard is Hazard.MICROBE and "kill steps" in world.features
+            if (hazard, level) in SAME_AS_BEFORE and not is_killed:
                 scope[hazard, level] = scope[hazard, level - 1]
                 continue
-            answer = compute_scope(index, ScopeQuestion((world.seed(detail),), hazard))
-            scope[hazard, level] = quantity_in_scope(world, answer)
+            answer = compute_scope(index, world.question(hazard, detail))
+            if hazard in HAZARDS:
+                scope[hazard, level] = quantity_in_scope(world, answer)
             if detail.lines and answer.unknowns:
                 flaws.add("unknowns")
             where = f"world {number}, {hazard.value}, {LEVELS[level][0]}"
@@ -124,12 +133,12 @@ def measure_world(number: int) -> Result:
             misses += [f"{where}: {what} of {lot}" for lot, what in broken_bounds(world, story, answer)]
             misses += [f"{where}: {lot} is not certain" for _party, lot in false_certainties(world, answer)]
     affected = {hazard: sum(affected_of(held, hazard) for held in world.truth) for hazard in HAZARDS}
-    return Result(number, scope, affected, frozenset(flaws), tuple(misses))
+    return Result(number, scope, affected, frozenset(flaws), tuple(misses), world.features)
 
 
 @dataclass(slots=True)
 class Figures:
-    """Sums over worlds. ratio_of: in scope to affected. shares: of worlds with each flaw."""
+    """Sums over worlds. ratio_of: in scope to affected. flaws, features: how many worlds have each."""
 
     worlds: int
     first: int
@@ -138,6 +147,7 @@ class Figures:
     flaws: dict[str, int]
     misses: list[str]
     missed_worlds: int = 0
+    features: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FEATURES, 0))
 
     def ratio_of(self, hazard: Hazard, level: int) -> float:
         """Return quantity in scope by quantity truly affected."""
@@ -159,6 +169,8 @@ def add_up(results: Iterator[Result], *, worlds: int, first: int) -> Figures:
             figures.affected[hazard] += grams
         for flaw in result.flaws:
             figures.flaws[flaw] += 1
+        for feature in result.features:
+            figures.features[feature] += 1
         figures.misses += result.misses
         figures.missed_worlds += bool(result.misses)
         done = result.number - first + 1
@@ -187,7 +199,7 @@ def main() -> int:
     """Measure, write the page, and return 1 if anything was missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.precision", description=__doc__)
     parser.add_argument("--worlds", type=int, default=1_000)
-    parser.add_argument("--first-seed", type=int, default=20_000)
+    parser.add_argument("--first-seed", type=int, default=FULL_FROM)
     parser.add_argument("--planted", choices=sorted(PLANTED), help="let the engine exclude too much, to see it found")
     parser.add_argument("--page", type=Path, default=Path("docs/precision.md"))
     options = parser.parse_args()
@@ -196,8 +208,8 @@ def main() -> int:
         write_page(options.page, figures)
     for level, (name, _detail) in enumerate(LEVELS):
         print(f"{name:<30}", *(f"{hazard.value} {figures.ratio_of(hazard, level):6.2f}  " for hazard in HAZARDS))
-    for flaw, count in figures.flaws.items():
-        print(f"worlds with {flaw:<18} {100 * count / figures.worlds:5.1f} %")
+    for flaw, count in (figures.flaws | figures.features).items():
+        print(f"worlds with {flaw:<30} {100 * count / figures.worlds:5.1f} %")
     print(figures.last_line())
     return 1 if figures.misses else 0
 

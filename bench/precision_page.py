@@ -26,6 +26,7 @@ def render_page(figures: "Figures", chart: str) -> str:
         for level, (name, _detail) in enumerate(LEVELS)
     ]
     shares = [f"| {flaw} | {100 * count / figures.worlds:.1f} % |" for flaw, count in figures.flaws.items()]
+    features = [f"| {name} | {100 * count / figures.worlds:.1f} % |" for name, count in figures.features.items()]
     return _PAGE.format(
         worlds=figures.worlds,
         first=figures.first,
@@ -33,6 +34,7 @@ def render_page(figures: "Figures", chart: str) -> str:
         hazards=" | ".join(f"`{hazard.value}`" for hazard in HAZARDS),
         rows="\n".join(rows),
         shares="\n".join(shares),
+        features="\n".join(features),
         last=figures.last_line(),
     )
 
@@ -78,9 +80,11 @@ _PAGE: Final = """\
 Written by `make bench-precision WORLDS={worlds} FIRST_SEED={first}`; the same numbers give the same page.
 
 Each world is a supply chain of farms, plants and shops that is played to the gram: goods are shipped in parts, mixed,
-reworked, drawn from vessels; lines get dirty and are cleaned. Its record lacks events, amounts, times, documents, lines
-and lot codes, tells things twice, and its clocks err. The engine is then asked for the scope of one bad lot. The figure
-is the quantity in scope divided by the quantity truly affected, both summed over all worlds: 1 would be perfect.
+reworked; travel loose, and in cases on pallets. Vessels are topped up, drawn in several lots a day, and run empty and
+cleaned after some two dozen draws; lines get dirty and are cleaned. The record lacks events, amounts, times, documents,
+lines and lot codes, tells things twice, and clocks err, also those of two members at one site; cleanings and runs that
+never were are declared void. The engine is then asked for the scope of one bad lot. The figure is the quantity in scope
+divided by the quantity truly affected, both summed over all worlds: 1 would be perfect.
 
 What is measured is what each further recorded fact is worth. The engine, its readings and its caution are the same in
 every row; only what the record says grows.
@@ -96,11 +100,14 @@ every row; only what the record says grows.
 - *+ times*: when each event happened, as far as that was noted.
 - *+ portions and quantities*: amounts, and the documents that tell shipments apart.
 - *+ equipment runs*: the line of each run, and its cleanings. They matter to what spreads by contact alone.
-- *+ declared vessels*: what plants declare of their vessels, with a validation record: first in, first out within a
-  heel, or mixed. By the safety rule they may exclude nothing that spreads or grows.
+- *+ declared vessels*: what plants declare of their vessels and lines, with a validation record: first in, first out
+  within a heel, or mixed, which by the safety rule may exclude nothing that spreads or grows; and kill steps, which
+  exclude what grows where the very run was checked.
 
 `origin` stands for what travels with the material and may be bounded by amounts, `microbe` for what spreads and grows;
-which class is which is in [scope.md](scope.md). For a microbe truly affected is also what a dirty line touched.
+which class is which is in [scope.md](scope.md). For a microbe truly affected is also what a dirty line touched, or
+what shared a pallet where that is asked, and not what a kill step made harmless. A `chemical` is held to the truth too,
+where lines declare how much of it they leave behind.
 
 A *miss* is truly affected quantity outside *certain* and *possible*, a bound that does not contain the truth, or goods
 called certain that never held any. What spreads is withdrawn whole, so of a microbe each place is looked at: a lot is
@@ -117,7 +124,8 @@ A record may lack any event, amount, time, document, line and lot code but these
 - every report of a lot at a party whose run with it is not recorded either;
 - both reports of a hand-over, or the making, where that place has other stock of the lot by the record;
 - a run that left a line dirty for another, where nothing tells that it ran;
-- the event that the bad goods are named by.
+- the event that the bad goods are named by;
+- what becomes of a unit: packed, sent, received, unpacked.
 
 Clocks err by less than the network's tolerance, and a dirty line for less than its contact window.
 
@@ -126,6 +134,7 @@ Clocks err by less than the network's tolerance, and a dirty line for less than 
 | worlds with | share |
 | --- | --- |
 {shares}
+{features}
 
 {last}
 """

@@ -8,8 +8,8 @@ import pytest
 
 from node.lineage.hazards import Hazard
 from node.lineage.scope import compute_scope
-from node.lineage.scope_question import ScopeQuestion
 from tests.support.truth import broken_bounds, build_world, false_certainties, missed_grams
+from tests.support.truth_full import FULL_FROM
 from tests.support.truth_play import BUSY_FROM, RICH_FROM
 
 FAILED_ONCE = (
@@ -35,6 +35,7 @@ FAILED_ONCE = (
     39509,
     39994,
     60464,
+    62016,
 )
 """A shipment whose goods nobody had recorded as made was fed from its own receipt. 2253: a plant ships out what it was
 never recorded to get, and makes other goods of the rest without a record. The others have a test of their own each, in
@@ -42,14 +43,21 @@ never recorded to get, and makes other goods of the rest without a record. The o
 
 
 @pytest.mark.parametrize(
-    "number", [*FAILED_ONCE, *range(40), *range(RICH_FROM, RICH_FROM + 20), *range(BUSY_FROM, BUSY_FROM + 20)]
+    "number",
+    [
+        *FAILED_ONCE,
+        *range(40),
+        *range(RICH_FROM, RICH_FROM + 20),
+        *range(BUSY_FROM, BUSY_FROM + 20),
+        *range(FULL_FROM, FULL_FROM + 20),
+    ],
 )
 def test_what_is_truly_affected_is_in_scope(number: int) -> None:
     """True taint is within certain and possible, the bounds contain it, and what is certain truly was tainted."""
     world = build_world(number)
     story = world.tell()
-    for hazard in (Hazard.ORIGIN, Hazard.MICROBE):
-        answer = compute_scope(story.index(), ScopeQuestion((world.seed(),), hazard))
+    for hazard in (Hazard.ORIGIN, Hazard.CHEMICAL, Hazard.MICROBE):
+        answer = compute_scope(story.index(), world.question(hazard))
         assert missed_grams(world, story, answer) == {}
         assert broken_bounds(world, story, answer) == []
         assert false_certainties(world, answer) == []

@@ -15,10 +15,11 @@ from typing import Final
 
 from node.lineage.hazards import Hazard
 from node.lineage.scope_answer import Amount, ScopeAnswer, ScopePortion
-from node.lineage.scope_question import Seed
+from node.lineage.scope_question import ScopeQuestion, Seed
 from tests.support.chronicle import Chronicle
 from tests.support.events import party, place
-from tests.support.truth_play import KG, Doing, Fact, Held, SeedBy, build_play, weigh
+from tests.support.truth_full import AGENT, FULL_FROM, build_full
+from tests.support.truth_play import KG, Doing, Fact, Held, Play, SeedBy, build_play, weigh
 from tests.support.truth_record import PRIMARY_STEP, WHOLE, Detail, Record, names, write_record
 
 SPREADING: Final = frozenset({Hazard.FRAGMENT, Hazard.ALLERGEN, Hazard.MICROBE, Hazard.UNKNOWN})
@@ -43,6 +44,8 @@ class Blemishes:
 class World:
     """What happened and what is known of it.
 
+    is_colocated: whether what shares a pallet is asked about, too. features: of FEATURES.
+
     seed_lot: the code that the bad goods bear. seed_fact: which fact brought them, if they are known by that. truth:
     what is held at the end. makings: all that was ever made, by making. touched: every (party, lot) that ever held seed
     material; exposed: or goods that were touched by some.
@@ -59,6 +62,9 @@ class World:
     exposed: frozenset[tuple[int, str]]
     record: Record
     is_rich: bool
+    is_colocated: bool
+    has_carry_over: bool
+    features: frozenset[str]
     blemishes: Blemishes
 
     def tell(self, detail: Detail = WHOLE) -> Chronicle:
@@ -71,11 +77,15 @@ class World:
             return Seed(item=self.seed_lot)
         return Seed(item=self.seed_lot, event=self.record.digest_of(self.seed_fact, detail))
 
+    def question(self, hazard: Hazard, detail: Detail = WHOLE) -> ScopeQuestion:
+        """Return what a scope is asked about, and what of."""
+        return ScopeQuestion((self.seed(detail),), hazard, agent=AGENT, colocation=self.is_colocated)
+
 
 def build_world(number: int) -> World:
     """Return world `number`: the same number, the same world."""
     chance = random.Random(f"world/{number}")
-    play = build_play(number, chance)
+    play = build_full(number, chance) if number >= FULL_FROM else build_play(number, chance)
     record, dropped = write_record(play, chance)
     reports = record.reports
     return World(
@@ -92,6 +102,9 @@ def build_world(number: int) -> World:
         exposed=frozenset(play.exposed),
         record=record,
         is_rich=play.is_rich,
+        is_colocated=play.is_colocated,
+        has_carry_over=bool(play.carries),
+        features=_features_of(play),
         blemishes=Blemishes(
             dropped=dropped,
             amounts=sum(report.is_uncounted for report in reports),
@@ -105,6 +118,33 @@ def build_world(number: int) -> World:
     )
 
 
+FEATURES: Final = (
+    "two members' clocks at a site",
+    "cleanings or runs declared void",
+    "cases on pallets",
+    "co-location asked",
+    "kill steps",
+    "carry-over of chemicals",
+    "vessels declared first in, first out",
+    "vessels declared mixed",
+)
+"""What worlds from FULL_FROM on may have."""
+
+
+def _features_of(play: Play) -> frozenset[str]:
+    has_it = (
+        bool(play.two_tell),
+        bool(play.false_cleanings or play.false_runs),
+        any(fact.unit for fact in play.facts),
+        play.is_colocated,
+        bool(play.kills),
+        bool(play.carries),
+        any(one.mode == "fifo" and one.is_declared for one in play.vessels.values()),
+        any(one.mode == "mixed" and one.is_declared for one in play.vessels.values()),
+    )
+    return frozenset(name for name, has in zip(FEATURES, has_it, strict=True) if has)
+
+
 def _is_disordered(times: list[tuple[int, int]]) -> bool:
     shown = [shown_ms for _when_ms, shown_ms in sorted(times)]
     return any(later < earlier for earlier, later in pairwise(shown))
@@ -112,6 +152,8 @@ def _is_disordered(times: list[tuple[int, int]]) -> bool:
 
 def affected_of(held: Held, hazard: Hazard) -> int:
     """Return the grams that are truly affected: where it spreads by contact, also those that were touched."""
+    if hazard is Hazard.CHEMICAL:
+        return held.chemical
     return held.exposed if hazard in SPREADING else held.affected
 
 
@@ -221,7 +263,9 @@ def broken_bounds(world: World, story: Chronicle, answer: ScopeAnswer) -> list[t
             continue  # It was made good.
         if own is not None and _least(own.content) > content:
             broken.append((code, "least content"))
-        if own is not None and _least(own.affected) > affected:
+        if own is not None and _least(own.affected) > sum(
+            max(affected_of(one, hazard), one.holding) for one in makings
+        ):
             broken.append((code, "least affected"))
         if hazard in SPREADING or code in reworked or not _recorded(world, story, code):
             continue
@@ -271,7 +315,8 @@ def _least(amounts: tuple[Amount, ...]) -> Fraction:
 def false_certainties(world: World, answer: ScopeAnswer) -> list[tuple[int, str]]:
     """Return (party, lot) of the portions said to be certain that never held seed material there."""
     parties = {place(number): number for number in range(1, 10)}
-    truly = world.exposed if Hazard(answer.hazard) in SPREADING else world.touched
+    # What a kill step made harmless still holds seed material.
+    truly = world.touched | world.exposed if Hazard(answer.hazard) in SPREADING else world.touched
     return [
         (parties[portion.place], portion.item)
         for portion in answer.portions

@@ -7,7 +7,7 @@ vessels are filled and drawn all the time, and less is left off the record: each
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
@@ -28,15 +28,18 @@ VESSEL_LINE: Final = 9
 @dataclass(frozen=True, slots=True)
 class Slab:
     """Goods that are alike throughout. amount: grams. seed: grams of seed material in it. is_touched: by a dirty line,
-    or by goods with seed material that it lay beside in a vessel or a pile."""
+    or by goods with seed material that it lay beside in a vessel or a pile. is_killed: what may grow in the seed
+    material does so no more. is_carried: it holds what a chemical left behind on a line."""
 
     amount: int
     seed: Fraction
     is_touched: bool = False
+    is_killed: bool = False
+    is_carried: bool = False
 
     @property
     def is_exposed(self) -> bool:
-        return bool(self.seed) or self.is_touched
+        return (bool(self.seed) and not self.is_killed) or self.is_touched
 
 
 @dataclass(slots=True)
@@ -90,12 +93,14 @@ class Pile:
         """Make all of it alike."""
         if self.slabs:
             seed = sum((slab.seed for slab in self.slabs), Fraction(0))
-            self.slabs = [Slab(self.amount, seed, any(slab.is_touched for slab in self.slabs))]
+            is_killed = all(slab.is_killed for slab in self.slabs if slab.seed) and bool(seed)
+            is_carried = any(slab.is_carried for slab in self.slabs)
+            self.slabs = [Slab(self.amount, seed, any(slab.is_touched for slab in self.slabs), is_killed, is_carried)]
 
 
 def _cut(slab: Slab, amount: int) -> tuple[Slab, Slab]:
     part = slab.seed * amount / slab.amount
-    return Slab(amount, part, slab.is_touched), Slab(slab.amount - amount, slab.seed - part, slab.is_touched)
+    return replace(slab, amount=amount, seed=part), replace(slab, amount=slab.amount - amount, seed=slab.seed - part)
 
 
 class SeedBy(StrEnum):
@@ -118,6 +123,12 @@ class Doing(StrEnum):
     SHIP = "ship"
     RECEIVE = "receive"
     END = "end"
+    PACK = "pack"
+    """Into a case or, cases, onto a pallet."""
+    SEND_UNIT = "send unit"
+    TAKE_UNIT = "take unit"
+    """Received."""
+    UNPACK = "unpack"
 
 
 Amounts = tuple[tuple[str, int], ...]
@@ -141,6 +152,9 @@ class Fact:
     hand_over: int | None = None
     run: str | None = None
     line: int | None = None
+    is_passed: bool = False
+    unit: str = ""
+    inside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +170,8 @@ class Cleaning:
 @dataclass(frozen=True, slots=True)
 class Held:
     """The truth of what a party holds of a lot, or of all that was ever made of one. affected: grams of slabs with seed
-    material in them; exposed: also of those that were touched."""
+    material in them; exposed: of those with what grows or spreads in them; chemical: also of those that got some from a
+    line; holding: of those with seed material in them, harmless or not, and of those exposed."""
 
     party: int
     lot: str
@@ -164,6 +179,8 @@ class Held:
     content: Fraction
     affected: int
     exposed: int
+    chemical: int
+    holding: int
 
 
 def weigh(holder: int, code: str, slabs: list[Slab]) -> Held:
@@ -175,6 +192,8 @@ def weigh(holder: int, code: str, slabs: list[Slab]) -> Held:
         content=sum((slab.seed for slab in slabs), Fraction(0)),
         affected=sum(slab.amount for slab in slabs if slab.seed),
         exposed=sum(slab.amount for slab in slabs if slab.is_exposed),
+        chemical=sum(slab.amount for slab in slabs if slab.seed or slab.is_carried),
+        holding=sum(slab.amount for slab in slabs if slab.seed or slab.is_exposed),
     )
 
 
@@ -233,6 +252,8 @@ class Play:
     is_reworked: bool = False
     is_rich: bool = False
     is_busy: bool = False
+    is_full: bool = False
+    """Whether vessels are metered, as validated ones are: by machines that note each fill and draw."""
     lines: dict[int, int] = field(default_factory=dict)
     vessels: dict[int, Vessel] = field(default_factory=dict)
     cleanings: list[Cleaning] = field(default_factory=list)
@@ -243,6 +264,17 @@ class Play:
     smears: set[int] = field(default_factory=set)
     """The facts whose residue got into another run."""
     runs: int = 0
+    false_cleanings: list[Cleaning] = field(default_factory=list)
+    """Recorded, and declared void: they never were."""
+    false_runs: list[Fact] = field(default_factory=list)
+    kills: set[tuple[int, int]] = field(default_factory=set)
+    """Plants' lines that kill what grows, where it was checked."""
+    carries: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Plants' lines, and how many grams of what runs next may get some of a chemical."""
+    two_tell: set[int] = field(default_factory=set)
+    """Parties at whose sites two members tell what happens."""
+    is_colocated: bool = False
+    """Whether goods on one pallet pass on what spreads."""
 
     def pass_time(self) -> None:
         # Never closer than the tolerance lets clocks err: what is closer has no order to anybody.
@@ -257,7 +289,7 @@ class Play:
         pile.put(slabs)
         if self.is_rich and any(slab.is_exposed for slab in pile.slabs):
             # What grows spreads through the pile.
-            pile.slabs = [Slab(slab.amount, slab.seed, is_touched=True) for slab in pile.slabs]
+            pile.slabs = [replace(slab, is_touched=True) for slab in pile.slabs]
         if any(slab.seed for slab in slabs):
             self.touched.add((holder, code))
         if any(slab.is_exposed for slab in slabs):
@@ -395,7 +427,7 @@ class Play:
             self.dirty[plant, line] = self.now_ms + RESIDUE_MS, len(self.facts)
         if not is_exposed and not is_smeared:
             return slabs
-        return [Slab(slab.amount, slab.seed, is_touched=True) for slab in slabs]
+        return [replace(slab, is_touched=True) for slab in slabs]
 
     def fill(self) -> None:
         plants = [at for at in self.plants if self.stock_of(at)]

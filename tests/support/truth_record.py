@@ -14,12 +14,15 @@ from typing import Final
 from msgspec import structs
 
 from consensus.types import Digest
-from node.epcis.model import Action, Event, EventType, Interval, MasterKind, MasterRecord
+from node.crypto.digests import sha256
+from node.epcis.model import Action, Declaration, Event, EventType, Interval, MasterKind, MasterRecord
 from tests.support.chronicle import Chronicle
 from tests.support.events import DAY_MS, DAY_ONE_MS, build_event, build_row, party, place
 from tests.support.memory_index import build_master
+from tests.support.truth_full import AGENT
 from tests.support.truth_play import KG, MINUTE_MS, VESSEL_LINE, Amounts, Cleaning, Doing, Fact, Play, SeedBy, Vessel
 
+_BRINGING: Final = (Doing.MAKE, Doing.RECEIVE, Doing.UNPACK)
 TOLERANCE_MS: Final = 15 * MINUTE_MS
 
 
@@ -39,7 +42,8 @@ WHOLE: Final = Detail()
 
 @dataclass(slots=True)
 class Report:
-    """How a fact was written down. shown_ms: by the reporter's clock. is_dated: only its day was noted."""
+    """How a fact was written down. shown_ms: by the clock of who told. is_dated: only its day was noted. by_second: by
+    the other of two members that tell what happens there."""
 
     fact: Fact
     shown_ms: int
@@ -49,6 +53,7 @@ class Report:
     has_bill: bool = True
     is_doubled: bool = False
     has_line: bool = True
+    by_second: bool = False
 
 
 class Scribe:
@@ -61,10 +66,13 @@ class Scribe:
         self._seed_fact = None if play.seed_by is SeedBy.LOT else play.seed_fact
         self._is_rich = play.is_rich
         self._is_busy = play.is_busy
+        # How often a fill or a draw of a vessel lacks its time, or its amount.
+        self._lapses = (0.005, 0.002) if play.is_full else (0.04, 0.01)
         self._share = 0.04 if play.is_busy else 0.2
         parties = (*play.farms, *play.plants, *play.shops)
         # Any two clocks differ by less than the tolerance.
         self._clocks_ms = {one: chance.randint(-7, 7) * MINUTE_MS for one in parties}
+        self._seconds_ms = {one: chance.randint(-7, 7) * MINUTE_MS for one in sorted(play.two_tell)}
         self._kept = dict.fromkeys(range(len(play.facts)))
 
     def write(self) -> tuple[list[Report], int]:
@@ -78,12 +86,17 @@ class Scribe:
 
     def _report(self, number: int) -> Report:
         chance, fact = self._chance, self._facts[number]
+        if fact.unit:
+            by_second, shown_ms = self.tell_of(fact.party, fact.when_ms)
+            return Report(fact, shown_ms, is_dated=chance.random() < 0.04, by_second=by_second)
+        by_second, shown_ms = self.tell_of(fact.party, fact.when_ms)
         is_metered = self._is_busy and fact.doing in (Doing.FILL, Doing.DRAW)
         return Report(
             fact,
-            self.shown_ms(fact.party, fact.when_ms),
-            is_dated=chance.random() < (0.04 if is_metered else 0.12),
-            is_uncounted=chance.random() < (0.01 if is_metered else 0.1),
+            shown_ms,
+            by_second=by_second,
+            is_dated=chance.random() < (self._lapses[0] if is_metered else 0.12),
+            is_uncounted=chance.random() < (self._lapses[1] if is_metered else 0.1),
             is_uncoded=fact.doing in (Doing.SHIP, Doing.RECEIVE)
             and chance.random() < 0.05
             and number != self._seed_fact,
@@ -96,6 +109,11 @@ class Scribe:
         """Return a time by the reporter's clock."""
         return when_ms + self._clocks_ms[reporter]
 
+    def tell_of(self, party: int, when_ms: int) -> tuple[bool, int]:
+        """Return whether the second member there tells of it, and when, by its clock."""
+        by_second = party in self._seconds_ms and self._chance.random() < 0.4
+        return by_second, (when_ms + self._seconds_ms[party] if by_second else self.shown_ms(party, when_ms))
+
     # What a record must hold: see docs/precision.md.
 
     def _others(self, number: int) -> Iterator[Fact]:
@@ -105,7 +123,7 @@ class Scribe:
         """Whether the record has other stock of the lot there than what this fact brings."""
         return any(
             fact.party == holder
-            and ((fact.doing in (Doing.MAKE, Doing.RECEIVE) and names(fact.goods, code)) or names(fact.outputs, code))
+            and ((fact.doing in _BRINGING and names(fact.goods, code)) or names(fact.outputs, code))
             for fact in self._others(number)
         )
 
@@ -147,6 +165,8 @@ class Scribe:
                 )
             case Doing.END:
                 return True
+            case Doing.PACK | Doing.SEND_UNIT | Doing.TAKE_UNIT | Doing.UNPACK:
+                return False
 
     def _is_sent(self, number: int, sender: int, code: str) -> bool:
         return any(
@@ -191,10 +211,13 @@ PRIMARY_STEP: Final = "harvesting"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that was written down of a world. dated: the cleanings of which only the day was noted."""
+    """All that was written down of a world. cleanings: with whether only the day was noted, and whether the second
+    member there told of it. false_cleanings, false_runs: what was declared void."""
 
     reports: tuple[Report, ...]
-    cleanings: tuple[tuple[Cleaning, bool], ...]
+    cleanings: tuple[tuple[Cleaning, bool, bool], ...]
+    false_cleanings: tuple[Cleaning, ...]
+    false_runs: tuple[Report, ...]
     from_ms: int
     to_ms: int
     declared: tuple[MasterRecord, ...]
@@ -218,13 +241,20 @@ class Record:
 
         for number, report in enumerate(self.reports):
             event = _event_of(report, number, detail)
-            enter(event, f"member-{report.fact.party}")
+            enter(event, _member(report.fact.party, is_second=report.by_second))
             if report.is_doubled:
                 # The other side, or the carrier, tells of the same thing: equal in all but its id and its member.
                 teller = report.fact.other if report.fact.other is not None else report.fact.party
                 enter(structs.replace(event, event_id=f"{event.event_id}-witness"), f"member-{teller}")
-        for cleaning, is_dated in self.cleanings if detail.lines else ():
-            enter(_cleaning_of(cleaning, is_dated=is_dated), f"member-{cleaning.party}")
+        for cleaning, is_dated, by_second in self.cleanings if detail.lines else ():
+            enter(_cleaning_of(cleaning, is_dated=is_dated), _member(cleaning.party, is_second=by_second))
+        for number, cleaning in enumerate(self.false_cleanings if detail.lines else ()):
+            event_id = f"urn:example:false-cleaning:{number}"
+            for event in _voided(_cleaning_of(cleaning, is_dated=False, event_id=event_id), self.to_ms):
+                enter(event, _member(cleaning.party))
+        for number, report in enumerate(self.false_runs):
+            for event in _voided(_event_of(report, -1 - number, detail), self.to_ms):
+                enter(event, _member(report.fact.party))
         for record, member in zip(self.declared, self.declarers, strict=True) if detail.rules else ():
             chronicle.masters.append(build_master(record, 1, member=member))
         return chronicle
@@ -235,25 +265,62 @@ def write_record(play: Play, chance: random.Random) -> tuple[Record, int]:
     scribe = Scribe(play, chance)
     reports, dropped = scribe.write()
     kept = [one for one in play.cleanings if chance.random() < 0.85]
-    cleanings = [(replace(one, when_ms=scribe.shown_ms(one.party, one.when_ms)), chance.random() < 0.1) for one in kept]
-    declarers = [plant for plant, vessel in play.vessels.items() if vessel.is_declared]
+    if play.two_tell:
+        told = [(one, *scribe.tell_of(one.party, one.when_ms)) for one in kept]
+    else:
+        told = [(one, False, scribe.shown_ms(one.party, one.when_ms)) for one in kept]
+    cleanings = [
+        (replace(one, when_ms=shown_ms), chance.random() < 0.1, by_second) for one, by_second, shown_ms in told
+    ]
+    declared = [(plant, _mixing_of(plant, vessel)) for plant, vessel in play.vessels.items() if vessel.is_declared]
+    declared += [(plant, _kill_step_of(plant, line)) for plant, line in sorted(play.kills)]
+    declared += [(plant, _carry_over_of(plant, line, grams)) for (plant, line), grams in sorted(play.carries.items())]
+    # Each of two members that tell of a site's runs declares for its own.
+    entered = [(record, _member(plant)) for plant, record in declared]
+    entered += [(record, _member(plant, is_second=True)) for plant, record in declared if plant in play.two_tell]
+    slips = play.false_cleanings
     record = Record(
         reports=tuple(reports),
         cleanings=tuple(cleanings),
         from_ms=DAY_ONE_MS,
         to_ms=play.now_ms + DAY_MS,
-        declared=tuple([_declaration_of(plant, play.vessels[plant]) for plant in declarers]),
-        declarers=tuple([f"member-{plant}" for plant in declarers]),
+        declared=tuple([record for record, _member in entered]),
+        declarers=tuple([member for _record, member in entered]),
+        false_cleanings=tuple([replace(one, when_ms=scribe.shown_ms(one.party, one.when_ms)) for one in slips]),
+        false_runs=tuple([Report(fact, scribe.shown_ms(fact.party, fact.when_ms)) for fact in play.false_runs]),
     )
     return record, dropped
 
 
-def _declaration_of(plant: int, vessel: Vessel) -> MasterRecord:
-    name = line_of(plant, VESSEL_LINE)
-    assert name is not None
+def _member(party_number: int, *, is_second: bool = False) -> str:
+    return f"member-{party_number}{'-too' if is_second else ''}"
+
+
+def _voided(event: Event, when_ms: int) -> tuple[Event, Event]:
+    """Return an event, and the same declared in error."""
+    declaration = Declaration(when_ms, "did_not_occur", ())
+    digest = Digest(sha256(b"declared", event.event_digest))
+    return event, structs.replace(event, declaration=declaration, event_digest=digest)
+
+
+def _mixing_of(plant: int, vessel: Vessel) -> MasterRecord:
     heel = f"; heel={vessel.heel // KG} KGM" if vessel.mode == "fifo" and vessel.heel else ""
-    text = f"{vessel.mode}{heel}; record=urn:example:validation:{plant}; by=the plant's quality manager"
-    return MasterRecord(MasterKind.LOCATION, name, (("mixingRule", text),))
+    return _declaration(plant, VESSEL_LINE, "mixingRule", f"{vessel.mode}{heel}")
+
+
+def _kill_step_of(plant: int, line: int) -> MasterRecord:
+    return _declaration(plant, line, "killStep", AGENT)
+
+
+def _carry_over_of(plant: int, line: int, grams: int) -> MasterRecord:
+    return _declaration(plant, line, "carryOver", f"{grams // KG} KGM")
+
+
+def _declaration(plant: int, line: int, name: str, text: str) -> MasterRecord:
+    place_of_line = line_of(plant, line)
+    assert place_of_line is not None
+    by = f"record=urn:example:validation:{plant}; by=the plant's quality manager"
+    return MasterRecord(MasterKind.LOCATION, place_of_line, ((name, f"{text}; {by}"),))
 
 
 def line_of(number: int, line: int | None) -> str | None:
@@ -268,7 +335,7 @@ def _interval(shown_ms: int, *, is_dated: bool) -> Interval:
     return Interval(day_ms, day_ms + DAY_MS - 1)
 
 
-def _cleaning_of(cleaning: Cleaning, *, is_dated: bool) -> Event:
+def _cleaning_of(cleaning: Cleaning, *, is_dated: bool, event_id: str | None = None) -> Event:
     return build_event(
         EventType.OBJECT,
         _interval(cleaning.when_ms, is_dated=is_dated),
@@ -278,6 +345,7 @@ def _cleaning_of(cleaning: Cleaning, *, is_dated: bool) -> Event:
         disposition="conformant" if cleaning.is_verified else None,
         read_point=line_of(cleaning.party, cleaning.line),
         location=place(cleaning.party),
+        event_id=event_id,
     )
 
 
@@ -311,6 +379,7 @@ def _event_of(report: Report, number: int, detail: Detail) -> Event:
                 inputs=goods,
                 outputs=amounts(fact.outputs),
                 run=fact.run,
+                disposition="conformant" if fact.is_passed else None,
                 read_point=line_of(fact.party, fact.line) if has_line else None,
             )
         case Doing.SHIP:
@@ -333,3 +402,17 @@ def _event_of(report: Report, number: int, detail: Detail) -> Event:
             )
         case Doing.END:
             return build(EventType.OBJECT, action=Action.DELETE, step="retail_selling", goods=goods)
+        case Doing.PACK | Doing.UNPACK:
+            return build(
+                EventType.AGGREGATION,
+                action=Action.ADD if fact.doing is Doing.PACK else Action.DELETE,
+                parent=fact.unit,
+                goods=list(fact.inside) if fact.inside else goods,
+                step=fact.doing.value + "ing",
+            )
+        case Doing.SEND_UNIT:
+            return build(
+                EventType.OBJECT, action=Action.OBSERVE, step="shipping", goods=[fact.unit], destinations=other
+            )
+        case Doing.TAKE_UNIT:
+            return build(EventType.OBJECT, action=Action.OBSERVE, step="receiving", goods=[fact.unit], sources=other)

@@ -10,10 +10,14 @@ from bench.precision_page import draw_chart, render_page
 
 FOUND_BY = {
     "amounts_exclude_microbes": 10_005,
+    "chemicals_are_rinsed_off": 100_092,
+    "clocks_agree": 100_211,
+    "every_check_kills": 100_010,
     "fifo_without_declaration": 20_016,
     "equipment_passes_nothing_on": 10_001,
     "mixed_whatever_the_times": 20_182,
     "unknown_is_clean": 10_001,
+    "units_pass_nothing_on": 100_013,
 }
 """A world that finds each planted rule."""
 WORLDS = 3
