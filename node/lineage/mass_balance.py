@@ -5,7 +5,8 @@ Of each lot, from its portion ledger as of the moment before the period and as o
     difference = closing + shipped + used + ended - counted short - (opening + made + received)
 
 What the record explains sums up to zero. Above it, goods came that nobody recorded the coming of; below it, goods
-went, or were counted away, that nobody recorded the going of. An event belongs to the moment of its earliest time.
+went, or were counted away, that nobody recorded the going of. An event that may lie on either side of an end of the
+period may be in it or not: its amount is a span from nothing, in its column and in what was there at that end.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,6 @@ from node.lineage.ledger import build_ledger
 from node.lineage.pace import tick
 from node.lineage.portions import ZERO, LotLedger, Portion, PortionKind
 from node.lineage.records import EventRow
-from node.lineage.timeline import ANY_TIME
 
 
 class Span(NamedTuple):
@@ -59,7 +59,8 @@ class Account:
     """The balance of one lot, or the sum of many (item ""), in one unit of measure.
 
     counted_short: by how much the last stock count at each place was below the book. certified_in: what was received
-    with a certificate or made, until the end of the period, certified_out: what was shipped with one.
+    with a certificate or made, until the end of the period, certified_out: what was shipped with one. is_told: False
+    where units of measure do not convert, so that nothing is a gain or a loss.
     """
 
     item: str
@@ -74,6 +75,7 @@ class Account:
     counted_short: Span = NONE
     certified_in: Span = NONE
     certified_out: Span = NONE
+    is_told: bool = True
 
     @property
     def brought(self) -> Span:
@@ -94,11 +96,14 @@ class Account:
 
     def plus(self, other: "Account") -> "Account":
         """Return the sum of two accounts of one unit of measure."""
-        return replace(self, item="", **{name: getattr(self, name).plus(getattr(other, name)) for name in AMOUNTS})
+        sums = {name: getattr(self, name).plus(getattr(other, name)) for name in AMOUNTS}
+        return replace(self, item="", is_told=self.is_told and other.is_told, **sums)
 
     def judge(self, *, gain_permille: int, loss_permille: int) -> Verdict:
         """Return what the difference comes to, beside what there was to account for."""
         (lo, hi), brought = self.difference, self.brought
+        if not self.is_told:
+            return Verdict.UNSURE
         if brought.hi is not None and lo is not None and lo * 1000 > brought.hi * gain_permille:
             return Verdict.GAIN
         if brought.hi is not None and hi is not None and -hi * 1000 > brought.hi * loss_permille:
@@ -126,37 +131,53 @@ _COLUMNS: Final = {
 
 @dataclass(slots=True)
 class _Sums:
-    """Amounts by unit of measure and column."""
+    """Amounts of one lot by unit of measure and column. An unknown amount may be in any of its units."""
 
     found: dict[str | None, dict[str, Span]] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
 
     def add(self, uom: str | None, column: str, span: Span) -> None:
-        of_uom = self.found.setdefault(uom, {})
-        of_uom[column] = of_uom.get(column, NONE).plus(span)
+        if span.hi is None:
+            self.unknown.add(column)
+        if span.hi is not None or span.lo:
+            of_uom = self.found.setdefault(uom, {})
+            of_uom[column] = of_uom.get(column, NONE).plus(span)
+
+    def accounts(self, item: str) -> Iterator[Account]:
+        """Yield the accounts that are not empty."""
+        told = {uom: one for uom, one in self.found.items() if any(span != NONE for span in one.values())}
+        if self.unknown and not told:
+            told = {None: {}}
+        for uom, columns in told.items():
+            for column in sorted(self.unknown):
+                columns[column] = columns.get(column, NONE).plus(Span(ZERO, None))
+            yield Account(item, uom, is_told=len(told) == 1, **columns)
 
 
 def balance_of(
-    items: Iterable[str], before: Facts, until: Facts, is_own: Callable[[Holder], bool], *, from_ms: int
+    items: Iterable[str], before: Facts, until: Facts, is_own: Callable[[Holder], bool], *, from_ms: int, to_ms: int
 ) -> Iterator[Account]:
     """Yield the accounts of these lots and pieces at the holders that `is_own` tells, those that are not empty.
 
-    before: readers as of the moment before from_ms. until: as of the end of the period.
+    before: readers as of the moment before from_ms. until: as of to_ms, the end of the period.
     """
+    period, doubt_ms = (from_ms, to_ms), 2 * until.readings.clock_tolerance_ms
     for item in items:
         tick()
         sums = _Sums()
         timeline = before.timelines.of_item(item)
         if timeline.entries:
-            _add_held(sums, "opening", build_ledger(item, before, timeline), is_own)
+            ledger = build_ledger(item, before, timeline)
+            _add_held(sums, "opening", ledger, is_own)
+            _add_doubts(sums, "opening", ledger, is_own, period, doubt_ms)
         timeline = until.timelines.of_item(item)
         if timeline.entries:
             ledger = build_ledger(item, until, timeline)
             _add_held(sums, "closing", ledger, is_own)
-            _add_flows(sums, ledger, is_own, from_ms)
-        for uom, columns in sums.found.items():
-            account = Account(item, uom, **columns)
-            if any(getattr(account, name) != NONE for name in AMOUNTS):
-                yield account
+            _add_flows(sums, ledger, is_own, period, _slack_ms(ledger, is_own, until))
+            _add_doubts(sums, "closing", ledger, is_own, period, doubt_ms)
+            _add_counts(sums, ledger, is_own, from_ms)
+        yield from sums.accounts(item)
 
 
 def totals_of(accounts: Iterable[Account]) -> list[Account]:
@@ -174,26 +195,60 @@ def _add_held(sums: _Sums, column: str, ledger: LotLedger, is_own: Callable[[Hol
             sums.add(one.uom, column, _span(one))
 
 
-def _add_flows(sums: _Sums, ledger: LotLedger, is_own: Callable[[Holder], bool], from_ms: int) -> None:
-    """Add what came and went within the period, what a count was short by, and what was certified until its end."""
+def _slack_ms(ledger: LotLedger, is_own: Callable[[Holder], bool], facts: Facts) -> int:
+    """Return by how much the times of what came and went may be out of order: of one member's clock by nothing."""
+    members = {one.row.member for one in ledger.of_kind(*_COLUMNS) if is_own(one.holder)}
+    return 0 if len(members) <= 1 else 2 * facts.readings.clock_tolerance_ms
+
+
+def _add_flows(
+    sums: _Sums, ledger: LotLedger, is_own: Callable[[Holder], bool], period: tuple[int, int], slack_ms: int
+) -> None:
+    """Add what came and went within the period, and what was certified until its end."""
     for one in ledger.of_kind(*_COLUMNS):
         if not is_own(one.holder):
             continue
         column, span = _COLUMNS[one.kind], _span(one)
-        if one.row.event.time is ANY_TIME:
-            # Nothing tells whether it was in the period.
+        ends = _unsure_ends(one.row, period, slack_ms)
+        if ends:
             sums.add(one.uom, column, Span(ZERO, span.hi))
-        elif one.row.event.time.lo_ms >= from_ms:
+        elif one.row.event.time.lo_ms >= period[0]:
             sums.add(one.uom, column, span)
+        for end in ends:
+            # The ledger of that end has it, or has it not: either may be so.
+            sums.add(one.uom, end, Span(_negated(span.hi), span.hi))
         if column == "made" or (column == "received" and _is_certified(one.row)):
             sums.add(one.uom, "certified_in", span)
         elif column == "shipped" and _is_certified(one.row):
             sums.add(one.uom, "certified_out", span)
+
+
+def _add_doubts(
+    sums: _Sums, end: str, ledger: LotLedger, is_own: Callable[[Holder], bool], period: tuple[int, int], slack_ms: int
+) -> None:
+    """Add what may be there yet at an end, though others had it by the earliest of their times.
+
+    Where the shipment came after that end, the ledger of that end has it moved from here without a record.
+    """
+    for one in ledger.of_kind(PortionKind.MOVED):
+        if not is_own(one.holder) and end in _unsure_ends(one.row, period, slack_ms):
+            sums.add(one.uom, end, Span(ZERO, one.hi))
+
+
+def _unsure_ends(row: EventRow, period: tuple[int, int], slack_ms: int) -> list[str]:
+    """Return at which ends of the period nothing tells whether an event had happened."""
+    from_ms, to_ms = period
+    lo_ms, hi_ms = row.event.time.lo_ms - slack_ms, row.event.time.hi_ms + slack_ms
+    ends = ["opening"] if lo_ms < from_ms <= hi_ms else []
+    return [*ends, "closing"] if lo_ms <= to_ms < hi_ms else ends
+
+
+def _add_counts(sums: _Sums, ledger: LotLedger, is_own: Callable[[Holder], bool], from_ms: int) -> None:
+    """Add what the last count of each place within the period was short by: it says anew what the ones before found."""
     short: dict[str, tuple[str | None, Decimal]] = {}
     for finding in ledger.findings:
         is_in = is_own(finding.ask) and finding.row.event.time.lo_ms >= from_ms
         if finding.code == "counted_below_book" and is_in and finding.amount is not None:
-            # A later count of the same place says it anew.
             short[finding.ask.key] = (finding.uom, finding.amount)
     for uom, amount in short.values():
         sums.add(uom, "counted_short", Span(amount, amount))

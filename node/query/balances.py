@@ -123,7 +123,9 @@ class BalanceService:
             party = find_holder(until, request.party, "params.party")
             names = filed_names(until, party)
             items, is_all = _items_at(until, names, product, to_ms)
-            accounts = list(balance_of(items, before, until, lambda one: _is_of(one, names), from_ms=from_ms))
+            accounts = list(
+                balance_of(items, before, until, lambda one: _is_of(one, names), from_ms=from_ms, to_ms=to_ms)
+            )
             parameters = parameters_at(reader, height)
             gain, loss = parameters.flag_run_gain_permille, parameters.flag_run_loss_permille
             lines = [_line_of(one, gain, loss) for one in accounts[:LINES_MAX]]

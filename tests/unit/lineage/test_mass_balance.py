@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace as replace_struct
 
-from node.epcis.model import Action, EventType
+from node.epcis.model import Action, EventType, Goods, Interval
 from node.lineage.facts import open_facts
 from node.lineage.mass_balance import NONE, Account, Span, Verdict, balance_of, totals_of
 from node.lineage.readings import Readings
@@ -26,7 +26,9 @@ def accounts(
     before, until = (
         open_facts(reader, Readings(), as_of_ms=as_of_ms, known_at=reader.height) for as_of_ms in (from_ms - 1, to_ms)
     )
-    return list(balance_of(items or (FLOUR,), before, until, lambda one: one.site == where, from_ms=from_ms))
+    return list(
+        balance_of(items or (FLOUR,), before, until, lambda one: one.site == where, from_ms=from_ms, to_ms=to_ms)
+    )
 
 
 def one(told: Chronicle, **how: int) -> Account:
@@ -117,6 +119,51 @@ def test_unknown_amounts_make_it_unsure() -> None:
     account = one(told)
     assert account.used.lo is not None
     assert judge(account) is Verdict.UNSURE
+
+
+def test_amount_that_is_unknown_may_be_in_any_unit_of_its_lot() -> None:
+    """Made without an amount before the period, shipped by weight in it: no gain."""
+    told = Chronicle()
+    told.make([FLOUR], at(1, "08:00"), at=2)
+    told.ship({FLOUR: 44}, at(6, "08:00"), at=2, to=3)
+    account = one(told)
+    assert (account.uom, account.shipped, account.opening) == ("KGM", exact(44), Span(Decimal(0), None))
+    assert judge(account) is Verdict.UNSURE
+
+
+def test_units_that_do_not_convert_are_no_gain_and_no_loss() -> None:
+    """Received in cases, shipped by weight; the sum of all lots is unsure with it."""
+    told = Chronicle()
+    event = told.receive({FLOUR: 5}, at(6, "08:00"))
+    told.rows[0] = replace_struct(told.rows[0], event=replace_struct(event, goods=(Goods(FLOUR, Decimal(5), "CS"),)))
+    told.ship({FLOUR: 50}, at(7, "08:00"), at=2, to=3)
+    assert {(account.uom, judge(account)) for account in accounts(told)} == {
+        ("CS", Verdict.UNSURE), ("KGM", Verdict.UNSURE),
+    }  # fmt: skip
+    assert {judge(total) for total in totals_of(accounts(told))} == {Verdict.UNSURE}
+
+
+def test_day_that_an_end_of_the_period_cuts_makes_it_unsure() -> None:
+    """Shipped on a day of which nobody noted the hour, made at noon: until ten o'clock nothing is gained."""
+    told = Chronicle()
+    told.ship({FLOUR: 10}, Interval(at(6, "00:00"), at(6, "23:59")), at=2, to=3)
+    told.make({FLOUR: 10}, at(6, "12:00"), at=2)
+    cut = one(told, to_ms=at(6, "10:00"))
+    assert cut.shipped == Span(Decimal(0), Decimal(10))
+    assert judge(cut) is Verdict.UNSURE
+    assert one(told, from_ms=at(6, "13:00")).shipped == Span(Decimal(0), Decimal(10))
+    assert judge(one(told)) is Verdict.BALANCED
+
+
+def test_receipt_elsewhere_whose_hour_is_unknown_takes_nothing_away_here() -> None:
+    """By the start of its day it is before the shipment: until then the goods are here."""
+    told = Chronicle()
+    told.make({FLOUR: 10}, at(5, "08:00"), at=2)
+    told.ship({FLOUR: 10}, at(6, "12:00"), at=2, to=3)
+    told.receive({FLOUR: 10}, Interval(at(6, "00:00"), at(6, "23:59")), at=3)
+    assert judge(one(told, to_ms=at(6, "10:00"))) is Verdict.UNSURE
+    assert one(told).shipped == exact(10)
+    assert judge(one(told)) is Verdict.BALANCED
 
 
 def test_event_of_a_time_that_its_block_belies_makes_it_unsure() -> None:
