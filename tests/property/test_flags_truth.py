@@ -1,5 +1,8 @@
 """Worlds whose truth is known: what flags say of lines is so, and goods that nobody held back are not said to be."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from node.lineage.facts import Facts, open_facts
@@ -9,10 +12,10 @@ from node.lineage.readings import CLOCK_TOLERANCE_MS, Readings
 from node.lineage.records import PostingKind
 from tests.support.events import DAY_MS
 from tests.support.truth import World, build_world
-from tests.support.truth_play import BUSY_FROM, RICH_FROM, VESSEL_LINE, Doing
-from tests.support.truth_record import line_of
+from tests.support.truth_play import BUSY_FROM, KG, RICH_FROM, VESSEL_LINE, Doing
+from tests.support.truth_record import Report, line_of
 
-WORLDS = 600
+WORLDS = 450
 NEVER = {"used_on_hold", "used_dirty", "certificate_missing", "used_before_release", "supplier_not_approved"}
 
 
@@ -62,3 +65,19 @@ def test_run_that_is_flagged_was_in_its_vessel_while_that_was_cleaned(first: int
             assert facts.timelines.filed(PostingKind.RUN_OUTPUT, run)
             flagged += 1
     assert flagged > 5
+
+
+@pytest.mark.parametrize("first", [0, RICH_FROM, BUSY_FROM])
+def test_whole_record_is_flagged_for_nothing_but_what_is_so(first: int) -> None:
+    """Each event told once, at its time, with amounts: a vessel that is not empty, or was cleaned full."""
+    for number in range(first, first + WORLDS // 15):
+        world = build_world(number)
+        reports = tuple([Report(fact, fact.when_ms) for fact in world.facts])
+        world = replace(world, record=replace(world.record, reports=reports))
+        index = world.tell().index()
+        facts = open_facts(index, Readings(), as_of_ms=None, known_at=index.height)
+        for run, flag in flags_of(world, facts):
+            assert flag.code in ("run_loss", "run_across_cleaning"), (number, run, flag)
+            if flag.code == "run_loss":
+                (plant,) = {fact.party for fact in world.facts if fact.run == run}
+                assert flag.amount == Decimal(grams_in(world, plant, run, world.record.to_ms)) / KG, (number, run)
