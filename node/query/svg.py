@@ -4,6 +4,7 @@ Goods flow from left to right; with `narrow` from top to bottom, two boxes besid
 presentation attributes are used: a page's policy on styles cannot take the colours away.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,6 +26,7 @@ NARROW_WIDTH: Final = 360
 TEXT_WIDTH: Final = 900
 _INSIDE_MAX: Final = 6
 _WRAPPED_MAX: Final = 4
+_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _LOOK: Final = 'role="img" font-family="system-ui, Segoe UI, Roboto, Noto Sans, Arial, sans-serif" font-size="13"'
 _LEGEND: Final = (
     (Side.SEED, "asked about"),
@@ -55,6 +57,7 @@ def write_svg(picture: Picture, *, narrow: bool = False) -> str:
     header = [picture.title, *picture.notes]
     text_width = NARROW_WIDTH - 2 * MARGIN if narrow else TEXT_WIDTH
     words = [line for sentence in header for line in _wrap(plain(sentence), text_width // 8)]
+    title_lines = len(_wrap(plain(picture.title), text_width // 8))
     top = MARGIN + LINE * len(words) + GAP
     spots, paths = _narrow(picture, top) if narrow else _wide(picture, top)
     width = (
@@ -74,7 +77,7 @@ def write_svg(picture: Picture, *, narrow: bool = False) -> str:
         *_markers(),
         *[
             f'<text x="{MARGIN}" y="{MARGIN + LINE * (number + 1) - 5}" fill="#111111"'
-            + (' font-weight="bold"' if number == 0 else ' font-size="12"')
+            + (' font-weight="bold"' if number < title_lines else ' font-size="12"')
             + f">{_text(line)}</text>"
             for number, line in enumerate(words)
         ],
@@ -224,8 +227,14 @@ def _lines(box: Box, width: int) -> list[str]:
     length = (width - 2 * PAD) // 7
     if box.kind is Kind.UNKNOWN:
         return [part for line in box.lines for part in _wrap(plain(line), length)]
-    name = [_fit(line, length - 3) for line in box.lines[:1]]
+    name = [part for line in box.lines[:1] for part in _wrap_name(line, length - 3)]
     return name + [part for line in box.lines[1:] for part in _wrap_words(line, length)]
+
+
+def _wrap_name(name: str, length: int) -> list[str]:
+    """Return a name on one line, and an id, where it is all the name there is, in full: no telephone shows a title."""
+    parts = _wrap(plain(name), length) if _ID.fullmatch(plain(name)) else []
+    return parts if 0 < len(parts) <= _WRAPPED_MAX else [_fit(name, length)]
 
 
 def _wrap_words(line: str, length: int) -> list[str]:
