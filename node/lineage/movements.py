@@ -249,13 +249,13 @@ def _run_at(row: EventRow) -> tuple[object, int]:
 
 
 def _homes(steps: Sequence[Step], custody: Custody) -> dict[str, str]:
-    """Return who entered most of the events at each holder: by that clock the others are measured."""
+    """Return by whose clock the events at each holder are put in order: by that the others are measured."""
     counts: dict[str, Counter[str]] = {}
     if len({step.row.member for step in steps}) < 2:
         return {}  # One clock tells all of it.
     for step in steps:
         counts.setdefault(custody.read(step.row)[1].key, Counter())[step.row.member] += 1
-    return {key: min(count, key=lambda member: (-count[member], member)) for key, count in counts.items()}
+    return {key: custody.clock_at(key, count) for key, count in counts.items()}
 
 
 def _is_beside(step: Step, carried: set[Digest]) -> bool:

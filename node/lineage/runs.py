@@ -119,10 +119,10 @@ def build_run(row: EventRow, facts: Facts) -> Run:
 
 def _entries(row: EventRow, facts: Facts) -> list[_Entry]:
     taken, given = facts.timelines.inputs_of_run(row), facts.timelines.outputs_of_run(row)
-    counts = Counter(one.member for one in {**dict.fromkeys(taken), **dict.fromkeys(given)})
+    counts: Counter[str] = Counter(one.member for one in {**dict.fromkeys(taken), **dict.fromkeys(given)})
     if not counts:
         return []  # Every event of the run was declared void.
-    home = min(counts, key=lambda member: (-counts[member], member))
+    home = facts.custody.clock_at(facts.custody.holder_of(row).key, counts)
     slack_ms = 2 * facts.readings.clock_tolerance_ms
     entries: list[_Entry] = []
     for one in taken:

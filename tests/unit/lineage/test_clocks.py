@@ -70,3 +70,34 @@ def test_stock_that_two_members_told_of_is_looked_at_by_each_clock(first: str, t
     )  # fmt: skip
     asked = Asked(story, Seed(item=A), Seed(item=B), hazard=Hazard.MICROBE)
     assert bread in items(asked)
+
+
+def test_events_of_another_member_widen_no_order_at_a_place_that_its_own_member_describes() -> None:
+    """The rival tells of six things at the mill: what the mill shipped ten minutes before its bad goods is clean."""
+    story = Chronicle()
+    story.name_place(1, owner=1)
+    story.make({A: 10}, at(1, "06:00"))
+    early = story.ship({A: 5}, at(1, "09:50"), to=2)
+    bad = story.make({A: 10}, at(1, "10:00"))
+    for minute in range(6):
+        story.receive({A: 1}, at(1, f"16:0{minute}"), at=1, member="rival")
+    asked = Asked(story, of_event(A, bad))
+    assert asked.status(asked.find(A, "shipped", early)).startswith("excluded")
+
+
+def test_events_of_another_member_widen_no_order_in_a_run_at_such_a_place() -> None:
+    """It told of four more inputs; the output that the mill drew before its own bad input is clean."""
+    story = Chronicle()
+    story.name_place(1, owner=1)
+    story.make({A: 10}, at(1, "06:00"))
+    story.make({B: 100}, at(1, "06:00"))
+    early, late = lot("2", "EARLY"), lot("2", "LATE")
+    story.run({B: 10}, {}, at(1, "08:00"), name="r1")
+    story.run({}, {early: 5}, at(1, "09:50"), name="r1")
+    story.run({A: 10}, {}, at(1, "10:00"), name="r1")
+    story.run({}, {late: 5}, at(1, "11:00"), name="r1")
+    for minute in range(6):
+        story.run({B: 1}, {}, at(1, f"12:0{minute}"), name="r1", member="rival")
+    reached = items(Asked(story, Seed(item=A)))
+    assert late in reached
+    assert early not in reached
