@@ -13,7 +13,7 @@ from node.lineage.texts import optional_text
 from node.wire.codec import pack
 
 HOUR_MS: Final = 3_600_000
-FLAG_RULES: Final = 9
+FLAG_RULES: Final = 10
 """Version of these rules: an index whose flags were made by another one has them made anew."""
 FLAG_ID_BYTES: Final = 16
 EVENTS_MAX: Final = 8

@@ -15,11 +15,11 @@ from node.lineage.flag_moves import check_moves
 from node.lineage.flag_needs import check_needs
 from node.lineage.flag_pieces import check_piece
 from node.lineage.flag_runs import add_run
+from node.lineage.flag_transit import add_unmatched
 from node.lineage.indexing import equipment_in, roles_in
 from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
 from node.lineage.plain import is_balanced, read_plain
-from node.lineage.portions import LotLedger, PortionKind
 from node.lineage.records import ROLE_OUTPUT, EventRef, PostingKind
 from node.lineage.timeline import Timeline
 
@@ -40,7 +40,7 @@ def flags_of_item(item: str, facts: Facts, settings: FlagSettings, *, now_ms: in
             found.add(one.code, (one.row, one.other), (one.ask, one.also), amount=one.amount, uom=one.uom)
         check_moves(found, ledger, timeline, facts)
         _add_notes(found, timeline, facts)
-        _add_unmatched(found, ledger, settings, now_ms)
+        add_unmatched(found, ledger, settings, now_ms)
     _add_runs(found, timeline, facts, settings, now_ms)
     check_names(found, timeline)
     check_times(found, timeline, settings)
@@ -107,22 +107,3 @@ def _add_runs(found: FlagList, timeline: Timeline, facts: Facts, settings: FlagS
             add_run(found, row, facts, settings, now_ms)
         if equipment_in(row.event) is not None:
             check_line(found, (row,), (row,), facts)
-
-
-def _add_unmatched(found: FlagList, ledger: LotLedger, settings: FlagSettings, now_ms: int) -> None:
-    """Add the shipments that nobody received in time; what travels in a unit is the unit's."""
-    for way in ledger.of_kind(PortionKind.IN_TRANSIT):
-        if way.unit or way.reports:
-            continue
-        due_ms = way.row.ledger_time_ms + settings.unmatched_ms
-        if due_ms > now_ms:
-            found.wait_until(due_ms)
-        elif way.hi is None or way.hi > 0:
-            found.add(
-                "shipment_unmatched",
-                (way.row,),
-                (way.holder, way.receiver),
-                amount=way.hi,
-                uom=way.uom,
-                since_ms=due_ms,
-            )

@@ -241,6 +241,33 @@ def test_shipment_is_flagged_once_it_lay_unreceived_too_long() -> None:
     assert flags(told, now=due, unmatched_ms=72 * HOUR_MS)["shipment_unmatched"].amount == 40
 
 
+def test_shipments_of_which_each_may_have_been_received_are_flagged_by_what_lacks_of_them_all() -> None:
+    """A receipt without a document fits both, the next bears the bill of one: all came, and none lacks for certain."""
+    told = Chronicle()
+    told.make({FLOUR: 100}, MORNING)
+    told.ship({FLOUR: 47}, at(1, "09:00"), to=2)
+    told.ship({FLOUR: 21}, at(1, "10:00"), to=2, bill="urn:bol:2")
+    told.receive({FLOUR: 47}, at(1, "11:00"))
+    told.receive({FLOUR: 21}, NOON, bill="urn:bol:2")
+    assert flags(told, now=EVENING, unmatched_ms=0) == {}
+    told.rows.pop()
+    told.receive({FLOUR: 11}, NOON, bill="urn:bol:2")
+    (flag,) = flags(told, now=EVENING, unmatched_ms=0).values()
+    assert (flag.code, flag.amount) == ("shipment_unmatched", Decimal(10))
+    told.ship({FLOUR: 5}, at(1, "13:00"), to=3)
+    assert {str(one.amount) for one in evaluate(told, now=EVENING, unmatched_ms=0).flags} == {"10", "5"}
+
+
+def test_shipment_of_an_unknown_amount_is_flagged_where_nothing_came() -> None:
+    """Where something did, all of it may have."""
+    told = Chronicle()
+    told.make([FLOUR], MORNING)
+    told.ship([FLOUR], at(1, "09:00"), to=2)
+    assert flags(told, now=EVENING, unmatched_ms=0)["shipment_unmatched"].amount is None
+    told.receive({FLOUR: 10}, NOON)
+    assert flags(told, now=EVENING, unmatched_ms=0) == {}
+
+
 def test_receipt_of_more_than_was_shipped_is_flagged() -> None:
     """The rest is of a shipment that nobody entered."""
     told = Chronicle()
