@@ -12,6 +12,7 @@ from typing import Final
 from node.lineage.custody import Holder
 from node.lineage.portions import ZERO, Finding, Flow, Portion, PortionKind
 from node.lineage.records import EventRow
+from node.lineage.sightings import Sightings
 from node.lineage.stock import UNCOUNTED, Pool, Stocks, Transit, Way
 
 WAYS_MAX: Final = 64
@@ -29,6 +30,7 @@ class Balance:
         self.flows: list[Flow] = []
         self.findings: list[Finding] = []
         self.stocks = Stocks()
+        self.sightings = Sightings(self.stocks)
         self.transit = Transit()
         self.drawn_short: dict[str, EventRow] = {}
         self._single = single
@@ -77,6 +79,8 @@ class Balance:
             pool.since = since or source.row
         self._pour(source, pool)
         self.stocks.note(pool)
+        if self.sightings.is_watching:
+            self.sightings.note_credit(holder, unit)
 
     def send(self, shipped: Portion, receiver: Holder | None, documents: frozenset[str]) -> Way:
         """Put a shipment on its way; return what it is on."""

@@ -129,6 +129,16 @@ class _Builder:
     def _match(self, step: Step) -> None:
         self._matching.match(step.row)
 
+    def _look(self, step: Step) -> None:
+        holder, (amount, uom) = self._custody.holder_of(step.row), self._goods(step)
+        if holder.key and amount != 0:
+            self._balance.sightings.look(step.row.event.event_digest, holder, amount, uom)
+
+    def _unit_look(self, step: Step) -> None:
+        holder = self._custody.holder_of(step.row)
+        if holder.key:
+            self._balance.sightings.look_in(step.row.event.event_digest, holder, step.unit)
+
     def _see(self, step: Step) -> None:
         """Presence: confirms what is here; at a shipment's destination it closes it; elsewhere it is a shortfall."""
         row = step.row
@@ -136,14 +146,16 @@ class _Builder:
         amount, uom = self._goods(step)
         if not holder.key or amount == 0:
             return
+        was_there = self._balance.sightings.was_there(row.event.event_digest, "")
         if not self._balance.stocks.has(holder):
-            self._matching.find(row, holder, amount, uom)
+            if not was_there:
+                self._matching.find(row, holder, amount, uom)
             return
         pools = self._balance.stocks.all_at(holder)
         if amount is None or any(pool.uom != uom or pool.hi is None for pool in pools):
             return
         most = sum((pool.hi or ZERO for pool in pools), ZERO)
-        if amount > most:
+        if amount > most and not was_there:
             # More is here than the record brought: the rest came as goods that are seen elsewhere do.
             self._matching.find(row, holder, amount - most, uom)
         elif row.event.step in COUNTING_STEPS:
@@ -327,6 +339,8 @@ class _Builder:
         balance = self._balance
         if not holder.key or balance.stocks.live_at(holder, unit):
             return
+        if balance.sightings.was_there(row.event.event_digest, unit):
+            return
         self._arrive(row, holder, unit)
 
 
@@ -355,4 +369,6 @@ _ACTS: Final[dict[Act, Callable[[_Builder, Step], None]]] = {
     Act.UNIT_SEE: _Builder._unit_see,
     Act.UNIT_END: _Builder._unit_end,
     Act.INFER: _Builder._infer,
+    Act.LOOK: _Builder._look,
+    Act.UNIT_LOOK: _Builder._unit_look,
 }

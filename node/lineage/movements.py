@@ -65,6 +65,9 @@ class Act(IntEnum):
     UNIT_END = 17
     INFER = 18
     """Contents first named later were inside from here on: a reading."""
+    LOOK = 19
+    """A sighting whose time is not sharp looks from here on for what it saw."""
+    UNIT_LOOK = 20
 
 
 class Step(NamedTuple):
@@ -181,7 +184,7 @@ class _Planner:
             return [self._credit(step, Act.COME, 0), self._draw(step, Act.MATCH, 5)]
         if movement is Movement.END:
             return [self._draw(step, Act.END, 7)]
-        return [self._draw(step, Act.SEE, 7)._replace(phase=0)]
+        return self._sight(step, Act.LOOK, Act.SEE)
 
     def _plan_packing(self, step: Step, movement: Movement) -> list[Move]:
         """Packed to leave, opened as it comes: the unit moves by the step of the same event."""
@@ -212,7 +215,11 @@ class _Planner:
             return [self._draw(step, Act.UNIT_COME, 0)._replace(phase=0)]
         if movement is Movement.END:
             return [self._draw(step, Act.UNIT_END, 7)]
-        return [self._draw(step, Act.UNIT_SEE, 7)._replace(phase=0)]
+        return self._sight(step, Act.UNIT_LOOK, Act.UNIT_SEE)
+
+    def _sight(self, step: Step, look: Act, see: Act) -> list[Move]:
+        first, last = self._credit(step, look, 7), self._draw(step, see, 7)._replace(phase=0)
+        return [first, last] if first.time_ms < last.time_ms else [last]
 
     def _slack_ms(self, row: EventRow) -> int:
         if not self._homes:
