@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from node.lineage.custody import Holder
+from node.lineage.descent import Descent
 from node.lineage.portions import ZERO, Finding, Flow, Portion, PortionKind
 from node.lineage.records import EventRow
 from node.lineage.sightings import Sightings
@@ -37,6 +38,9 @@ class Balance:
         self._is_unit = is_unit
         self._lost: dict[str | None, Decimal] = {}
         self._credited: list[EventRow] = []
+        self._pools: dict[int, Pool] = {}
+        """By the number of their newest state."""
+        self._descent = Descent(self.flows)
 
     def portion(
         self,
@@ -75,6 +79,7 @@ class Balance:
             state = self._state(source, holder, unit, uom)
             pool = Pool(holder, unit, uom, state, since or source.row)
             self.stocks.add(pool)
+            self._pools[state.number] = pool
         elif pool.is_empty:
             pool.since = since or source.row
         self._pour(source, pool)
@@ -91,6 +96,7 @@ class Balance:
             state = self._state(shipped, sender, unit, uom, PortionKind.WAY)
             way = Way(sender, receiver, documents, unit, uom, state, shipped.row)
             self.transit.add(way)
+            self._pools[state.number] = way
         if way.is_empty:
             way.shipped = []
             way.receipt, way.received = None, []
@@ -133,6 +139,7 @@ class Balance:
         if pool.is_drawn:
             state = self._state(source, pool.holder, pool.unit, pool.uom, pool.state.kind)
             self.flow(pool.state, state, pool.hi, pool.uom)
+            self._pools[state.number] = self._pools.pop(pool.state.number)
             pool.state, pool.is_drawn = state, False
         self.flow(source, pool.state, source.hi, source.uom)
         self._settle(pool)
@@ -224,7 +231,10 @@ class Balance:
         from themselves, and what was received may be anywhere by now.
         """
         row, holder = target.row, target.holder
-        for pool in () if landed else self._only_others(holder, without):
+        if self.sightings.is_watching:
+            self.sightings.note_short(holder, lack, uom)
+        below, alone = self._descent.below(target.number)
+        for pool in () if landed else self._only_others(target, without, below):
             if pool.uom == uom and lack is not None and pool.hi is not None and pool.hi < lack:
                 continue
             self._move(target, pool, lack, uom)
@@ -232,7 +242,7 @@ class Balance:
         source = self.portion(PortionKind.UNKNOWN, row, holder, lack, uom, reading=True)
         self.flow(source, target, lack, uom, reading=True)
         if lack is not None:
-            self._lose(holder, lack, uom)
+            self._lose(holder, lack, uom, alone)
         if any(before is not row for before in self._credited):
             self.findings.append(Finding("overdrawn", row, holder, amount=lack, uom=uom))
         elif not is_said and not self._is_unit:
@@ -244,11 +254,17 @@ class Balance:
         source = self.portion(PortionKind.UNKNOWN, target.row, target.holder, target.hi, target.uom, reading=True)
         self.flow(source, target, target.hi, target.uom, reading=True)
         if target.hi is not None:
-            self._lose(target.holder, target.hi, target.uom)
+            self._lose(target.holder, target.hi, target.uom, set())
 
-    def _lose(self, holder: Holder, lack: Decimal, uom: str | None) -> None:
-        """What lacks at a holder may be what others have less: nobody recorded who sent it."""
+    def _lose(self, holder: Holder, lack: Decimal, uom: str | None, alone: set[int]) -> None:
+        """What lacks at a holder may be what others have less: nobody recorded who sent it.
+
+        alone: what the goods that lack a source became. Who has nothing but these has nothing less.
+        """
         own = self.stocks.all_at(holder)
+        here = {id(pool) for pool in own}
+        became = [self._pools[number] for number in sorted(alone) if number in self._pools]
+        own += [pool for pool in became if id(pool) not in here]
         for pool in own:
             self._settle(pool)
         self._lost[uom] = self._lost.get(uom, ZERO) + lack
@@ -256,17 +272,27 @@ class Balance:
             if pool.uom == uom:
                 pool.lost += lack
 
-    def _only_others(self, holder: Holder, without: Way | None) -> list[Pool]:
-        """Return the only other holding of this custodian, then the only other one at all."""
+    def _only_others(self, target: Portion, without: Way | None, below: set[int]) -> list[Pool]:
+        """Return the only other holding of this custodian, then the only other one at all.
+
+        Goods do not come from what they became (`below`), nor from what was shipped or brought only later.
+        """
+
+        def may_have_had(pool: Pool) -> bool:
+            return pool.state.number not in below and not _is_later(pool, target.row)
+
+        holder = target.holder
         found: list[Pool] = []
-        own = self.stocks.own_elsewhere(holder)
+        own = self.stocks.own_elsewhere(holder, may_have_had)
         if len(own) == 1:
             found += own
-        elsewhere = self.stocks.elsewhere(holder)
+        elsewhere = self.stocks.elsewhere(holder, may_have_had)
         if len(self.transit) > WAYS_MAX:
             return found
         # What a holder has sent is not what it sends later.
-        ways: list[Pool] = [way for way in self.transit if way is not without and way.holder.key != holder.key]
+        ways: list[Pool] = [
+            way for way in self.transit if way is not without and way.holder.key != holder.key and may_have_had(way)
+        ]
         if len(elsewhere) + len(ways) == 1:
             found += [one for one in (*elsewhere, *ways) if one not in found]
         return found
@@ -341,6 +367,14 @@ class Balance:
         self.portions.append(last)
         self.flow(source, last, pool.hi if source is pool.state else source.hi, uom)
         return last
+
+
+def _is_later(pool: Pool, row: EventRow) -> bool:
+    """Return whether all of a holding was shipped or brought, as it is told, only after an event."""
+    end_ms = row.event.time.hi_ms
+    if isinstance(pool, Way):
+        return all(one.row.event.time.lo_ms > end_ms for one in pool.shipped)
+    return pool.since.event.time.lo_ms > end_ms
 
 
 def _total(flows: Iterable[Flow]) -> Decimal | None:

@@ -47,6 +47,12 @@ class Sightings:
             while waiting and is_there(self._stocks, holder, waiting[0][0], uom):
                 self._content.add(("", heappop(waiting)[1]))
 
+    def note_short(self, holder: Holder, lack: Decimal | None, uom: str | None) -> None:
+        """Be content with what was drawn from a holder beyond what the record had brought there: it was there."""
+        waiting = self._loose.get(holder.key, {}).get(uom, [])
+        while waiting and (lack is None or waiting[0][0] <= lack):
+            self._content.add(("", heappop(waiting)[1]))
+
     def was_there(self, digest: bytes, unit: str) -> bool:
         """Return whether what a sighting saw was there while it looked."""
         return (unit, digest) in self._content

@@ -1,6 +1,6 @@
 """What each holder has of an item, and what is on its way: pools, found without looking at all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Final, TypeVar
@@ -116,13 +116,13 @@ class Stocks:
         if party is not None:
             self._parties.setdefault(party, {}).setdefault(site, {})[place] = pool
 
-    def elsewhere(self, holder: Holder) -> list[Pool]:
-        """Return what other sites have: all if it is one pool, else two that show that there are several."""
-        return _others(self._sites, holder.key)
+    def elsewhere(self, holder: Holder, is_meant: Callable[[Pool], bool]) -> list[Pool]:
+        """Return what is meant of what other sites have: all if it is one pool, else two: there are several."""
+        return _others(self._sites, holder.key, is_meant)
 
-    def own_elsewhere(self, holder: Holder) -> list[Pool]:
+    def own_elsewhere(self, holder: Holder, is_meant: Callable[[Pool], bool]) -> list[Pool]:
         """Return what the same party has at other sites, likewise."""
-        return [] if holder.party is None else _others(self._parties.get(holder.party, {}), holder.key)
+        return [] if holder.party is None else _others(self._parties.get(holder.party, {}), holder.key, is_meant)
 
     def all_at(self, holder: Holder) -> list[Pool]:
         """Return all that the holder has, loose and packed."""
@@ -312,12 +312,12 @@ def _drop(index: dict[_Outer, dict[_Inner, _Value]], outer: _Outer, inner: _Inne
         del index[outer]
 
 
-def _others(sites: dict[str, dict[Place, Pool]], site: str) -> list[Pool]:
-    """Return the pools of the first other sites than `site`, at most two of them."""
+def _others(sites: dict[str, dict[Place, Pool]], site: str, is_meant: Callable[[Pool], bool]) -> list[Pool]:
+    """Return the pools that are meant of the first other sites than `site`, at most two of them."""
     found: list[Pool] = []
     for name, pools in sites.items():
         if name != site:
-            found += islice(pools.values(), 2 - len(found))
+            found += islice(filter(is_meant, pools.values()), 2 - len(found))
             if len(found) >= 2:
                 break
     return found

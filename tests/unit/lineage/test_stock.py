@@ -72,21 +72,25 @@ def test_stock_is_found_by_site_and_unit() -> None:
     assert stocks.live_at(at_site(1), "") == []
 
 
+def is_any(_pool: Pool) -> bool:
+    return True
+
+
 def test_only_other_stock_is_the_one_at_one_other_site() -> None:
     """Two show that there are several: they are not all looked at."""
     stocks = Stocks()
     here, there = at_site(1, 7), at_site(2, 7)
-    assert stocks.elsewhere(here) == []
+    assert stocks.elsewhere(here, is_any) == []
     stock(stocks, here)
     mine = stock(stocks, there)
-    assert stocks.elsewhere(here) == [mine]
-    assert stocks.own_elsewhere(here) == [mine]
+    assert stocks.elsewhere(here, is_any) == [mine]
+    assert stocks.own_elsewhere(here, is_any) == [mine]
     stock(stocks, at_site(3, 8))
-    assert len(stocks.elsewhere(here)) == 2
-    assert stocks.own_elsewhere(here) == [mine]
+    assert len(stocks.elsewhere(here, is_any)) == 2
+    assert stocks.own_elsewhere(here, is_any) == [mine]
     stock(stocks, there, unit(1))
-    assert len(stocks.own_elsewhere(here)) == 2
-    assert stocks.own_elsewhere(NOBODY) == []
+    assert len(stocks.own_elsewhere(here, is_any)) == 2
+    assert stocks.own_elsewhere(NOBODY, is_any) == []
 
 
 def test_shipments_are_found_by_receiver_document_and_sender() -> None:
