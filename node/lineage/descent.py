@@ -1,7 +1,7 @@
 """What goods have become part of by now, though what feeds them is drawn only later.
 
-A credit stands at the earliest it can have happened and the draw that feeds it at the latest, so what was packed may have
-been shipped on before it is drawn from loose stock. Goods do not come from what they became.
+A credit stands at the earliest it can have happened and the draw that feeds it at the latest, so what was packed may
+have been shipped on before it is drawn from loose stock. Goods do not come from what they became.
 """
 
 from collections.abc import Sequence

@@ -186,6 +186,19 @@ class _Builder:
             return  # It was not known to be inside: then it may be loose here already, and nothing moves.
         self._note_packed(balance.portion(PortionKind.UNPACKED, row, holder, amount, uom), "")
 
+    def _unit_list(self, step: Step) -> None:
+        """Pack what is seen in a unit that by the record has none of it."""
+        row, unit = step.row, step.row.event.parent or ""
+        holder = self._custody.holder_of(row)
+        amount, uom = self._amount_of(row, Side.GOODS)
+        balance = self._balance
+        is_known = row.event.event_digest in self._listed or balance.stocks.inside(unit) or balance.transit.inside(unit)
+        if is_known or amount == 0 or not holder.key:
+            return
+        if not balance.stocks.live_at(holder, "") and any(balance.transit.addressed_to(holder)):
+            self._matching.find(row, holder, amount, uom)
+        self._note_packed(balance.portion(PortionKind.PACKED, row, holder, amount, uom, unit=unit), unit)
+
     def _note_packed(self, portion: Portion, unit: str) -> None:
         source = "" if unit else (portion.row.event.parent or "")
         here = self._balance.stocks.live_at(portion.holder, source)
@@ -306,15 +319,17 @@ class _Builder:
             self._transfer(way, PortionKind.RECEIVED, row, holder, unit)
         if not ways:
             self._bring(row, holder, unit)
-        if event.type is EventType.AGGREGATION and event.action is Action.ADD and not step.role & ROLE_PARENT:
+        if event.type is EventType.AGGREGATION and not step.role & ROLE_PARENT:
             self._receive_to_pack(row, holder, unit)
 
     def _receive_to_pack(self, row: EventRow, holder: Holder, unit: str) -> None:
-        """An Aggregation ADD with an inbound step: it lists what came in the unit, or packs what came loose."""
+        """An Aggregation with an inbound step: it lists what came in the unit, or what came loose and is packed now."""
         digest = row.event.event_digest
         if self._balance.stocks.live_at(holder, unit):
             self._listed.add(digest)  # It lists what is inside already: nothing is packed.
             return
+        if self._balance.stocks.live_at(holder, "") and not self._matching.is_awaited(row, holder):
+            return  # It has been received loose, by an event of its own.
         amount, uom = self._amount_of(row, Side.GOODS)
         if amount != 0:
             self._matching.come(row, holder, amount, uom)
@@ -371,4 +386,5 @@ _ACTS: Final[dict[Act, Callable[[_Builder, Step], None]]] = {
     Act.INFER: _Builder._infer,
     Act.LOOK: _Builder._look,
     Act.UNIT_LOOK: _Builder._unit_look,
+    Act.UNIT_LIST: _Builder._unit_list,
 }

@@ -139,6 +139,12 @@ class Matching:
             way is fit for one in self._to_match.values() for fit in self._fits(one.row, one.holder)[0]
         )
 
+    def is_awaited(self, row: EventRow, holder: Holder) -> bool:
+        """Return whether a shipment fits a receipt, and no other receipt there is about to be matched to it."""
+        if any(one.holder.key == holder.key for one in self._to_match.values()):
+            return False
+        return any(not pool.is_empty for pool in self._fits(row, holder)[0])
+
     def come(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
         """Credit a receipt to its receiver, or add to the one that another step of the same hand-over credited."""
         balance = self._balance

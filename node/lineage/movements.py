@@ -68,6 +68,8 @@ class Act(IntEnum):
     LOOK = 19
     """A sighting whose time is not sharp looks from here on for what it saw."""
     UNIT_LOOK = 20
+    UNIT_LIST = 21
+    """Goods are seen in a unit."""
 
 
 class Step(NamedTuple):
@@ -155,8 +157,10 @@ class _Planner:
         if role & ROLE_MADE:
             return [self._credit(step, Act.MAKE, 0)]
         if role & ROLE_CHILD:
-            if event.action is Action.OBSERVE or event.parent is None:
-                return []  # A sighting of the unit: a step of its own.
+            if event.parent is None:
+                return self._plan_movement(step, movement)
+            if event.action is Action.OBSERVE:
+                return self._plan_listing(step, movement)
             return self._plan_packing(step, movement)
         return self._plan_movement(step, movement)
 
@@ -198,6 +202,17 @@ class _Planner:
                 moves.append(self._draw(step, Act.UNIT_SEND, 6)._replace(unit=unit))
             else:
                 moves += self._plan_movement(step, movement)
+        return moves
+
+    def _plan_listing(self, step: Step, movement: Movement) -> list[Move]:
+        """Seen in a unit: after that came, or before it leaves; what by the record is not in it is from now on."""
+        unit = step.row.event.parent or ""
+        seen = self._draw(step, Act.UNIT_LIST, 8)._replace(phase=0)
+        moves = [seen, self._draw(step, Act.TAKE_OUT, 4)]
+        if movement is Movement.INBOUND:
+            moves.append(self._draw(step, Act.UNIT_COME, 0)._replace(phase=0, unit=unit))
+        elif movement is Movement.OUTBOUND:
+            moves.append(self._draw(step, Act.UNIT_SEND, 6)._replace(unit=unit))
         return moves
 
     def _plan_unit(self, step: Step) -> list[Move]:
