@@ -189,7 +189,7 @@ class Contact:
     def _site(self, name: str) -> Site:
         site = self._sites.get(name)
         if site is None:
-            site = self._sites[name] = Site(name, self._rows_at(name), self._graph.facts)
+            site = self._sites[name] = Site(name, self._rows_at(name), self._graph.facts, self._rules.site_rules)
         return site
 
     def _spread_along(self, along: _Along, *, is_linked: bool) -> list[SiteRun]:

@@ -66,8 +66,10 @@ class Found(NamedTuple):
 
 
 NOTHING: Final = Found(None, None, "")
-RULE_NAMES: Final = frozenset({"fifo", "mixed", "carry_over", "kill_step"})
-"""What `SiteRule.rule` of a rule can be that narrows anything."""
+CLEANING: Final = "cleaning"
+"""What all cleanings together are distrusted by."""
+RULE_NAMES: Final = frozenset({"fifo", "mixed", "carry_over", "kill_step", CLEANING})
+"""What can be distrusted by name: what `SiteRule.rule` of a rule can be that narrows anything, and cleanings."""
 
 
 def read_rule(topic: Topic, text: str) -> SiteRule:
@@ -164,7 +166,8 @@ def is_declared(masters: Masters, place: str) -> bool:
 class Declared:
     """The declarations that one question relies on. distrusted: rules, records or places that are not relied on.
 
-    met: what is declared of the runs that were asked about, relied on or not.
+    met: what is declared of the runs that were asked about, relied on or not. cleaned: places, papers and event ids of
+    the cleanings that were met.
     """
 
     def __init__(self, masters: Masters, distrusted: Iterable[str] = ()) -> None:
@@ -172,6 +175,11 @@ class Declared:
         self._distrusted = frozenset(distrusted)
         self._read: dict[tuple[str, Topic], dict[str, SiteRule | None]] = {}
         self.met: dict[SiteRule, None] = {}
+        self.cleaned: set[str] = set()
+
+    def trusts(self, *names: str | None) -> bool:
+        """Return whether none of these is distrusted."""
+        return self._distrusted.isdisjoint(names)
 
     def rule_of(self, run: Run, topic: Topic) -> Found:
         """Return what is declared of the line, vessel or site of a run, by whoever entered all of its events.
@@ -196,7 +204,7 @@ class Declared:
                 return Found(None, "rules_differ", place)
             assert rule is not None
             is_valid = rule.from_ms <= run.lo_ms and run.hi_ms <= rule.to_ms
-            is_trusted = self._distrusted.isdisjoint((rule.rule, rule.record, place))
+            is_trusted = self.trusts(rule.rule, rule.record, place)
             return Found(rule, None, place) if is_valid and is_trusted and rule.rule != "any" else NOTHING
         return NOTHING
 
@@ -219,7 +227,7 @@ class Declared:
             if len({_said(rule) for rule in valid}) > 1:
                 return Found(SiteRule("carry_over", place), "rules_differ", place)
             for rule in valid[:1]:
-                is_trusted = self._distrusted.isdisjoint((rule.rule, rule.record, place))
+                is_trusted = self.trusts(rule.rule, rule.record, place)
                 return Found(rule if is_trusted else SiteRule("carry_over", place), None, place)
         return NOTHING
 

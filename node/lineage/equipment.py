@@ -14,7 +14,7 @@ from typing import NamedTuple
 from node.epcis.identifiers import site_of
 from node.epcis.model import EventType
 from node.lineage.custody import Custody
-from node.lineage.declared import lines_of
+from node.lineage.declared import CLEANING, Declared, lines_of
 from node.lineage.facts import Facts
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow
@@ -104,8 +104,9 @@ class Cleaning(NamedTuple):
 class Site:
     """What happened at one site. rows: events that stand and name it, in order of time. lines: which its runs name."""
 
-    def __init__(self, name: str, rows: Iterable[EventRow], facts: Facts) -> None:
+    def __init__(self, name: str, rows: Iterable[EventRow], facts: Facts, declared: Declared) -> None:
         self.name = name
+        self._declared = declared
         self.lines: dict[str, None] = {}
         self._facts = facts
         self._runs: dict[object, SiteRun] = {}
@@ -123,8 +124,14 @@ class Site:
                 self._add_run(row)
             if is_cleaning and len(sites) == 1 and facts.custody.holder_of(row).site is not None:
                 # Where two sites are named, or none, it is not known that this one was cleaned.
-                time = row.event.time
-                self._cleanings.append(Cleaning(row.member, time.lo_ms, time.hi_ms, frozenset(lines_of(row))))
+                self._add_cleaning(row)
+
+    def _add_cleaning(self, row: EventRow) -> None:
+        time, lines = row.event.time, frozenset(lines_of(row))
+        papers = [name for _, name in row.event.documents] + ([row.event.event_id] if row.event.event_id else [])
+        self._declared.cleaned.update((self.name, *lines, *papers))
+        if self._declared.trusts(*papers):
+            self._cleanings.append(Cleaning(row.member, time.lo_ms, time.hi_ms, lines))
 
     def _add_run(self, row: EventRow) -> None:
         run = self._runs.setdefault(_name_of(row), SiteRun(row.event.transformation_id is not None))
@@ -161,7 +168,9 @@ class Site:
                 elif line is None or run.is_loose:
                     loose.append(run)
             # The cleaning of another line ends nothing, nor does one of which it is not known that it was of this line.
-            kept = [one for one in self._cleanings if one.lines <= {line}]
+            # Where cleaning, this site or this line is what is suspected, none does.
+            is_trusted = self._declared.trusts(CLEANING, self.name, line)
+            kept = [one for one in self._cleanings if is_trusted and one.lines <= {line}]
             found = self._equipment[line] = Equipment(named, loose, kept, self._facts.readings)
         return found
 

@@ -1,6 +1,5 @@
 """A scope as it is asked for from outside, and how it becomes a question on one snapshot."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -12,7 +11,7 @@ from node.epcis.errors import IdentifierError
 from node.epcis.times import read_instant
 from node.errors import RequestError
 from node.lineage.custody import Masters
-from node.lineage.declared import RULE_NAMES, SiteRule, is_declared
+from node.lineage.declared import RULE_NAMES, Declared, is_declared
 from node.lineage.facts import Facts
 from node.lineage.hazards import Hazard
 from node.lineage.reader import LineageReader
@@ -143,14 +142,17 @@ def settle_seeds(request: ScopeRequest, question: ScopeQuestion, facts: Facts) -
     return replace(question, seeds=tuple(seeds))
 
 
-def check_distrusted(request: ScopeRequest, met: Collection[SiteRule], masters: Masters) -> None:
+def check_distrusted(request: ScopeRequest, declared: Declared, masters: Masters) -> None:
     """Raise UnknownRuleError for what is distrusted and names no rule: mistyped, it would be relied on unseen.
 
-    met: all rules that are declared of the scope's runs. A place is known if anything is declared of it.
+    declared: what the scope met, cleanings among it. A place is known if anything is declared of it.
     """
+    met = declared.met
     for number, text in enumerate(request.distrusted):
         names = _spellings(text)
-        if text in RULE_NAMES or any(name in (rule.place, rule.record) for rule in met for name in names):
+        if text in RULE_NAMES or not declared.cleaned.isdisjoint(names):
+            continue
+        if any(name in (rule.place, rule.record) for rule in met for name in names):
             continue
         if any(is_declared(masters, name) for name in names):
             continue

@@ -225,7 +225,7 @@ class QueryService:
         readings = self._readings_at(reader.height if question.known_at is None else question.known_at)
         question = settle_seeds(request, question, open_facts(reader, readings, as_of_ms=None, known_at=reader.height))
         scope = Scope(reader, question, readings)
-        check_distrusted(request, scope.spread.rules.site_rules.met, scope.facts.masters)
+        check_distrusted(request, scope.spread.rules.site_rules, scope.facts.masters)
         found = scope.answer()
         if not found.seeds:
             # It would read as if nothing had to be recalled.

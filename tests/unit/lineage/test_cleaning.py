@@ -354,3 +354,24 @@ def test_site_with_a_long_history_is_looked_through_from_the_seed_on(monkeypatch
     assert {FIRST, NEXT, LAST} <= reached
     assert AFTER not in reached
     assert "holder_events_left_out" not in asked.scope.answer().warnings
+
+
+@pytest.mark.parametrize(
+    ("distrusted", "is_reached"),
+    [
+        ("cleaning", True),
+        (line_of(1), True),
+        (place(1), True),
+        ("urn:uuid:9", True),
+        (line_of(2), False),
+        ("urn:uuid:8", False),
+        ("fifo", False),
+    ],
+)
+def test_case_may_distrust_cleanings(distrusted: str, *, is_reached: bool) -> None:
+    """Where how they clean is what is suspected."""
+    works = Works()
+    works.run(BAD, FIRST, at(1, "08:00"))
+    works.clean(at(1, "09:00"), event_id="urn:uuid:9")
+    works.run(CLEAN, NEXT, at(1, "10:00"))
+    assert (NEXT in works.reached(distrusted=(distrusted,))) is is_reached

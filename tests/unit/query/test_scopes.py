@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from node.epcis.model import MasterKind, MasterRecord
+from node.epcis.model import Action, EventType, MasterKind, MasterRecord
 from node.errors import RequestError
 from node.lineage.reader import LineageReader
 from node.lineage.trace import Direction
@@ -15,7 +15,7 @@ from node.query.scope_text import render_scope
 from node.query.scopes import ScopeRequest, SeedRequest, read_request
 from node.query.service import QueryService
 from tests.support.chronicle import Chronicle
-from tests.support.events import at, lot, place
+from tests.support.events import at, build_event, lot, place
 from tests.support.memory_index import build_master
 
 FLOUR, BREAD, CAKE = lot("1", "F"), lot("2", "B"), lot("3", "C")
@@ -267,3 +267,23 @@ def test_a_distrusted_rule_that_nobody_declares_is_refused() -> None:
         assert (caught.value.code, caught.value.field) == ("not_found", "params.distrusted[1]")
         assert caught.value.hint is not None
         assert f"fifo at {place(1)}, record urn:validation:7" in caught.value.hint
+
+
+def test_a_cleaning_of_the_scope_may_be_distrusted_and_no_other() -> None:
+    """By its line, its eventID, or all of them by name."""
+    story = build_story()
+    line = f"{place(1)}/254/1"
+    cleaning = build_event(
+        EventType.OBJECT, at(2, "20:00"), action=Action.OBSERVE, step="cleaning", disposition="conformant",
+        read_point=line, location=place(1), event_id="urn:uuid:9",
+    )  # fmt: skip
+    story.add(cleaning)
+
+    def ask(distrusted: str) -> None:
+        seeds = f'[{{"item": "{FLOUR}"}}]'
+        service(story).scope(request(f'{{"seeds": {seeds}, "hazard": "allergen", "distrusted": ["{distrusted}"]}}'))
+
+    for known in ("cleaning", line, "urn:uuid:9"):
+        ask(known)
+    with pytest.raises(UnknownRuleError):
+        ask("urn:uuid:8")
