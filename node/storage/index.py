@@ -46,7 +46,7 @@ from node.storage.store import Lists, Row, Snapshot, Store, create_store, open_s
 from node.wire.codec import MalformedError, pack, read_array, read_int, unpack
 from node.wire.ids import FeedId, FeedTip, MemberId, Seq
 
-INDEX_SCHEMA: Final = 7
+INDEX_SCHEMA: Final = 8
 """Raised with every change of what the index keeps: an older one is built anew."""
 FULL_CHECK_BYTES: Final = 256 * 1024 * 1024
 """An index up to this size is read whole at every start."""

@@ -39,8 +39,8 @@ index/ (derived from the chain; `lotvine reindex` builds it anew)
 | `T` transaction id              | a transaction with its verdict                            |
 | `U` kind u8 short(key) time ref | role u8: an event by what it is filed under               |
 | `V` what it is counted once by  | evidence: who signed two things, and both of them         |
-| `W` flag member                 | a waiver: `[reason, transaction id, height]`              |
 | `W` height u64                  | what the block adds to the arrays of `lineage/links`      |
+| `X` flag member                 | a waiver: `[reason, transaction id, height]`              |
 
 index/, follows the tables above on its own mark (`flags.py`)
 
@@ -95,7 +95,7 @@ WORD: Final = b"Q"
 TRANSACTION: Final = b"T"
 POSTING: Final = b"U"
 EVIDENCE: Final = b"V"
-WAIVER: Final = b"W"
+WAIVER: Final = b"X"
 FLAGS: Final = b"Y"
 FLAG_MARK: Final = FLAGS + b"m"
 FLAG_SUBJECT: Final = FLAGS + b"s"
@@ -104,7 +104,8 @@ FLAG_ID: Final = FLAGS + b"i"
 FLAG_MASTER: Final = FLAGS + b"q"
 FLAG_LIST: Final = FLAGS + b"l"
 LINKS: Final = b"W"
-AFTER_LINKS: Final = b"X"
+AFTER_LINKS: Final = LINKS + b"\xff"
+"""Above every key by a height: none has so many bits."""
 
 SCHEMA_MARK: Final = MARK + b"schema"
 NETWORK_MARK: Final = MARK + b"network"

@@ -20,6 +20,7 @@ from node.query.flags import FlagRequest, FlagsAnswer, FlagService, FlagView, Un
 from node.query.scorecard_text import render_completeness, render_scorecard
 from node.query.scorecards import CompletenessRequest, ScorecardRequest, ScorecardService
 from node.query.service import QueryService
+from node.storage.index import open_index
 from node.wire.ids import MemberId
 from tests.support.events import lot, place
 from tests.support.flag_ledger import (
@@ -269,6 +270,21 @@ def test_waiver_holds_for_the_flag_as_it_was(tmp_path: Path) -> None:
     ledger.follow()
     assert {one.amount for one in ask(ledger, code="overdrawn").flags} == {"50"}
     ledger.close()
+
+
+def test_node_starts_again_with_a_waiver_on_its_ledger(tmp_path: Path) -> None:
+    """It is no row of the links, which a start reads: they had one table, and such a node never started again."""
+    ledger = FlagLedger(tmp_path / "index")
+    ledger.enter(make(FLOUR, 50, 7), run({FLOUR: 60}, {BREAD: 60}, 9))
+    ledger.follow()
+    (flag,) = ask(ledger, code="overdrawn").flags
+    ledger.waive(Waiver(bytes.fromhex(flag.id), "known").encode())
+    ledger.close()
+    index = open_index(tmp_path / "index", ledger.genesis)
+    with index.reader() as reader:
+        assert [one.member for one in reader.flags.waivers_of(bytes.fromhex(flag.id))] == ["firm-0"]
+        assert len(reader.closure_of(BREAD, is_back=True, items_max=9).items) == 2
+    index.close()
 
 
 def test_waiver_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ FEEDS = [
 DIGEST = Digest(bytes(range(32)))
 
 
+def test_each_table_has_a_letter_of_its_own() -> None:
+    """A scan of one table meets no row of another."""
+    letters = [value for name, value in vars(keys).items() if name.isupper() and isinstance(value, bytes)]
+    tables = [letter for letter in letters if len(letter) == 1]
+    assert len(set(tables)) == len(tables) > 20
+
+
 def test_feeds_stand_in_their_own_order() -> None:
     """So a walk over a table by feed meets them as a cut does."""
     assert sorted(FEEDS) == FEEDS
