@@ -10,7 +10,7 @@ from tests.support.events import at, lot, place, product_class
 from tests.support.scopes import Asked, of_event
 
 A, B, C, D, E = (lot("1", code) for code in "ABCDE")
-M = lot("2", "M")
+M, N = lot("2", "M"), lot("2", "N")
 CLASS = product_class("1")
 
 
@@ -165,3 +165,33 @@ def test_receipt_before_the_one_that_a_document_ties_to_the_only_shipment_is_dou
     asked = Asked(story, of_event(A, sent))
     assert asked.status(asked.find(A, "received", first)) == "possible"
     assert asked.status(asked.find(A, "received", second)) == "certain"
+
+
+@pytest.mark.parametrize("hazard", list(Hazard))
+def test_least_amount_depends_on_no_class_of_hazard(hazard: Hazard) -> None:
+    """Neither on what only touched goods, nor on stock that a seed might itself be made of."""
+    story = Chronicle()
+    made = story.make({A: 100}, at(1, "08:00"), at=1)
+    story.make({B: 40}, at(1, "08:00"), at=1)
+    story.ship({A: 15}, at(1, "09:00"), at=1, to=2)
+    run = story.run({A: 60}, {M: 60}, at(1, "10:00"), at=1)
+    story.run({B: 40}, {N: 40}, at(1, "11:00"), at=1)
+    story.receive({A: 5}, at(1, "12:00"), at=2, source=1)
+    asked = Asked(story, of_event(A, made), hazard=hazard, readings=Readings())
+    assert [asked.content(asked.find(A, kind))[0] for kind in ("in_transit", "shipped")] == ["10", "15"]
+    assert asked.content(asked.find(M, "output", run))[0] == "60"
+    assert [asked.status(asked.find(A, kind)) for kind in ("in_transit", "used")] == ["certain", "certain"]
+
+
+def test_portion_is_certain_just_where_its_least_content_is_more_than_nothing() -> None:
+    """What only a reading leads to is printed with no least content: a receipt by a document that no shipment bears."""
+    story = Chronicle()
+    made = story.make({A: 40}, at(1, "08:00"), at=1)
+    story.ship({A: 40}, at(1, "09:00"), at=1, to=2)
+    received = story.receive({A: 40}, at(1, "12:00"), at=2, source=1, bill="9")
+    by_event = Asked(story, of_event(A, made))
+    portion = by_event.find(A, "received", received)
+    assert (by_event.status(portion), by_event.content(portion)) == ("possible", ("0", "40"))
+    by_code = Asked(story, Seed(item=A))
+    portion = by_code.find(A, "received", received)
+    assert (by_code.status(portion), by_code.content(portion)) == ("certain", ("40", "40"))
