@@ -41,6 +41,9 @@ class Balance:
         self._pools: dict[int, Pool] = {}
         """By the number of their newest state."""
         self._descent = Descent(self.flows)
+        self.pieces: dict[str, Decimal] = {}
+        """Pieces of the lot with numbers of their own, by where they were made: its stock too, though each is kept by
+        itself."""
 
     def portion(
         self,
@@ -234,7 +237,8 @@ class Balance:
         if self.sightings.is_watching:
             self.sightings.note_short(holder, lack, uom)
         below, alone = self._descent.below(target.number)
-        for pool in () if landed else self._only_others(target, without, below):
+        is_here = self._take_pieces(lack, uom, holder.key)
+        for pool in () if landed or is_here else self._only_others(target, without, below):
             if pool.uom == uom and lack is not None and pool.hi is not None and pool.hi < lack:
                 continue
             self._move(target, pool, lack, uom)
@@ -243,11 +247,21 @@ class Balance:
         self.flow(source, target, lack, uom, reading=True)
         if lack is not None:
             self._lose(holder, lack, uom, alone)
+        if is_here or any(self._take_pieces(lack, uom, key) for key in list(self.pieces)):
+            return
         if any(before is not row for before in self._credited):
             self.findings.append(Finding("overdrawn", row, holder, amount=lack, uom=uom))
         elif not is_said and not self._is_unit:
             # A unit begins where it is first packed, and an asset is brought: nobody records their making.
             self.findings.append(Finding("no_source", row, holder, amount=lack, uom=uom))
+
+    def _take_pieces(self, lack: Decimal | None, uom: str | None, key: str) -> bool:
+        """Return whether what lacks may be pieces that were made at a holder: any of them that are left."""
+        left = self.pieces.get(key)
+        if left is None or uom is not None or lack is None or lack > left:
+            return False
+        self.pieces[key] = left - lack
+        return True
 
     def add_doubt(self, target: Portion) -> None:
         """Goods may have come from a source that nobody recorded, and not from where the amounts allow."""

@@ -13,6 +13,7 @@ from node.epcis.model import Action, EventType
 from node.lineage.balance import Balance
 from node.lineage.custody import Holder
 from node.lineage.facts import Amount, Facts, Side
+from node.lineage.indexing import lot_of_serial
 from node.lineage.items import ItemKind, read_item
 from node.lineage.matching import Matching
 from node.lineage.movements import Act, Step, moves_of
@@ -92,6 +93,13 @@ class _Builder:
                     pool.lo = pool.hi = ZERO
                     stocks.note(pool)
         self._balance.credit(self._balance.portion(PortionKind.MADE, row, holder, amount, uom), holder)
+
+    def _number(self, step: Step) -> None:
+        event = step.row.event
+        made = event.outputs if event.type is EventType.TRANSFORMATION else event.goods
+        count = sum(1 for goods in made if lot_of_serial(event, goods.item) == self._item)
+        key = self._custody.holder_of(step.row).key
+        self._balance.pieces[key] = self._balance.pieces.get(key, ZERO) + count
 
     def _give(self, step: Step) -> None:
         holder = self._custody.holder_of(step.row)
@@ -387,4 +395,5 @@ _ACTS: Final[dict[Act, Callable[[_Builder, Step], None]]] = {
     Act.LOOK: _Builder._look,
     Act.UNIT_LOOK: _Builder._unit_look,
     Act.UNIT_LIST: _Builder._unit_list,
+    Act.NUMBER: _Builder._number,
 }

@@ -70,6 +70,8 @@ class Act(IntEnum):
     UNIT_LOOK = 20
     UNIT_LIST = 21
     """Goods are seen in a unit."""
+    NUMBER = 22
+    """Pieces of the lot are made, each with a number of its own."""
 
 
 class Step(NamedTuple):
@@ -153,7 +155,7 @@ class _Planner:
         if event.type is EventType.TRANSFORMATION:
             return self._plan_run(step)
         if role == ROLE_INSTANCES:
-            return []  # Its pieces hold themselves.
+            return [self._credit(step, Act.NUMBER, 0)]  # Its pieces hold themselves.
         if role & ROLE_MADE:
             return [self._credit(step, Act.MAKE, 0)]
         if role & ROLE_CHILD:

@@ -36,6 +36,8 @@ HOLDER_EVENTS_MAX: Final = 20_000
 HOLDER_BEFORE_MS: Final = 120 * 3_600_000
 """Of a holder with more of them: from how long before the first seed. No time that an event states is wider."""
 LINKED, OPEN = 0, 1
+LOT_DRAWS: Final = (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED, PortionKind.UNKNOWN, PortionKind.MOVED)
+"""Where a piece may be that is part of its lot's stock: what draws on it, and what nobody recorded the source of."""
 
 
 class Spread:
@@ -245,7 +247,8 @@ class Spread:
         loaded = self._load(lot)
         if loaded is None:
             return
-        for portion in loaded.ledger.of_kind(PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED):
+        # What lacks a source in the lot's record may be pieces, too: what came, was packed or was found by its code.
+        for portion in loaded.ledger.of_kind(*LOT_DRAWS):
             if not is_before(portion.row, row, self.graph.facts.readings):
                 self.warn("serial_in_lot_stock", vertex.item)
                 self.graph.add_edge(vertex.number, loaded.vertex(portion), Decimal(1), None, Link.READING)
