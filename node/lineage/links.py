@@ -150,6 +150,11 @@ class Links:
         self.names += added.names
         self.amounts += added.amounts
 
+    def is_from(self, item: str, begin: int) -> bool:
+        """Return whether a block whose names begin there, or a later one, was the first to name the item."""
+        vertex = self.find(item)
+        return vertex > 0 and self.name_ends[vertex - 1] >= begin
+
     def settle(self, height: Height) -> None:
         """Find names and chain edges after all rows up to `height` were loaded. Raises MalformedError."""
         if not len(self.sources) == len(self.targets) == len(self.notes):
@@ -301,6 +306,15 @@ class Links:
             self.amount_ends.append(len(self.amounts))
             note = self._amounts_of_block[text] = 2 * (len(self.amount_ends) - 1)
         return note
+
+
+def begin_of_names(encoded: bytes) -> int | None:
+    """Return where the names begin that a block added, from its row; None if it added none. Raises MalformedError."""
+    try:
+        added = _DECODER.decode(encoded)
+        return _numbers(added.name_ends)[-1] - len(added.names) if added.names else None
+    except (ValueError, IndexError) as error:
+        raise MalformedError(f"links: {error}") from error
 
 
 def _key_of(item: str) -> bytes:

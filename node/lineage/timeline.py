@@ -85,6 +85,7 @@ class Timelines:
         self._timelines: dict[tuple[str, bool], Timeline] = {}
         self._named: dict[tuple[PostingKind, str], list[EventRow]] = {}
         self._runs: dict[tuple[PostingKind, str, Custodian], list[EventRow]] = {}
+        self._told: dict[str, Sequence[Posting]] = {}
 
     @property
     def size(self) -> int:
@@ -97,6 +98,11 @@ class Timelines:
         """Go on with another reader of the same height."""
         self._reader = reader
 
+    def take(self, item: str, postings: list[Posting]) -> None:
+        """Take up all that is filed under an item up to `known_at`, where that is told without reading it."""
+        postings.sort(key=_place_of)
+        self._told[item] = postings
+
     def of_item(self, item: str, *, length_max: int | None = None) -> Timeline:
         """Return the timeline of an item.
 
@@ -105,7 +111,8 @@ class Timelines:
         key = (item, length_max is None)
         found = self._timelines.get(key)
         if found is None:
-            postings = self.filed(PostingKind.ITEM, item)
+            told = self._told.get(item)
+            postings = self.filed(PostingKind.ITEM, item) if told is None else told
             if length_max is not None and len(postings) > length_max:
                 kept = [posting for posting in postings if posting.role & ROLES_OF_ORIGIN]
                 found = self._settle(kept, complete=False)
@@ -221,6 +228,10 @@ class Timelines:
 def is_before(row: EventRow, other: EventRow, readings: Readings) -> bool:
     """Return whether an event was certainly before another, by the clocks of who entered them."""
     return row.event.time.hi_ms + readings.slack_ms(row.member, other.member) < other.event.time.lo_ms
+
+
+def _place_of(posting: Posting) -> tuple[int, EventRef]:
+    return posting.time_ms, posting.ref
 
 
 def _order(entry: Entry) -> tuple[int, Digest, Digest, str, EventRef]:

@@ -5,7 +5,7 @@ is the first output of and the units that these took, on who holds the places na
 A named run (transformationID) is a subject of its own, and so is an eventID.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ from node.lineage.facts import Facts
 from node.lineage.indexing import JUDGING, roles_in
 from node.lineage.items import ItemKind, read_item
 from node.lineage.needs import APPROVED, CERTIFICATE, NEEDS
-from node.lineage.records import ROLE_INPUT, ROLE_OUTPUT, EventRow, PostingKind
+from node.lineage.records import ROLE_INPUT, ROLE_OUTPUT, EventRow, Posting, PostingKind
 
 OF_PLACES: Final = ("possessing_party", "owning_party", "latitude", "longitude")
 """Attributes of a place that flags rest on."""
@@ -68,11 +68,14 @@ class Newest(NamedTuple):
 
 class Touched:
     """Gathers subjects, in the order of their naming. facts: of the height whose flags are wanted; before: of the
-    height that flags hold at, between which and the former the events were entered."""
+    height that flags hold at, between which and the former the events were entered. is_new: of an item, whether all
+    its events were."""
 
-    def __init__(self, before: Facts, facts: Facts) -> None:
+    def __init__(self, before: Facts, facts: Facts, is_new: Callable[[str], bool]) -> None:
         self._before = before
         self._facts = facts
+        self._is_new = is_new
+        self._filed: dict[str, list[Posting]] = {}
         self._found: dict[Subject, None] = {}
         self._newest: dict[Subject, Newest] = {}
         self._units: dict[str, list[_Window]] = {}
@@ -95,15 +98,30 @@ class Touched:
         """Return what was entered of its own events, None if nothing was."""
         return self._newest.get(subject)
 
+    def is_first(self, subject: Subject) -> bool:
+        """Return whether it is certainly an item that no event had named before."""
+        return subject.kind is SubjectKind.ITEM and subject.key in self._filed
+
     def add_events(self, rows: Iterable[EventRow]) -> None:
-        """Add what events that were entered may have changed."""
+        """Add what events that were entered may have changed: all of them, in one go."""
+        timelines = self._facts.timelines
         for read in rows:
-            row = self._facts.timelines.remember(read)
+            row = timelines.remember(read)
             if row.event.disposition in JUDGING:
                 self._add_runs_near(row)
-            for subject in self._touch(row):
+            roles = roles_in(row.event)
+            for item, role in roles.items():
+                # What only these events name is filed under them alone: it need not be looked for.
+                filed = self._filed.get(item)
+                if filed is None and self._is_new(item):
+                    filed = self._filed[item] = []
+                if filed is not None:
+                    filed.append(Posting(PostingKind.ITEM, item, read.event.time.lo_ms, read.ref, role))
+            for subject in self._touch(row, roles):
                 before = self._newest.get(subject)
                 self._newest[subject] = Newest(1 if before is None else before.events + 1, row.ledger_time_ms)
+        for item, filed in self._filed.items():
+            timelines.take(item, filed)
 
     def _add_runs_near(self, row: EventRow) -> None:
         """Add the runs at its site that a cleaning may say something of."""
@@ -120,11 +138,14 @@ class Touched:
             elif event.outputs:
                 self._found[Subject(SubjectKind.ITEM, event.outputs[0].item)] = None
 
-    def _touch(self, row: EventRow) -> list[Subject]:
+    def _touch_again(self, row: EventRow) -> None:
+        self._touch(row, roles_in(row.event))
+
+    def _touch(self, row: EventRow, roles: Iterable[str]) -> list[Subject]:
         """Add what an event may have changed; return the subjects whose own event it is."""
         event = row.event
         own = []
-        for item in roles_in(event):
+        for item in roles:
             own.append(Subject(SubjectKind.ITEM, item))
             if read_item(item).kind in _UNITS:
                 self._units.setdefault(item, []).append((event.time.lo_ms, event.time.hi_ms))
@@ -194,12 +215,12 @@ class Touched:
                 if _stated(before, subject, names) != _stated(self._facts, subject, names):
                     timelines = self._facts.timelines
                     for posting in timelines.filed(kind, key):
-                        self._touch(timelines.row_at(posting.ref))
+                        self._touch_again(timelines.row_at(posting.ref))
 
     def _add_item(self, item: str) -> None:
         """Add an item whose amounts may read otherwise now, with the runs that it is in."""
         for row, _role in self._facts.timelines.of_item(item).entries:
-            self._touch(row)
+            self._touch_again(row)
 
 
 def _stays_of(facts: Facts, unit: str) -> list[Stay]:

@@ -142,12 +142,13 @@ class _Step:
 
     def follow(self, before: FlagMark) -> Iterator[Change]:
         """Yield what the blocks above `before` may have changed, and what is due, each with what is stored of it."""
-        reader, touched = self._reader, Touched(self._open(before.height), self._facts)
+        reader = self._reader
+        touched = Touched(self._open(before.height), self._facts, reader.new_since(before.height))
         touched.add_events(reader.events_between(before.height, self._mark.height))
         touched.add_masters(reader.flags.masters_until(self._mark.height))
         due = reader.flags.due_until(self._now_ms)
         for subject in dict.fromkeys((*touched.subjects(), *due)):
-            stored = reader.flags.find_subject(short_subject(subject))
+            stored = None if touched.is_first(subject) else reader.flags.find_subject(short_subject(subject))
             self.count += 1
             yield stored, self._evaluate(subject, stored, touched.newest_of(subject))
 

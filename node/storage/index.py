@@ -6,8 +6,8 @@ write, so that a crash leaves the state after some block, never between two. Que
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,7 +20,7 @@ from node.ledger.state import EvidenceRow, TransactionRow, WriteSet
 from node.ledger.verdicts import TransactionCode
 from node.lineage.closure import Closure, LinkedItem, close_backward, close_forward
 from node.lineage.items import read_item
-from node.lineage.links import Links
+from node.lineage.links import Links, begin_of_names
 from node.lineage.names import NameTable
 from node.lineage.pace import tick
 from node.lineage.records import EventRef, EventRow, ItemRow, MasterRow, Posting, PostingKind
@@ -341,6 +341,18 @@ class IndexReader:
         start, stop = (keys.event_key(EventRef(Height(height + 1), 0, 0)) for height in (after, to))
         for _, value in self._snapshot.rows(start=start, stop=stop):
             yield self._decode_row(value)
+
+    def new_since(self, height: Height) -> Callable[[str], bool]:
+        """Return what tells of an item whether no block up to `height` named it."""
+        links = self._links
+        try:
+            for _, value in self._snapshot.rows(start=keys.links_key(Height(height + 1)), stop=keys.AFTER_LINKS):
+                begin = begin_of_names(value)
+                if begin is not None:
+                    return partial(links.is_from, begin=begin)
+        except MalformedError as error:
+            raise self._store.damaged(error) from error
+        return lambda _: False
 
     def every_item(self) -> Iterator[str]:
         """Yield every item that an event named, by id."""

@@ -15,7 +15,7 @@ from node.lineage.touch import Subject, SubjectKind
 from node.storage import following, keys
 from node.storage.flags import short_subject
 from node.storage.following import follow
-from node.storage.index import IndexReader
+from node.storage.index import IndexReader, open_index
 from node.storage.store import Row
 from tests.support.events import lot, serial, unit
 from tests.support.flag_ledger import (
@@ -363,6 +363,23 @@ def _counted(looks: list[str], evaluate: Evaluate) -> Evaluate:
         return evaluate(item, *given, **named)
 
     return counted
+
+
+def test_an_item_is_new_since_each_height_below_its_first_block(tmp_path: Path) -> None:
+    """Also across blocks that name nothing new, runs without a name, and a start; what nobody named is not."""
+    ledger = FlagLedger(tmp_path / "index")
+    first = ledger.enter(make(FLOUR, 50, 1))
+    second = ledger.enter(make(FLOUR, 5, 2))
+    third = ledger.enter(run({FLOUR: 10}, {BREAD: 10}, 3))
+    ledger.close()
+    index = open_index(tmp_path / "index", ledger.genesis)
+    with index.reader() as reader:
+        for item, height in ((FLOUR, first), (BREAD, third)):
+            told = [reader.new_since(Height(number))(item) for number in range(third + 1)]
+            assert told == [number < height for number in range(third + 1)]
+        assert not reader.new_since(Height(0))(lot("952110000002", "nobody's"))
+    assert first < second < third
+    index.close()
 
 
 def test_looks_grow_with_the_history() -> None:
