@@ -181,7 +181,8 @@ class Contact:
             for row in rows.values():
                 for name in sites_of(row, self._graph.facts.custody):
                     by_site.setdefault(name, []).append(row)
-            over = latest((row.member, row.event.time.hi_ms) for row in rows.values())
+            is_open = not run.outputs and isinstance(run.key[0], str)
+            over = latest((row.member, FOREVER_MS if is_open else row.event.time.hi_ms) for row in rows.values())
             sites = [(self._site(name), listed) for name, listed in by_site.items()]
             found = self._runs[run.key] = _Run(over, tuple([(site, site.run_of(listed)) for site, listed in sites]))
         return found

@@ -76,8 +76,9 @@ class SiteRun:
 
     @property
     def over(self) -> Times:
-        """Return when it was over at the latest."""
-        return tuple(sorted((member, hi_ms) for member, (_, hi_ms) in self.spans.items()))
+        """Return when it was over at the latest: one that may last, and has put out nothing yet, is not."""
+        is_open = self.is_long and not self.given
+        return tuple(sorted((member, FOREVER_MS if is_open else hi_ms) for member, (_, hi_ms) in self.spans.items()))
 
     def began_ms(self, clock: str, readings: Readings) -> int:
         """Return when it began, at the earliest, by one member's clock."""
@@ -297,7 +298,7 @@ def _long_runs(runs: Iterable[SiteRun]) -> dict[tuple[str, str], tuple[list[int]
     pairs: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for run in runs:
         for clock, (lo_ms, _) in run.spans.items() if run.is_long else ():
-            for member, (_, hi_ms) in run.spans.items():
+            for member, hi_ms in run.over:
                 pairs.setdefault((clock, member), []).append((lo_ms, hi_ms))
     found = {}
     for key, spans in pairs.items():

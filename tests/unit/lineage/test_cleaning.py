@@ -375,3 +375,15 @@ def test_case_may_distrust_cleanings(distrusted: str, *, is_reached: bool) -> No
     works.clean(at(1, "09:00"), event_id="urn:uuid:9")
     works.run(CLEAN, NEXT, at(1, "10:00"))
     assert (NEXT in works.reached(distrusted=(distrusted,))) is is_reached
+
+
+def test_run_that_has_put_out_nothing_yet_is_not_over() -> None:
+    """The vessel was filled with bad goods, cleaned by the book, and nobody recorded yet that it was emptied."""
+    for is_drawn in (False, True):
+        works = Works()
+        works.run(BAD, None, at(1, "07:00"), name="r1")
+        if is_drawn:
+            works.run(None, FIRST, at(1, "07:30"), name="r1")
+        works.clean(at(1, "08:00"))
+        works.run(CLEAN, NEXT, at(1, "10:00"))
+        assert (NEXT in works.reached()) is not is_drawn
