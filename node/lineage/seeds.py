@@ -50,19 +50,50 @@ def _plant_item(spread: Spread, item: str) -> None:
             if facts.timelines.of_item(row.item).entries:
                 spread.seed_item(row.item)
     elif kind in (ItemKind.UNIT, ItemKind.ASSET):
-        for child in sorted(facts.containment.contents_of(item).stays):
+        _plant_contents(spread, item, -FOREVER_MS, FOREVER_MS)
+
+
+def _plant_contents(spread: Spread, unit: str, from_ms: int, to_ms: int) -> None:
+    """All that was in a unit in a window, and in the units in it while they were: cases on a pallet, goods in them."""
+    containment, slack_ms = spread.graph.facts.containment, 2 * spread.graph.facts.readings.clock_tolerance_ms
+    pending = [(unit, from_ms, to_ms)]
+    seen = set(pending)
+    while pending:
+        parent, lo_ms, hi_ms = pending.pop()
+        for child, stays in sorted(containment.contents_of(parent).stays.items()):
+            met = [stay for stay in stays if stay.lo_ms <= hi_ms + slack_ms and stay.hi_ms >= lo_ms - slack_ms]
+            if not met:
+                continue
             loaded = spread.graph.load_item(child)
             for portion in loaded.ledger.of_kind(PortionKind.PACKED, PortionKind.MOVED):
-                if portion.unit == item:
+                if portion.unit == parent and portion.row.event.time.lo_ms <= hi_ms + slack_ms:
                     spread.seed_vertex(loaded.vertex(portion))
+            within = {(child, max(lo_ms, stay.lo_ms), min(hi_ms, stay.hi_ms)) for stay in met} - seen
+            seen |= within
+            pending += sorted(within)
 
 
 def _plant_event(spread: Spread, item: str, digest: bytes) -> None:
-    """The portion that one event made, shipped or received."""
+    """The portion that one event made, shipped or received; of a unit, all that it packed or moved of what is in it."""
+    _plant_portions(spread, item, digest, is_inside=False)
+    if read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET):
+        for child in sorted(with_contents(spread.graph.facts, [item])):
+            if child != item:
+                _plant_portions(spread, child, digest, is_inside=True)
+
+
+def _plant_portions(spread: Spread, item: str, digest: bytes, *, is_inside: bool) -> None:
     loaded = spread.graph.load_item(item)
     for portion in loaded.ledger.portions:
-        if portion.kind in _BY_EVENT and portion.row.event.event_digest == digest:
+        is_meant = portion.kind in _BY_EVENT or (is_inside and portion.kind is PortionKind.PACKED)
+        rows = (portion.row, *portion.reports)
+        # Loading, then departing: one shipment, whichever of them is named.
+        if is_meant and bool(portion.unit) >= is_inside and any(row.event.event_digest == digest for row in rows):
             spread.seed_vertex(loaded.vertex(portion))
+            if portion.kind is PortionKind.PACKED:
+                # A case that is put on the pallet: what is in it then is, too.
+                time = portion.row.event.time
+                _plant_contents(spread, item, time.lo_ms, time.hi_ms)
 
 
 def _plant_run(spread: Spread, run: str) -> None:
