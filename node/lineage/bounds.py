@@ -77,6 +77,8 @@ class Bounds:
         # What only touched goods is no part of them: it makes no seed material of theirs less.
         self._least_view = FlowOrder(spread, touch=False) if has_touch else self._most_view
         self._networks: dict[tuple[str | None, bool, bool], Network] = {}
+        self._known_sources: dict[object, list[tuple[int, int]]] = {}
+        """By what they are for: each what-if has its own."""
         self._split: dict[int, tuple[Decimal, Decimal]] = {}
         self._infinite = 1
         for edge in self._graph.edges:
@@ -125,6 +127,7 @@ class Bounds:
     def _find_clean(self) -> None:
         self._clean = [vertex.number for vertex in self._graph.vertices if self._is_clean_source(vertex)]
         self._networks = {}
+        self._known_sources = {}
 
     def _mix(self, run: Run) -> None:
         """A declared `mixed` run: each output has the share of seed material that its stock had when it was drawn.
@@ -201,6 +204,12 @@ class Bounds:
         return [(2 * number, self._capacity(vertices[number].portion, uom)) for number in numbers]
 
     def _clean_sources(self) -> list[tuple[int, int]]:
+        found = self._known_sources.get(self.presumed)
+        if found is None:
+            found = self._known_sources[self.presumed] = self._find_clean_sources()
+        return found[:]
+
+    def _find_clean_sources(self) -> list[tuple[int, int]]:
         sources: list[tuple[int, int]] = []
         for number in self._clean:
             vertex = self._graph.vertices[number]
@@ -221,6 +230,13 @@ class Bounds:
         return sources
 
     def _tainted_sources(self, uom: str | None, *, unknown: bool, affected: bool) -> list[tuple[int, int]]:
+        key = uom, unknown, affected, self.excused
+        found = self._known_sources.get(key)
+        if found is None:
+            found = self._known_sources[key] = self._find_tainted_sources(uom, unknown=unknown, affected=affected)
+        return found[:]
+
+    def _find_tainted_sources(self, uom: str | None, *, unknown: bool, affected: bool) -> list[tuple[int, int]]:
         level, vertices = self._spread.level, self._graph.vertices
         numbers = [number for number in self._spread.seeds if number not in self._split]
         if unknown:
