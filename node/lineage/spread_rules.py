@@ -11,6 +11,7 @@ from node.lineage.hazards import RULES, Hazard
 from node.lineage.plug_flow import passages
 from node.lineage.portions import PortionKind
 from node.lineage.readings import VERIFIED
+from node.lineage.records import PostingKind
 from node.lineage.runs import Run
 from node.lineage.scope_question import RunRule, ScopeQuestion
 from node.lineage.spread_graph import Link, SpreadGraph
@@ -40,9 +41,7 @@ class RunRules:
             return
         self._ruled.add(run.key)
         is_killed = self._apply_kills(run)
-        for rule in self._question.rules:
-            if rule.run not in _names_of_run(run):
-                continue
+        for rule in self._stated(run):
             if rule.rule == "assigned" and self._hazard.by_amount:
                 keep: dict[str, set[str]] = {}
                 for source, target in rule.pairs:
@@ -62,11 +61,31 @@ class RunRules:
             self.relied[declared] = None
             self._flow_in_order(run, declared)
 
+    def _stated(self, run: Run) -> list[RunRule]:
+        """Return what the question vouches for of a run: by one of its events, or by a name that is of no other run."""
+        if not self._question.rules:
+            return []
+        names, name = _names_of_run(run), run.key[0]
+        stated = [rule for rule in self._question.rules if rule.run in names]
+        if isinstance(name, str) and any(rule.run == name for rule in stated) and self._is_shared(name, run):
+            self.refused[name, "run_of_several"] = None
+            stated = [rule for rule in stated if rule.run != name]
+        return stated
+
+    def _is_shared(self, name: str, run: Run) -> bool:
+        """Return whether firms that the record tells apart have runs of this name."""
+        timelines, custody, mine = self._graph.facts.timelines, self._graph.facts.custody, run.key[1]
+        return mine is not None and any(
+            not custody.custodian_of(entry.row).may_be(mine)
+            for kind in (PostingKind.RUN_INPUT, PostingKind.RUN_OUTPUT)
+            for entry in timelines.of_key(kind, name).entries
+        )
+
     def _apply_kills(self, run: Run) -> bool:
         """Cut a run whose kill step ends this hazard, vouched for or declared; return whether one does."""
         if not self._hazard.kill_step:
             return False
-        stated = [rule for rule in self._question.rules if rule.rule == "kill_step" and rule.run in _names_of_run(run)]
+        stated = [rule for rule in self._stated(run) if rule.rule == "kill_step"]
         declared = self.declared(run, Topic.KILL_STEP)
         kills: list[RunRule | SiteRule] = [rule for rule in stated if self._kills(rule.agents, run)]
         if declared is not None and self._kills(declared.agents, run):

@@ -26,6 +26,7 @@ MESSAGES: Final[dict[str, str]] = {
     "rule_unreadable": "What is declared of a line, vessel or site cannot be read: it counts for nothing.",
     "rules_differ": "The members of one run declare different rules: none of them counts.",
     "run_links_left_out": "A run has very many links: its items are all here, but not every link between them.",
+    "run_of_several": "Several firms have a run of this name: a rule must name one of its events.",
     "seed_came_to_nothing": "Of what was asked about, this was not there then: nothing was followed from it.",
     "seed_items_left_out": "What was asked about names more than is looked through: the trace begins from a part.",
     "serial_in_lot_stock": "A piece is part of its lot's stock: what was drawn by the lot's code may have been it.",

@@ -298,6 +298,27 @@ def test_kill_step_ends_the_agents_that_its_record_names(agent: str | None, pass
     assert (declared[0].excluded > 0) is excluded
 
 
+def test_rule_by_a_name_that_several_firms_use_is_of_no_run() -> None:
+    """Two firms call a run alike, and one cooks: the other's goods are not cooked. By an event, it is that one's."""
+    story = Chronicle()
+    events = []
+    for number, output in ((1, C), (2, D)):
+        story.name_place(number, owner=number)
+        story.make({A: 10}, at(1, "08:00"), at=number)
+        events.append(
+            build_event(
+                EventType.TRANSFORMATION, at(1, "10:00"), inputs={A: 10}, outputs={output: 10}, run="r1",
+                disposition="conformant", location=place(number),
+            )
+        )  # fmt: skip
+        story.add(events[-1], member=f"firm{number}")
+    for run, found, warned in (("r1", {C, D}, True), (events[0].event_digest.hex(), {D}, False)):
+        rule = RunRule(run, "kill_step", "urn:validation:7", "qa", agents=("Salmonella",))
+        asked = Asked(story, Seed(item=A), hazard=Hazard.MICROBE, agent="Salmonella", rules=(rule,))
+        assert items(asked) & {C, D} == found
+        assert ("run_of_several" in asked.scope.answer().warnings) is warned
+
+
 def test_assigned_map_is_no_excuse_for_what_spreads() -> None:
     """Glass does not keep to a pick list."""
     story = Chronicle()
