@@ -102,7 +102,7 @@ class Balance:
             self._pools[state.number] = way
         if way.is_empty:
             way.shipped = []
-            way.receipt, way.received = None, []
+            way.receipt, way.received, way.undoubted = None, {}, []
         way.shipped.append(shipped)
         self._pour(shipped, way)
         self.transit.note(way)

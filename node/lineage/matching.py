@@ -4,10 +4,11 @@ Same unit or piece, a shared despatch advice or bill of lading: a fact. Else wha
 pool, and a receipt takes any of it; where several pools fit, between nothing and its amount of each.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
+from typing import Final
 
 from node.lineage.balance import Balance
 from node.lineage.custody import Custody, Holder
@@ -16,6 +17,9 @@ from node.lineage.portions import ZERO, Finding, Portion, PortionKind
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow
 from node.lineage.stock import REPORTS_MAX, Pool, Way, despatch_documents, is_same
+
+RECEIPTS_MAX: Final = 256
+"""Receipts of several shipments up to which each is counted once."""
 
 
 @dataclass(slots=True)
@@ -39,8 +43,6 @@ class Matching:
         self._receipts: dict[str, Portion] = {}
         self._to_match: dict[bytes, Portion] = {}
         self._drawn: dict[int, Decimal] = {}
-        self._told: set[int] = set()
-        """Receipts that a document ties to their shipment."""
         self._doubted: set[int] = set()
 
     def send(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None, unit: str) -> None:
@@ -197,18 +199,19 @@ class Matching:
         One of them may be of a shipment that nobody recorded, and no one knows which.
         """
         documents = despatch_documents(received.row.event)
-        known = {one.number: one for way in ways for one in way.received}
-        if any(way.documents & documents for way in ways):
-            self._told.add(received.number)
-        is_over = len(known) >= sum(len(way.shipped) for way in ways)
-        if is_over and any(way.is_vague for way in ways):
-            for one in (*known.values(), received):
-                if one.number not in self._told and one.number not in self._doubted:
+        is_told = any(way.documents & documents for way in ways)
+        if any(way.is_vague for way in ways) and _count_received(ways) >= sum(len(way.shipped) for way in ways):
+            for one in [*chain.from_iterable(way.undoubted for way in ways), *(() if is_told else (received,))]:
+                if one.number not in self._doubted:
                     self._doubted.add(one.number)
                     one.reading = True
                     self._balance.add_doubt(one)
+            for way in ways:
+                way.undoubted = []
         for way in ways:
-            way.received.append(received)
+            way.received[received.number] = None
+            if not is_told and received.number not in self._doubted:
+                way.undoubted.append(received)
 
     def find(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
         """Goods are seen where nothing had brought them: they came by a shipment to here, else unrecorded."""
@@ -260,6 +263,14 @@ class Matching:
                 yield way
         if holder.party is None:
             yield from islice(transit.unplaced(), REPORTS_MAX)
+
+
+def _count_received(ways: Sequence[Way]) -> int:
+    """Return how many receipts may have been of these; of very many, perhaps those twice that fit two of them."""
+    several = sum(len(way.received) for way in ways)
+    if len(ways) == 1 or several > RECEIPTS_MAX:
+        return several
+    return len({number for way in ways for number in way.received})
 
 
 def _differ(documents: frozenset[str], others: frozenset[str]) -> bool:

@@ -132,11 +132,11 @@ class Stocks:
 class Way(Pool):
     """Shipments between two holders that nothing tells apart. holder: who sent them. shipped: they, in order.
 
-    receipt: one without an amount, or of a shipment without one, that may have been of all of them. received: what
-    may have been of these.
+    receipt: one without an amount, or of a shipment without one, that may have been of all of them. received: the
+    numbers of receipts that may have been of these. undoubted: those of them that no document ties to one.
     """
 
-    __slots__ = ("documents", "number", "receipt", "received", "receiver", "shipped")
+    __slots__ = ("documents", "number", "receipt", "received", "receiver", "shipped", "undoubted")
 
     def __init__(
         self,
@@ -154,7 +154,8 @@ class Way(Pool):
         self.shipped: list[Portion] = []
         self.number = -1
         self.receipt: EventRow | None = None
-        self.received: list[Portion] = []
+        self.received: dict[int, None] = {}
+        self.undoubted: list[Portion] = []
 
     @property
     def is_vague(self) -> bool:
