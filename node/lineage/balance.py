@@ -118,6 +118,12 @@ class Balance:
             pool.hi += more
         self.note(pool)
 
+    def lower(self, holder: Holder, less: Decimal, uom: str | None) -> None:
+        """Let loose stock of a holder be less by so much, at least."""
+        pool = self.stocks.pool_at(holder, "", uom)
+        if pool is not None:
+            pool.lo = max(ZERO, pool.lo - less)
+
     def note(self, pool: Pool) -> None:
         """Count a pool anew, after its amount changed."""
         if isinstance(pool, Way):

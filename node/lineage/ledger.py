@@ -44,7 +44,7 @@ class _Builder:
         self._single = read_item(item).single
         self._custody = facts.custody
         self._balance = Balance(single=self._single, is_unit=kind in (ItemKind.UNIT, ItemKind.ASSET))
-        self._matching = Matching(self._balance, facts, single=self._single)
+        self._matching = Matching(item, self._balance, facts, single=self._single)
         self._packed: dict[bytes, Portion] = {}
         self._listed: set[bytes] = set()
         self._done_units: set[tuple[str, bytes]] = set()

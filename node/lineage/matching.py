@@ -12,11 +12,12 @@ from typing import Final
 
 from node.lineage.balance import Balance
 from node.lineage.custody import Custody, Holder
-from node.lineage.facts import Facts
+from node.lineage.facts import Facts, Side
 from node.lineage.portions import ZERO, Finding, Portion, PortionKind
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow
 from node.lineage.stock import REPORTS_MAX, Pool, Way, despatch_documents, is_same
+from node.lineage.units import last_place
 
 RECEIPTS_MAX: Final = 256
 """Receipts of several shipments up to which each is counted once."""
@@ -33,7 +34,9 @@ class _Sending:
 class Matching:
     """Matches for one item, on its `Balance`."""
 
-    def __init__(self, balance: Balance, facts: Facts, *, single: bool) -> None:
+    def __init__(self, item: str, balance: Balance, facts: Facts, *, single: bool) -> None:
+        self._item = item
+        self._facts = facts
         self._balance = balance
         self._custody: Custody = facts.custody
         self._readings: Readings = facts.readings
@@ -186,12 +189,34 @@ class Matching:
         lack = balance.draw(received, ways, amount, received.uom, reading=reading)
         if len(ways) == 1 and isinstance(ways[0], Way) and (amount is None or ways[0].hi is None):
             ways[0].receipt = row
+        if len(ways) == 1 and isinstance(ways[0], Way) and self._is_rounded(received, ways[0], lack):
+            return
         if lack == 0:
             return
         sender = self._custody.sender_of(row.event)
         code = "amounts_differ" if ways and lack != amount else "receipt_without_shipment"
         balance.findings.append(Finding(code, row, received.holder, also=sender, amount=lack, uom=received.uom))
         balance.come_short(received, lack, received.uom, is_said=True)
+
+    def _is_rounded(self, received: Portion, way: Way, lack: Decimal | None) -> bool:
+        """Let what lacks or is left be nothing, if the receipt is in another unit and states no place so fine."""
+        amount, uom = self._facts.amounts.of(received.row, Side.GOODS, self._item)
+        if amount is None or lack is None or not way.shipped or received.uom is None or way.hi is None:
+            return False
+        if self._facts.amounts.of(way.shipped[-1].row, Side.GOODS, self._item)[1] == uom:
+            return False
+        place, of_uom = self._facts.in_base(self._item, last_place(amount), uom)
+        rest = lack or way.hi
+        if place is None or of_uom != received.uom or not 0 < rest < place * max(1, len(way.received)):
+            return False
+        if lack:
+            # As much as was shipped, at least.
+            received.lo -= lack
+            self._balance.lower(received.holder, lack, received.uom)
+        else:
+            way.lo = way.hi = ZERO
+            self._balance.note(way)
+        return True
 
     def _note_received(self, received: Portion, ways: list[Way]) -> None:
         """Doubt what was received more often than it was sent, where amounts do not tell which receipt is of what.

@@ -255,10 +255,15 @@ class _Walk:
             return False
         if self._is_other_step(Movement.INBOUND, row) or not self._fits(way, row, holder):
             return False
+        if amount < way.amount and self._stated_uom(row) != self._stated_uom(way.row):
+            return False  # What is left may be no more than what was rounded.
         self._received_ms = row.event.time.lo_ms
         self._credit(row, holder, amount)
         self.way = None if amount == way.amount else way._replace(amount=way.amount - amount)
         return True
+
+    def _stated_uom(self, row: EventRow) -> str | None:
+        return self._facts.amounts.of(row, Side.GOODS, self._item)[1]
 
     def _fits(self, way: _Way, row: EventRow, holder: Holder) -> bool:
         documents = despatch_documents(row.event)

@@ -49,6 +49,12 @@ def to_base(amount: Decimal | None, uom: str | None) -> tuple[Decimal | None, st
     return None if amount is None else EXACT.multiply(amount, found[1]), found[0]
 
 
+def last_place(amount: Decimal) -> Decimal:
+    """Return one in the last place that an amount states: 0.1 of 45359.2, 1 of 45000."""
+    exponent = amount.as_tuple().exponent
+    return _ONE.scaleb(exponent) if isinstance(exponent, int) and exponent < 0 else _ONE
+
+
 def read_fact(text: str) -> tuple[str, Decimal, str] | None:
     """Return (unit, amount, other unit) of a product fact such as "1 CS = 10 KGM", or None for other text."""
     match = _FACT.fullmatch(text)
