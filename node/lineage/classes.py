@@ -81,7 +81,7 @@ class Classes:
         self._classes: dict[str, _Class] = {}
 
     def enter(self, vertex: Vertex, product: str, first_ms: int) -> None:
-        """Link a stock of a lot in scope with what its holder has, and drew, by the product's name.
+        """Link a stock of a lot in scope, or what of it nobody received, with what is there by the product's name.
 
         first_ms: when the first seed was; what was there before cannot have got any.
         """
@@ -97,7 +97,9 @@ class Classes:
             found.lots[vertex.item] = None
             self._add_lot(found, self._graph.items[vertex.item], first_ms)
         self._to_drawn(vertex, found.loaded, product)
-        if not self._by_amount:
+        if vertex.kind is PortionKind.IN_TRANSIT:
+            self._to_receivers(vertex, found.loaded, product)
+        elif not self._by_amount:
             self._to_stock(vertex, found.loaded)
 
     def _add_lot(self, found: _Class, lot: Loaded, first_ms: int) -> None:
@@ -116,11 +118,23 @@ class Classes:
                 vertex.portion = replace(held, lo=ZERO if less is None else max(ZERO, held.lo - less))
 
     def _to_drawn(self, vertex: Vertex, loaded: Loaded, product: str) -> None:
-        names, since, readings = names_of(vertex.portion.holder), vertex.portion.row, self._graph.facts.readings
+        way, since, readings = vertex.portion, vertex.portion.row, self._graph.facts.readings
+        names, is_sent = names_of(way.holder), vertex.kind is PortionKind.IN_TRANSIT
         for portion in loaded.ledger.of_kind(*_DRAWN, PortionKind.FOUND):
-            if names & names_of(portion.holder) and not is_before(portion.row, since, readings):
+            is_there = may_come_to(way, portion) if is_sent else bool(names & names_of(portion.holder))
+            if is_there and not is_before(portion.row, since, readings):
                 self._warn("class_without_lot", product)
-                self._graph.add_edge(vertex.number, loaded.vertex(portion), portion.hi, portion.uom, Link.READING)
+                link = Link.OPEN if is_sent else Link.READING
+                self._graph.add_edge(vertex.number, loaded.vertex(portion), portion.hi, portion.uom, link)
+
+    def _to_receivers(self, vertex: Vertex, loaded: Loaded, product: str) -> None:
+        """What nobody received by its lot may have been received by its product's name: by whom it may have gone to."""
+        sent, row = vertex.portion, vertex.portion.row
+        for chain in loaded.chains.values():
+            if may_come_to(sent, chain[0].portion):
+                self._warn("class_without_lot", product)
+                for state in states_since(chain, row.event.time.lo_ms, row.member, self._graph.facts.readings):
+                    self._graph.add_edge(vertex.number, state.number, sent.hi, sent.uom, Link.OPEN)
 
     def _to_stock(self, vertex: Vertex, loaded: Loaded) -> None:
         """What spreads gets into what lies there under the product's name, or may have come there unrecorded."""

@@ -215,7 +215,8 @@ class Spread:
             self._to_pieces(vertex)
         elif facts.kind is ItemKind.SERIAL and portion.kind in (PortionKind.MADE, PortionKind.OUTPUT):
             self._to_lot(vertex)
-        if facts.product is not None and portion.kind is PortionKind.POOL and facts.kind is not ItemKind.CLASS:
+        is_stock = portion.kind in (PortionKind.POOL, PortionKind.IN_TRANSIT)
+        if facts.product is not None and is_stock and facts.kind is not ItemKind.CLASS:
             self._classes.enter(vertex, facts.product, self._first_ms)
 
     def _to_pieces(self, vertex: Vertex) -> None:

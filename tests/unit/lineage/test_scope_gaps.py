@@ -195,3 +195,22 @@ def test_portion_is_certain_just_where_its_least_content_is_more_than_nothing() 
     by_code = Asked(story, Seed(item=A))
     portion = by_code.find(A, "received", received)
     assert (by_code.status(portion), by_code.content(portion)) == ("certain", ("40", "40"))
+
+
+@pytest.mark.parametrize("hazard", [Hazard.ORIGIN, Hazard.PIECE, Hazard.MICROBE, Hazard.UNKNOWN])
+@pytest.mark.parametrize("source", [None, 1])
+def test_goods_sent_by_their_lot_may_be_what_was_received_by_the_products_name(
+    hazard: Hazard, source: int | None
+) -> None:
+    """A shop scans no lot: what it took in, and used, under the product's name alone may be the bad lot."""
+    story = Chronicle()
+    story.make({A: 100}, at(1, "08:00"))
+    story.ship({A: 100}, at(1, "09:00"), to=2)
+    story.receive({CLASS: 100}, at(2, "09:00"), at=2, source=source)
+    used = story.run({CLASS: 100}, {M: 99}, at(3, "09:00"), at=2)
+    story.make({CLASS: 7}, at(1, "06:00"), at=3)
+    elsewhere = story.run({CLASS: 7}, {lot("2", "ELSEWHERE"): 7}, at(3, "09:00"), at=3)
+    asked = Asked(story, of_event(A, story.rows[0].event), hazard=hazard)
+    assert asked.status(asked.find(CLASS, "used", used)) == "possible, open"
+    assert asked.status(asked.find(M, "output", used)) == "possible, open"
+    assert asked.status(asked.find(CLASS, "used", elsewhere)).startswith("excluded")
