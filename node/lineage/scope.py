@@ -80,7 +80,8 @@ class Scope:
         self._assigned = self._one_outputs()
         shown = [one for one in self.graph.vertices if one.run is None and one.kind in SHOWN_KINDS]
         self.reached = [one for one in shown if one.number in self.spread.level]
-        self.unreached = [one for one in shown if one.number not in self.spread.level] + self._unloaded_outputs()
+        unreached = [one for one in shown if one.number not in self.spread.level] + self._unloaded_outputs()
+        self.unreached = self.spread.drop_unread(unreached)
         size = len(self.graph.vertices) + len(self.graph.edges)
         self.is_exact = size * 4 * len(self.reached) <= EXACT_WORK_MAX
         self._size = size

@@ -7,7 +7,7 @@ verified cleaning. The walk is a loop over vertices, and each is entered at most
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -66,6 +66,8 @@ class Spread:
         self._open_lots: set[str] = set()
         self._stock_since: dict[tuple[str, str], int] = {}
         self._rows: dict[str, list[EventRow]] = {}
+        self._unread: dict[str, int] = {}
+        """From when on the events of a holder were not read: there were too many."""
         self._trimmed: set[str] = set()
         self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
         self._sound: dict[str, bool] = {}
@@ -437,9 +439,35 @@ class Spread:
                 self.warn("holder_events_left_out", key)
                 # A declaration has the time of what it voids: an instant is read whole or not at all.
                 last_ms = kept[HOLDER_EVENTS_MAX].time_ms
+                self._unread.update((name, min(last_ms, self._unread.get(name, last_ms))) for name in names)
                 kept = [posting for posting in kept[:HOLDER_EVENTS_MAX] if posting.time_ms < last_ms]
             rows = self._rows[key] = timelines.standing(kept)
         return rows
+
+    def drop_unread(self, unreached: Sequence[Vertex]) -> list[Vertex]:
+        """Return those of what was not reached that something excludes: not what nobody looked at, nor what it became.
+
+        What was left out of a holder's events may have been made of, or touched by, goods in scope.
+        """
+        if not self._unread:
+            return list(unreached)
+        pending = [one.number for one in self.graph.vertices if self._is_unread(one)]
+        unread = set(pending)
+        while pending:
+            tick()
+            for number in self.graph.out[pending.pop()]:
+                edge = self.graph.edges[number]
+                if edge.link is not Link.CUT and edge.target not in unread:
+                    unread.add(edge.target)
+                    pending.append(edge.target)
+        return [one for one in unreached if one.number not in unread]
+
+    def _is_unread(self, vertex: Vertex) -> bool:
+        portion = vertex.portion
+        if vertex.number in self.level or portion.number < 0:
+            return False
+        until_ms = portion.row.event.time.hi_ms
+        return any(until_ms >= self._unread.get(name, FOREVER_MS) for name in names_of(portion.holder))
 
     def _rows_of_site(self, name: str) -> list[EventRow]:
         """Return the events that name a site and stand, with all of each run that some of them are of."""
