@@ -1,6 +1,5 @@
 """From a walked graph to an answer: depths and reasons, holders, unknowns and warnings, everything in one order."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -27,7 +26,7 @@ from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
 from node.lineage.names import NAME_ATTRIBUTES, PRODUCT_ATTRIBUTES
 from node.lineage.plain import Plain, read_plain
-from node.lineage.portions import Held, LotLedger, PortionKind
+from node.lineage.portions import Held, LotLedger, PortionKind, by_holder
 from node.lineage.readings import RULES_VERSION, Movement
 from node.lineage.records import ROLE_MADE, ROLE_OUTPUT, EventRow
 from node.lineage.texts import iso, optional_text
@@ -278,7 +277,7 @@ class Assembler:
             timeline = self._timeline(item)
             if not timeline.complete:
                 continue
-            for held, low, high in _by_holder(self._held(item, reached, timeline)):
+            for held, low, high in by_holder(self._held(item, reached, timeline)):
                 holder, row = held.holder, held.since
                 self._graph.touch(row, item)
                 least = optional_text(low)
@@ -386,32 +385,6 @@ class Assembler:
         if product not in self._product_names:
             self._product_names[product] = self._facts.masters.name_of(product, PRODUCT_ATTRIBUTES)
         return self._product_names[product]
-
-
-def _by_holder(held: Iterable[Held]) -> Iterable[tuple[Held, Decimal | None, Decimal | None]]:
-    """Yield stock as one for each holder, whatever units it is in, with its sum; shipments each for itself.
-
-    A shipment that a receipt without an amount matches has come, as far as anybody says.
-    """
-    ones = list(held)
-    if len(ones) == 1 and not ones[0].in_transit:
-        yield ones[0], ones[0].lo, ones[0].hi
-        return
-    stock: dict[str, list[Held]] = {}
-    moving: list[Held] = []
-    for one in ones:
-        if one.in_transit:
-            moving += [] if one.has_come else [one]
-        else:
-            stock.setdefault(one.holder.key, []).append(one)
-    for there in stock.values():
-        if len({one.uom for one in there}) > 1:
-            yield there[0], None, None
-            continue
-        known = [one.hi for one in there if one.hi is not None]
-        high = sum(known, Decimal(0)) if len(known) == len(there) else None
-        yield there[0], sum((one.lo for one in there), Decimal(0)), high
-    yield from ((one, one.lo, one.hi) for one in moving)
 
 
 def _kind_word(kind: ItemKind, *, is_carrier: bool) -> str:

@@ -6,7 +6,7 @@ draw, so that n credits and m draws make n + m flows and never n times m. Flows 
 events; where wide times close a loop, `scope` takes what is on it as unsourced.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -148,3 +148,29 @@ class LotLedger:
             holder = (one.receiver or NOBODY) if in_transit else one.holder
             held.append(Held(holder, one.row, in_transit, one.lo, one.hi, one.uom, one.unit, has_come))
         return held
+
+
+def by_holder(held: Iterable[Held]) -> Iterable[tuple[Held, Decimal | None, Decimal | None]]:
+    """Yield stock as one for each holder, whatever units it is in, with its sum; shipments each for itself.
+
+    A shipment that a receipt without an amount matches has come, as far as anybody says.
+    """
+    ones = list(held)
+    if len(ones) == 1 and not ones[0].in_transit:
+        yield ones[0], ones[0].lo, ones[0].hi
+        return
+    stock: dict[str, list[Held]] = {}
+    moving: list[Held] = []
+    for one in ones:
+        if one.in_transit:
+            moving += [] if one.has_come else [one]
+        else:
+            stock.setdefault(one.holder.key, []).append(one)
+    for there in stock.values():
+        if len({one.uom for one in there}) > 1:
+            yield there[0], None, None
+            continue
+        known = [one.hi for one in there if one.hi is not None]
+        high = sum(known, Decimal(0)) if len(known) == len(there) else None
+        yield there[0], sum((one.lo for one in there), Decimal(0)), high
+    yield from ((one, one.lo, one.hi) for one in moving)
