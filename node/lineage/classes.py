@@ -110,7 +110,7 @@ class Classes:
                 for state in (
                     states_since(chain, first_ms, None, self._graph.facts.readings) if stock.may_be_at(at) else ()
                 ):
-                    self._graph.add_edge(stock.hub, state.number, None, at.uom, Link.READING)
+                    self._graph.add_to_stock(stock.hub, state, at.uom, Link.READING)
         for held in lot.ledger.of_kind(PortionKind.HELD):
             less = _drawn_at(held, found.drawn.values())
             if less is None or less > 0:

@@ -246,12 +246,18 @@ class SpreadGraph:
             for one in sent:
                 self.add_edge(one.number, hub.number, one.portion.hi, one.portion.uom, Link.OPEN)
             for state in targets:
-                self.add_edge(hub.number, state.number, None, None, Link.OPEN)
-                for edge in [self.edges[number] for number in self.out[state.number]]:
-                    drawn = self.vertices[edge.target].portion
-                    if drawn.hi is None and drawn.kind is not PortionKind.HELD:
-                        # Of an unknown amount, which the stock bounds: with what came unrecorded it was larger.
-                        self.add_edge(hub.number, edge.target, None, None, Link.OPEN)
+                self.add_to_stock(hub.number, state, None, Link.OPEN)
+
+    def add_to_stock(self, source: int, state: Vertex, uom: str | None, link: Link) -> None:
+        """Let goods come to a stock, and to what was drawn of it: of an unknown amount, which the stock bounds.
+
+        With what came besides it was larger.
+        """
+        self.add_edge(source, state.number, None, uom, link)
+        for edge in [self.edges[number] for number in self.out[state.number]]:
+            drawn = self.vertices[edge.target].portion
+            if drawn.hi is None and drawn.kind is not PortionKind.HELD:
+                self.add_edge(source, edge.target, None, None, link)
 
 
 def states_since(chain: Sequence[Vertex], since_ms: int, clock: str | None, readings: Readings) -> Iterable[Vertex]:

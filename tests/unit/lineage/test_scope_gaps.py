@@ -214,3 +214,15 @@ def test_goods_sent_by_their_lot_may_be_what_was_received_by_the_products_name(
     assert asked.status(asked.find(CLASS, "used", used)) == "possible, open"
     assert asked.status(asked.find(M, "output", used)) == "possible, open"
     assert asked.status(asked.find(CLASS, "used", elsewhere)).startswith("excluded")
+
+
+def test_draw_of_unknown_amount_is_not_bounded_by_the_stock_where_more_came_by_the_products_name() -> None:
+    """World 100517: 114 had come by that name, unrecorded, and 1 by the lot's; a run took what nobody weighed."""
+    story = Chronicle()
+    made = story.make({A: 115}, at(1, "08:00"), at=1)
+    story.ship({CLASS: 114}, at(1, "09:00"), at=1, to=2)
+    story.ship({A: 1}, at(1, "09:30"), at=1, to=2)
+    story.receive({A: 1}, at(1, "10:00"), at=2, source=1)
+    story.run({A: None}, {M: None}, at(1, "11:00"), at=2)
+    asked = Asked(story, of_event(A, made))
+    assert asked.content(asked.find(A, "used")) == ("0", "115")
