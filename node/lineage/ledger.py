@@ -24,6 +24,8 @@ from node.lineage.stock import UNCOUNTED, Pool, may_be
 from node.lineage.timeline import Timeline
 
 _ONE: Final = Decimal(1)
+VOID_STEP: Final = "void_shipping"
+"""What was shipped has not left, or is taken back."""
 COUNTING_STEPS: Final = frozenset({"cycle_counting", "stock_taking"})
 
 
@@ -154,6 +156,8 @@ class _Builder:
         amount, uom = self._goods(step)
         if not holder.key or amount == 0:
             return
+        if row.event.step == VOID_STEP and self._matching.take_back(row, holder, amount, uom):
+            return
         was_there = self._balance.sightings.was_there(row.event.event_digest, "")
         if not self._balance.stocks.has(holder):
             if not was_there:
@@ -244,7 +248,8 @@ class _Builder:
     def _arrive(self, row: EventRow, holder: Holder, unit: str) -> None:
         """Close what was on its way in a unit that is opened or used: it is here, whoever failed to record that."""
         for way in self._balance.transit.inside(unit) if holder.key else ():
-            if way.receiver is not None and not may_be(way.receiver, holder):
+            is_void = row.event.step == VOID_STEP and way.holder.key == holder.key
+            if way.receiver is not None and not may_be(way.receiver, holder) and not is_void:
                 other = way.shipped[0].row
                 self._balance.findings.append(Finding("moved_without_record", row, holder, other, way.receiver))
             self._transfer(way, PortionKind.RECEIVED, row, holder, unit)

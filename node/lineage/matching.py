@@ -146,6 +146,27 @@ class Matching:
 
     def is_awaited(self, row: EventRow, holder: Holder) -> bool:
         """Return whether a shipment fits a receipt, and no other receipt there is about to be matched to it."""
+    def take_back(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> bool:
+        """Return to its sender what is on its way by a shipment that is void; False where nothing is."""
+        documents = despatch_documents(row.event)
+        to = self._custody.receiver_of(row.event)
+        ways: list[Pool] = [
+            way
+            for way in self._balance.transit
+            if way.holder.key == holder.key
+            and not way.unit
+            and not _differ(way.documents, documents)
+            and not (to is not None and way.receiver is not None and way.receiver.key != to.key)
+        ]
+        if not ways:
+            return False
+        back = self._balance.portion(PortionKind.RECEIVED, row, holder, amount, uom)
+        lack = self._balance.draw(back, ways, amount, uom)
+        if lack != 0:
+            self._balance.come_short(back, lack, uom)
+        self._balance.credit(back, holder)
+        return True
+
         if any(one.holder.key == holder.key for one in self._to_match.values()):
             return False
         return any(not pool.is_empty for pool in self._fits(row, holder)[0])

@@ -16,7 +16,7 @@ from node.epcis.model import Action, EventType
 from node.lineage.custody import NOBODY, Holder
 from node.lineage.facts import Facts, Side
 from node.lineage.items import read_item
-from node.lineage.ledger import COUNTING_STEPS
+from node.lineage.ledger import COUNTING_STEPS, VOID_STEP
 from node.lineage.portions import ZERO, Held
 from node.lineage.readings import Movement
 from node.lineage.records import (
@@ -170,7 +170,7 @@ class _Walk:
             return self._send(row, holder, amount)
         elif movement is Movement.INBOUND:
             return self._receive(row, holder, amount)
-        elif self._amount_at(key) < amount or row.event.step in COUNTING_STEPS:
+        elif self._amount_at(key) < amount or row.event.step in COUNTING_STEPS or row.event.step == VOID_STEP:
             return False
         self._has_any, self.uom = True, uom
         return True
