@@ -44,6 +44,8 @@ class Matching:
         self._sendings: dict[tuple[bytes, str], _Sending] = {}
         self._steps: dict[int, set[str | None]] = {}
         self._receipts: dict[str, Portion] = {}
+        self._received: dict[int, Decimal] = {}
+        """The largest amount that reports of one receipt state, where later ones state more."""
         self._to_match: dict[bytes, Portion] = {}
         self._drawn: dict[int, Decimal] = {}
         self._doubted: set[int] = set()
@@ -144,8 +146,6 @@ class Matching:
             way is fit for one in self._to_match.values() for fit in self._fits(one.row, one.holder)[0]
         )
 
-    def is_awaited(self, row: EventRow, holder: Holder) -> bool:
-        """Return whether a shipment fits a receipt, and no other receipt there is about to be matched to it."""
     def take_back(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> bool:
         """Return to its sender what is on its way by a shipment that is void; False where nothing is."""
         documents = despatch_documents(row.event)
@@ -167,6 +167,8 @@ class Matching:
         self._balance.credit(back, holder)
         return True
 
+    def is_awaited(self, row: EventRow, holder: Holder) -> bool:
+        """Return whether a shipment fits a receipt, and no other receipt there is about to be matched to it."""
         if any(one.holder.key == holder.key for one in self._to_match.values()):
             return False
         return any(not pool.is_empty for pool in self._fits(row, holder)[0])
@@ -178,6 +180,13 @@ class Matching:
         if earlier is not None and self._is_same_receipt(earlier, row):
             self._steps[earlier.number].add(row.event.step)
             earlier.reports += (row,)
+            more = self._more_than(earlier, amount, uom)
+            if more is None:
+                return
+            # Arriving, then receiving: one hand-over, of the largest amount that was stated.
+            rest = balance.portion(PortionKind.RECEIVED, row, holder, more, uom)
+            self._to_match[row.event.event_digest] = rest
+            balance.credit(rest, holder)
             return
         received = balance.portion(PortionKind.RECEIVED, row, holder, amount, uom)
         self._receipts[holder.key] = received
@@ -188,6 +197,14 @@ class Matching:
             # The use stands before the receipt: it carries nothing there.
             balance.findings.append(Finding("used_before_receipt", row, holder, short))
         balance.credit(received, holder)
+
+    def _more_than(self, earlier: Portion, amount: Decimal | None, uom: str | None) -> Decimal | None:
+        """Return by how much a report of a receipt states more than all before it, or None."""
+        known = self._received.get(earlier.number, earlier.hi)
+        if amount is None or known is None or uom != earlier.uom or amount <= known:
+            return None
+        self._received[earlier.number] = amount
+        return amount - known
 
     def _is_same_receipt(self, earlier: Portion, row: EventRow) -> bool:
         return (

@@ -37,3 +37,14 @@ def test_shipment_that_was_received_is_not_taken_back_in_silence() -> None:
     story.receive({A: 100}, at(1, "12:00"))
     story.see({A: 100}, at(1, "13:00"), step="void_shipping")
     assert codes(story, A) == ["moved_without_record"]
+
+
+def test_receipt_that_two_steps_tell_of_is_of_the_larger_amount() -> None:
+    story = Chronicle()
+    story.make({A: 100}, at(1, "08:00"))
+    story.ship({A: 100}, at(1, "09:00"), to=2, bill="7")
+    for step, amount, clock in (("arriving", 60, "12:00"), ("unloading", 90, "13:00"), ("receiving", 100, "14:00")):
+        story.receive({A: amount}, at(1, clock), step=step, bill="7")
+    story.receive({A: 80}, at(1, "15:00"), step="accepting", bill="7")
+    assert holdings(story, A) == {(place(2), ""): ("100", "100")}
+    assert codes(story, A) == []
