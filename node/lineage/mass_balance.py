@@ -7,9 +7,12 @@ Of each lot, from its portion ledger as of the moment before the period and as o
 What the record explains sums up to zero. Above it, goods came that nobody recorded the coming of; below it, goods
 went, or were counted away, that nobody recorded the going of. An event that may lie on either side of an end of the
 period may be in it or not: its amount is a span from nothing, in its column and in what was there at that end.
+
+A product's name, its lots and its pieces are accounted for apart. What one of them gave without having it may be what
+another still has by the record: then it is neither a gain nor a loss.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -18,6 +21,7 @@ from typing import Final, NamedTuple
 from node.lineage.custody import Holder
 from node.lineage.facts import Facts
 from node.lineage.indexing import CERTIFICATION, papers_in
+from node.lineage.items import ItemKind, read_item
 from node.lineage.ledger import build_ledger
 from node.lineage.pace import tick
 from node.lineage.portions import ZERO, LotLedger, Portion, PortionKind
@@ -151,6 +155,9 @@ class _Sums:
         for uom, columns in told.items():
             for column in sorted(self.unknown):
                 columns[column] = columns.get(column, NONE).plus(Span(ZERO, None))
+            for column in ("opening", "closing"):
+                lo, hi = columns.get(column, NONE)
+                columns[column] = Span(None if lo is None else max(ZERO, lo), hi)
             yield Account(item, uom, is_told=len(told) == 1, **columns)
 
 
@@ -159,8 +166,14 @@ def balance_of(
 ) -> Iterator[Account]:
     """Yield the accounts of these lots and pieces at the holders that `is_own` tells, those that are not empty.
 
-    before: readers as of the moment before from_ms. until: as of to_ms, the end of the period.
+    items: of one product. before: readers as of the moment before from_ms. until: as of to_ms, the end of the period.
     """
+    yield from _doubt_names(list(_accounts_of(items, before, until, is_own, from_ms=from_ms, to_ms=to_ms)))
+
+
+def _accounts_of(
+    items: Iterable[str], before: Facts, until: Facts, is_own: Callable[[Holder], bool], *, from_ms: int, to_ms: int
+) -> Iterator[Account]:
     period, doubt_ms = (from_ms, to_ms), 2 * until.readings.clock_tolerance_ms
     for item in items:
         tick()
@@ -178,6 +191,22 @@ def balance_of(
             _add_doubts(sums, "closing", ledger, is_own, period, doubt_ms)
             _add_counts(sums, ledger, is_own, from_ms)
         yield from sums.accounts(item)
+
+
+def _doubt_names(accounts: Sequence[Account]) -> Iterator[Account]:
+    """Yield the accounts; of those with a gain that goods of another kind of name cover, nothing is told."""
+    gained: dict[tuple[str | None, ItemKind], Decimal] = {}
+    held: dict[str | None, Decimal] = {}
+    held_as: dict[tuple[str | None, ItemKind], Decimal] = {}
+    for one in accounts:
+        key, closing = (one.uom, read_item(one.item).kind), one.closing.lo or ZERO
+        gained[key] = gained.get(key, ZERO) + max(ZERO, one.difference.lo or ZERO)
+        held[one.uom] = held.get(one.uom, ZERO) + closing
+        held_as[key] = held_as.get(key, ZERO) + closing
+    for one in accounts:
+        key = one.uom, read_item(one.item).kind
+        is_covered = ZERO < gained[key] <= held[one.uom] - held_as[key]
+        yield replace(one, is_told=False) if is_covered and (one.difference.lo or ZERO) > 0 else one
 
 
 def totals_of(accounts: Iterable[Account]) -> list[Account]:

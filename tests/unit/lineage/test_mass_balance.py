@@ -11,7 +11,7 @@ from node.lineage.facts import open_facts
 from node.lineage.mass_balance import NONE, Account, Span, Verdict, balance_of, totals_of
 from node.lineage.readings import Readings
 from tests.support.chronicle import Chronicle
-from tests.support.events import at, build_event, lot, place, serial
+from tests.support.events import at, build_event, lot, place, product_class, serial
 from tests.support.memory_index import MemoryIndex
 
 FLOUR, OTHER, BREAD, PIECE = lot("1", "F"), lot("1", "G"), lot("2", "B"), serial("4", "S1")
@@ -248,3 +248,39 @@ def test_arrival_order_changes_no_amount() -> None:
     assert len(wanted) == 2
     for seed in range(6):
         assert accounts(told.shuffled(seed), FLOUR, BREAD) == wanted
+
+
+def test_goods_that_left_under_another_of_their_names_are_no_gain() -> None:
+    """Received by the lot, used by the product's name: 40 are still there by the record. Beyond that it is one."""
+    for used, verdicts in ((40, {Verdict.BALANCED, Verdict.UNSURE}), (90, {Verdict.BALANCED, Verdict.GAIN})):
+        told = Chronicle()
+        told.make({FLOUR: 40}, at(1, "08:00"))
+        told.ship({FLOUR: 40}, at(5, "09:00"), to=2)
+        told.receive({FLOUR: 40}, at(6, "09:00"))
+        told.run({product_class("1"): used}, {BREAD: used}, at(7, "09:00"), at=2)
+        found = accounts(told, FLOUR, product_class("1"))
+        assert {judge(account) for account in found} == verdicts
+        (total,) = totals_of(found)
+        assert judge(total) is (Verdict.UNSURE if used == 40 else Verdict.GAIN)
+
+
+def test_pieces_that_left_by_their_lot_are_no_gain() -> None:
+    """Made as pieces of a lot, shipped by the lot's code."""
+    told = Chronicle()
+    pieces = [serial("1", str(number)) for number in range(4)]
+    told.make(pieces, at(5, "08:00"), at=2, lot_code="L")
+    event = told.ship({lot("1", "L"): 4}, at(6, "09:00"), at=2, to=3)
+    in_pieces = replace_struct(event, goods=(Goods(lot("1", "L"), Decimal(4), None),))
+    told.rows[-1] = replace_struct(told.rows[-1], event=in_pieces)
+    found = accounts(told, *pieces, lot("1", "L"))
+    assert Verdict.GAIN not in {judge(account) for account in found}
+
+
+def test_no_stock_is_less_than_nothing() -> None:
+    """An end that cuts several days leaves what was there in doubt, but not below zero."""
+    told = Chronicle()
+    told.make({FLOUR: 200}, Interval(at(5, "00:00"), at(5, "23:59")), at=2)
+    told.ship({FLOUR: 60}, Interval(at(6, "00:00"), at(6, "23:59")), at=2, to=3)
+    account = one(told, to_ms=at(6, "12:00"))
+    assert account.closing.lo is not None
+    assert account.closing.lo >= 0
