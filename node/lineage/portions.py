@@ -7,7 +7,7 @@ events; where wide times close a loop, `scope` takes what is on it as unsourced.
 """
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -127,10 +127,16 @@ class LotLedger:
     portions: Sequence[Portion]
     flows: Sequence[Flow]
     findings: Sequence[Finding]
+    _listed: dict[tuple[PortionKind, ...], tuple[Portion, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-    def of_kind(self, *kinds: PortionKind) -> list[Portion]:
-        """Return the portions of these kinds, in order of their number."""
-        return [portion for portion in self.portions if portion.kind in kinds]
+    def of_kind(self, *kinds: PortionKind) -> tuple[Portion, ...]:
+        """Return the portions of these kinds, in order of their number; found once."""
+        found = self._listed.get(kinds)
+        if found is None:
+            found = self._listed[kinds] = tuple([portion for portion in self.portions if portion.kind in kinds])
+        return found
 
     @property
     def held(self) -> list[Held]:
