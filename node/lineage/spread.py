@@ -29,6 +29,7 @@ from node.lineage.scope_question import ScopeQuestion
 from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex, may_come_to, states_since
 from node.lineage.spread_rules import RunRules
 from node.lineage.timeline import FOREVER_MS, is_before
+from node.lineage.unpacked import Unpacked, later_of
 from node.lineage.whereabouts import names_of
 
 HOLDER_EVENTS_MAX: Final = 20_000
@@ -69,7 +70,7 @@ class Spread:
         self._unread: dict[str, int] = {}
         """From when on the events of a holder were not read: there were too many."""
         self._trimmed: set[str] = set()
-        self._unrecorded: dict[str, tuple[int, tuple[Vertex, ...]]] = {}
+        self._unrecorded: dict[str, tuple[int, dict[int, tuple[Vertex, EventRow]]]] = {}
         self._sound: dict[str, bool] = {}
         self.contact = Contact(
             graph, question, self.rules, cleaning=self.rule.cleaning, rows_at=self._rows_of_site, warn=self.warn
@@ -78,6 +79,7 @@ class Spread:
         self._colocation = CoLocation(graph, self._load, self.fresh)
         self._piled: dict[tuple[str, str, str, str | None, str], int] = {}
         self._classes = Classes(graph, self._load, self.warn, by_amount=self.rule.by_amount)
+        self._unpacked = Unpacked(graph, self._load)
         self._moved: set[tuple[str, str]] = set()
         self._hubs: dict[str, Vertex] = {}
         self._linked: set[tuple[str, int]] = set()
@@ -273,8 +275,7 @@ class Spread:
             return
         self._stock_since[since_key] = min(since_ms, self._stock_since.get(since_key, FOREVER_MS))
         tolerance_ms = 2 * self.graph.facts.readings.clock_tolerance_ms
-        for target in self._unrecorded_since(holder, since_ms - tolerance_ms):
-            row = target.portion.row
+        for target, row in self._unrecorded_since(holder, since_ms - tolerance_ms):
             until_ms = row.event.time.hi_ms + (0 if row.member == portion.row.member else tolerance_ms)
             if until_ms < since_ms or not self._is_state_then(vertex, until_ms, row):
                 continue
@@ -302,7 +303,7 @@ class Spread:
         hub = self._hubs.get(holder.key)
         if hub is None:
             # One vertex for all that came there unrecorded: else each of it would have an edge to each target.
-            targets = list(self._unrecorded_since(holder, self._first_ms))
+            targets = [target for target, _row in self._unrecorded_since(holder, self._first_ms)]
             if not any(target.item != vertex.item for target in targets):
                 return
             hub = self._hubs[holder.key] = self.graph.add_hub(vertex.portion)
@@ -350,21 +351,24 @@ class Spread:
         ]
         return bool(begun) and begun[-1] is vertex
 
-    def _unrecorded_since(self, holder: Holder, since_ms: int) -> Iterable[Vertex]:
-        """Return what the holder has without recorded inputs, of events not certainly before a time."""
+    def _unrecorded_since(self, holder: Holder, since_ms: int) -> Sequence[tuple[Vertex, EventRow]]:
+        """Return what a holder has without recorded inputs, and the last event of each, not certainly before a time."""
         names = names_of(holder)
         key = "|".join(sorted(names))
-        known_ms, found = self._unrecorded.get(key, (FOREVER_MS, ()))
+        known_ms, found = self._unrecorded.get(key, (FOREVER_MS, {}))
         if since_ms < known_ms:
             # From the first seed on at once: what is in scope is met in no order of time.
             since_ms = min(since_ms, self._first_ms)
             rows = [row for row in self._rows_at(names) if since_ms <= row.event.time.hi_ms < known_ms]
-            found = (*found, *self._unrecorded_of(rows, names))
+            for vertex, row in self._unrecorded_of(rows, names):
+                known = found.get(vertex.number)
+                found[vertex.number] = (vertex, row if known is None else later_of(known[1], row))
             self._unrecorded[key] = (since_ms, found)
-        return found
+        return list(found.values())
 
-    def _unrecorded_of(self, rows: Iterable[EventRow], names: frozenset[str]) -> Iterable[Vertex]:
+    def _unrecorded_of(self, rows: Iterable[EventRow], names: frozenset[str]) -> Iterable[tuple[Vertex, EventRow]]:
         facts = self.graph.facts
+        units: dict[str, list[EventRow]] = {}
         for row in rows:
             tick()
             event = row.event
@@ -378,6 +382,8 @@ class Spread:
             is_making = event.type is EventType.OBJECT and event.action is Action.ADD
             if is_making and facts.readings.is_primary(event):
                 continue
+            for unit in self._unpacked.units_of(row):
+                units.setdefault(unit, []).append(row)
             for item in dict.fromkeys(goods.item for goods in (*event.goods, *event.inputs)):
                 if read_item(item).kind is ItemKind.UNIT and facts.containment.contents_of(item).stays:
                     continue
@@ -385,7 +391,10 @@ class Spread:
                     continue
                 loaded = self._load(item)
                 if loaded is not None:
-                    yield from self._without_inputs(loaded, row, is_making=is_making)
+                    for vertex in self._without_inputs(loaded, row, is_making=is_making):
+                        yield vertex, vertex.portion.row
+        for unit, held in units.items():
+            yield from self._unpacked.held_in(unit, held)
 
     def _is_sound(self, item: str) -> bool:
         """Return whether nothing of an item is without source by the record, told without its ledger."""
