@@ -38,7 +38,8 @@ ADDRESS_LENGTH_MAX: Final = 280
 BATCH_BLOCK_MINIMUM: Final = 1024 * 1024 + 4096
 """No bound of a block falls below one full batch: what was sealed stays cuttable."""
 
-STEP_WORDS_MAX: Final = 64
+STEP_WORDS_MAX: Final = 32
+"""Of a list: so that all five of the longest words fit into a proposal."""
 STEP_WORD_LENGTH_MAX: Final = 256
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What moves a cursor or turns the direction of a line. By number: what Unicode calls printable differs by version."""
@@ -59,7 +60,7 @@ _ROLE_CODES: Final = {Role.VALIDATOR: 1, Role.MEMBER: 2, Role.OBSERVER: 3, Role.
 _ROLES: Final = {code: role for role, code in _ROLE_CODES.items()}
 
 
-_Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$", max_length=STEP_WORD_LENGTH_MAX)]
+_Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+\Z", max_length=STEP_WORD_LENGTH_MAX)]
 _Words = Annotated[tuple[_Word, ...], msgspec.Meta(max_length=STEP_WORDS_MAX)]
 _Hours = Annotated[int, msgspec.Meta(ge=1, le=8_760)]
 
@@ -86,7 +87,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules_version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
     clock_tolerance_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 900_000
     transaction_expiry_ms: Annotated[int, msgspec.Meta(ge=60_000, le=31 * 86_400_000)] = 86_400_000
-    timing: Annotated[str, msgspec.Meta(pattern="^(lan|wan)$")] = "lan"
+    timing: Annotated[str, msgspec.Meta(pattern=r"^(lan|wan)\Z")] = "lan"
     flag_unmatched_hours: Annotated[int, msgspec.Meta(ge=1, le=87_600)] = 168
     flag_run_gain_permille: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 5
     flag_run_loss_permille: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 50

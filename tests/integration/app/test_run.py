@@ -20,8 +20,11 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
+from node.app.run import run_node
 from node.cli.entry import program
 from node.config.home import Home, lock_home
+from node.config.settings import Settings
+from node.errors import ConfigError
 from tests.support.ports import free_base_port
 
 ROOT = Path(__file__).parents[3]
@@ -319,3 +322,17 @@ def test_a_node_that_dies_while_it_takes_up_its_next_key_starts_with_it(home: Ho
         assert captured.returncode == 0, captured.stderr
         members = json.loads(lotvine("member", "list", "--home", at, "--json").stdout)["members"]
         assert [one["feed"] for one in members] == [1]
+
+
+def test_no_node_starts_on_a_library_that_judges_signatures_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it opens or writes anything: one vote by another rule could be a fork."""
+
+    def refuse() -> None:
+        raise ConfigError(["another rule"])
+
+    monkeypatch.setattr("node.app.run.check_library", refuse)
+    with pytest.raises(ConfigError, match="another rule"):
+        run_node(Home(tmp_path / "home"), Settings())
+    assert not (tmp_path / "home").exists()

@@ -50,9 +50,18 @@ def test_what_is_a_good_signature_is_the_same_with_every_library(case: dict[str,
 def test_a_library_with_another_rule_starts_no_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade of libsodium may bring one; the probe is a signature of the vectors."""
     check_library()
-    monkeypatch.setattr("node.crypto.keys.verify_signature", lambda *_: True)
+    asked: list[tuple[bytes, bytes, bytes]] = []
+
+    def takes(*signed: bytes) -> bool:
+        asked.append(signed)  # type: ignore[arg-type]  # Three, or the next line says so.
+        return True
+
+    monkeypatch.setattr("node.crypto.keys.verify_signature", takes)
     with pytest.raises(ConfigError, match="install PyNaCl"):
         check_library()
+    fields = ("public_key", "message", "signature")
+    refused = [tuple(bytes.fromhex(one[name]) for name in fields) for one in VECTORS if not one["valid"]]
+    assert asked[0] in refused
 
 
 @pytest.mark.parametrize("key", [bytes(32), b"\x01" + bytes(31), b"\xff" * 32, b"", bytes(31)])
