@@ -170,6 +170,8 @@ class Spread:
         ):
             # Bad as it came off its line: what came off next may be.
             self._spread_by_contact(vertex, self.graph.load_run(vertex.portion.row))
+        if kind is PortionKind.OUTPUT:
+            self._unpacked.enter(vertex)
         if kind not in (PortionKind.POOL, PortionKind.WAY):
             self._enter_lot(vertex)
         self._enter_names(vertex)

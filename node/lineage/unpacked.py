@@ -1,7 +1,7 @@
 """What was found in units, in a walk, though nobody recorded that it was put in.
 
 By our reading it was inside since the unit was last empty (`containment.py`). So each holder that had the unit
-meanwhile may have put it in, of what else is there.
+meanwhile may have put it in, of what else is there; and where a run put out the unit itself, it is of that run.
 """
 
 from bisect import bisect_right
@@ -11,8 +11,10 @@ from itertools import accumulate
 from node.lineage.containment import Stay
 from node.lineage.items import ItemKind, read_item
 from node.lineage.pace import tick
+from node.lineage.portions import PortionKind
 from node.lineage.records import EventRow
 from node.lineage.spread_graph import Link, Loaded, SpreadGraph, Vertex
+from node.lineage.timeline import is_before
 
 _Load = Callable[[str], Loaded | None]
 
@@ -52,6 +54,15 @@ class Unpacked:
                 for vertex in self._without_source(child, unit):
                     yield vertex, met
 
+    def enter(self, vertex: Vertex) -> None:
+        """Link a unit that a run put out with what was found in it since, unless somebody recorded its packing."""
+        since = vertex.portion.row
+        for child, stays in self._found_in(vertex.item).items():
+            tick()
+            if any(not is_before(stay.since, since, self._graph.facts.readings) for stay in stays):
+                for number in self._put_in(child, vertex.item):
+                    self._graph.add_edge(vertex.number, number, None, None, Link.READING)
+
     def _found_in(self, unit: str) -> dict[str, list[Stay]]:
         """Return the stays in a unit that are only inferred, by what was found."""
         found = self._inferred.get(unit)
@@ -69,6 +80,15 @@ class Unpacked:
         """Return what lacks a source of the goods found in a unit, whichever time it was."""
         loaded = self._load(child)
         return () if loaded is None else [one for one in loaded.unsourced if self._is_in(one, unit)]
+
+    def _put_in(self, child: str, unit: str) -> Iterable[int]:
+        """Yield what of goods found in a unit lacks a source, and what only our reading put there from elsewhere."""
+        yield from [vertex.number for vertex in self._without_source(child, unit)]
+        loaded = self._load(child)
+        if loaded is not None:
+            for portion in loaded.ledger.of_kind(PortionKind.PACKED):
+                if portion.reading and portion.unit == unit:
+                    yield loaded.vertex(portion)
 
     def _is_in(self, vertex: Vertex, unit: str) -> bool:
         """Return whether goods that lack a source were put into the unit, or taken from it."""

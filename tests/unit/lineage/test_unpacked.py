@@ -8,7 +8,7 @@ from node.epcis.model import Action, EventType
 from node.lineage.hazards import Hazard
 from node.lineage.scope_question import Seed
 from tests.support.chronicle import Chronicle
-from tests.support.events import at, build_event, lot, place, unit
+from tests.support.events import at, build_event, lot, place, serial, unit
 from tests.support.scopes import Asked
 
 BAD, MADE = lot("1", "BAD"), lot("2", "MADE")
@@ -143,5 +143,47 @@ def test_goods_in_a_unit_whose_packing_is_recorded_are_none_of_its_senders_other
     _send_case(story)
     story.unpack(CASE, {FOUND: 50}, at(4, "09:00"), at=3)
     story.run({FOUND: 50}, {MADE: 50}, at(5, "08:00"), at=3)
+    asked = Asked(story, Seed(item=BAD), hazard=hazard)
+    assert not {FOUND, MADE} & {one.item for one in asked.scope.reached}
+
+
+@NATURES
+@pytest.mark.parametrize("found", [{FOUND: 50}, {serial("3", "1"): None, serial("3", "2"): None}])
+def test_goods_found_in_a_unit_that_a_run_put_out_are_of_that_run(found: dict[str, int | None], hazard: Hazard) -> None:
+    story = _with_stock_at_two()
+    story.run({BAD: 100}, {CASE: None}, at(2, "08:00"), at=2)
+    _send_case(story)
+    story.unpack(CASE, found, at(4, "09:00"), at=3)
+    used = story.run(found, {MADE: 50}, at(5, "08:00"), at=3)
+    asked = Asked(story, Seed(item=BAD), hazard=hazard)
+    assert asked.status(asked.find(CASE, "output")) == "certain"
+    for item in found:
+        assert asked.status(asked.find(item, "used", used)) == "possible"
+        assert asked.content(asked.find(item, "used", used))[0] == "0"
+    made = asked.find(MADE, "output", used)
+    assert asked.status(made) == "possible"
+
+
+@NATURES
+def test_goods_found_in_a_unit_that_a_run_put_out_may_be_of_it_though_their_lot_lay_beside(hazard: Hazard) -> None:
+    """That they were packed from there is only our reading."""
+    story = _with_stock_at_two()
+    story.make({FOUND: 80}, at(1, "08:00"), at=2)
+    story.run({BAD: 100}, {CASE: None}, at(2, "08:00"), at=2)
+    _send_case(story)
+    story.unpack(CASE, {FOUND: 50}, at(4, "09:00"), at=3)
+    assert _status_of_use(story, hazard) == {"possible"}
+
+
+@NATURES
+def test_goods_found_in_a_unit_before_a_run_put_it_out_are_none_of_that_run(hazard: Hazard) -> None:
+    story = Chronicle()
+    story.ship({CASE: None}, at(1, "05:00"), at=3, to=2)
+    story.receive({CASE: None}, at(1, "06:00"), at=2)
+    story.unpack(CASE, {FOUND: 50}, at(1, "07:00"), at=2)
+    story.run({FOUND: 50}, {MADE: 50}, at(1, "07:30"), at=2)
+    story.ship({CASE: None}, at(1, "08:00"), at=2, to=4)
+    _with_stock_at_two(story)
+    story.run({BAD: 100}, {CASE: None}, at(2, "08:00"), at=2)
     asked = Asked(story, Seed(item=BAD), hazard=hazard)
     assert not {FOUND, MADE} & {one.item for one in asked.scope.reached}
