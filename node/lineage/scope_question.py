@@ -13,7 +13,7 @@ VERTICES_MAX: Final = 400_000
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """Where the hazard begins. One of: an item (lot, serial, unit, product), perhaps only the portion that one of its
+    """Where the hazard begins. One of: an item (lot, serial, unit, product), perhaps only what one of its
     events made (event: the digest of its content); a place, a party or a line with a time window, perhaps only of one
     product; a run.
 

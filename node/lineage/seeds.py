@@ -1,23 +1,26 @@
 """From what a case names to vertices: where the hazard begins."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from node.epcis.identifiers import site_of
-from node.epcis.model import EventType
+from node.epcis.model import Action, EventType
+from node.lineage.facts import Side
 from node.lineage.holdings import filed_names, with_contents
-from node.lineage.indexing import roles_in
+from node.lineage.indexing import lot_of_serial, roles_in
 from node.lineage.items import ItemKind, read_item
-from node.lineage.portions import PortionKind
-from node.lineage.records import PostingKind
+from node.lineage.portions import Portion, PortionKind
+from node.lineage.records import ROLE_INSTANCES, EventRow, PostingKind
 from node.lineage.scope_question import Seed
 from node.lineage.spread import Spread
-from node.lineage.spread_graph import Vertex
-from node.lineage.timeline import FOREVER_MS
+from node.lineage.spread_graph import Link, Loaded, Vertex
+from node.lineage.timeline import FOREVER_MS, is_before
 from node.lineage.whereabouts import names_of
 
 _BY_EVENT = frozenset(
     {PortionKind.MADE, PortionKind.OUTPUT, PortionKind.SHIPPED, PortionKind.RECEIVED, PortionKind.FOUND}
 )
+_BY_PACKING = frozenset({PortionKind.PACKED, PortionKind.UNPACKED})
 PRODUCT_ITEMS_MAX = 1_000
 
 
@@ -74,7 +77,28 @@ def _plant_contents(spread: Spread, unit: str, from_ms: int, to_ms: int) -> None
 
 
 def _plant_event(spread: Spread, item: str, digest: bytes) -> None:
-    """The portion that one event made, shipped or received; of a unit, all that it packed or moved of what is in it."""
+    """What of an item one event is about: what it made, moved or took; else what was there then.
+
+    Of a unit, what is in it; of a lot, its pieces, and of a product its lots, that the event names.
+    """
+    planted = spread.seedings
+    for one in (item, *_parts_of(spread, item)):
+        row = _named_by(spread, one, digest)
+        before = spread.seedings
+        if one == item or row is not None:
+            _plant_recorded(spread, one, digest)
+        if row is not None and spread.seedings == before:
+            _plant_there(spread, one, row)
+    product = read_item(item).product
+    if spread.seedings == planted and product is not None:
+        # Goods that an event names by their product alone may be of any of its lots.
+        row = _named_by(spread, product, digest)
+        if row is not None:
+            _plant_any(spread, item, row, _then(spread, spread.graph.load_item(item), row))
+
+
+def _plant_recorded(spread: Spread, item: str, digest: bytes) -> None:
+    """The portion that one event made, moved or took; of a unit, all that it packed or moved of what is in it."""
     _plant_portions(spread, item, digest, is_inside=False)
     if read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET):
         for child in sorted(with_contents(spread.graph.facts, [item])):
@@ -84,16 +108,106 @@ def _plant_event(spread: Spread, item: str, digest: bytes) -> None:
 
 def _plant_portions(spread: Spread, item: str, digest: bytes, *, is_inside: bool) -> None:
     loaded = spread.graph.load_item(item)
-    for portion in loaded.ledger.portions:
-        is_meant = portion.kind in _BY_EVENT or (is_inside and portion.kind is PortionKind.PACKED)
-        rows = (portion.row, *portion.reports)
+    named = [
+        portion
+        for portion in loaded.ledger.portions
         # Loading, then departing: one shipment, whichever of them is named.
-        if is_meant and bool(portion.unit) >= is_inside and any(row.event.event_digest == digest for row in rows):
-            spread.seed_vertex(loaded.vertex(portion))
-            if portion.kind is PortionKind.PACKED:
-                # A case that is put on the pallet: what is in it then is, too.
-                time = portion.row.event.time
-                _plant_contents(spread, item, time.lo_ms, time.hi_ms)
+        if any(row.event.event_digest == digest for row in (portion.row, *portion.reports))
+    ]
+    if is_inside:
+        meant = [one for one in named if one.unit and (one.kind in _BY_EVENT or one.kind is PortionKind.PACKED)]
+    else:
+        # What a run gave; of goods that it did not give, what it took.
+        meant = [one for one in named if one.kind in _BY_EVENT or one.kind in _BY_PACKING]
+        meant = meant or [one for one in named if one.kind in (PortionKind.USED, PortionKind.ENDED)]
+    for portion in meant:
+        spread.seed_vertex(loaded.vertex(portion))
+        if is_inside and portion.kind is PortionKind.PACKED:
+            # A case that is put on the pallet: what is in it then is, too.
+            time = portion.row.event.time
+            _plant_contents(spread, item, time.lo_ms, time.hi_ms)
+
+
+def _parts_of(spread: Spread, item: str) -> list[str]:
+    """Return the pieces of a lot, the lots of a product: an event about it may name only these."""
+    facts = spread.graph.facts
+    if read_item(item).kind is ItemKind.CLASS:
+        rows = facts.reader.items_of_product(item, limit=PRODUCT_ITEMS_MAX + 1)
+        if len(rows) > PRODUCT_ITEMS_MAX:
+            spread.warn("class_lots_left_out", item)
+        return [row.item for row in rows[:PRODUCT_ITEMS_MAX] if row.item != item]
+    pieces: dict[str, None] = {}
+    for row, role in facts.timelines.of_item(item).entries:
+        if role & ROLE_INSTANCES:
+            for goods in row.event.outputs if row.event.type is EventType.TRANSFORMATION else row.event.goods:
+                if lot_of_serial(row.event, goods.item) == item:
+                    pieces[goods.item] = None
+    return list(pieces)
+
+
+def _named_by(spread: Spread, item: str, digest: bytes) -> EventRow | None:
+    """Return the event if it names the item, or a unit that it was in, at any depth."""
+    facts = spread.graph.facts
+    pending, seen = [item], {item}
+    while pending:
+        one = pending.pop()
+        timeline = facts.timelines.of_item(one)
+        for row, role in timeline.entries:
+            # The making of its pieces is theirs.
+            if row.event.event_digest == digest and role & ~ROLE_INSTANCES:
+                return row
+        for stay in facts.containment.stays_of(one, timeline):
+            if stay.parent not in seen:
+                seen.add(stay.parent)
+                pending.append(stay.parent)
+    return None
+
+
+def _plant_there(spread: Spread, item: str, row: EventRow) -> None:
+    """What of an item was where an event names it, then: it made and moved nothing, such as an inspection.
+
+    A piece is one thing, and what a run gave is what the commissioning of as much names. Else it may be any of it.
+    """
+    facts, loaded = spread.graph.facts, spread.graph.load_item(item)
+    single = read_item(item).single
+    found = _then(spread, loaded, row)
+    if row.event.type is EventType.OBJECT and row.event.action is Action.ADD:
+        given = loaded.ledger.of_kind(PortionKind.MADE, PortionKind.OUTPUT)
+        amount = (Decimal(1), None) if single else facts.base_amount(item, row, Side.GOODS)
+        if len(given) == 1 and amount == (given[0].hi, given[0].uom):
+            spread.seed_vertex(loaded.vertex(given[0]))
+            return
+        found += [
+            spread.graph.vertices[loaded.vertex(one)] for one in given if not is_before(row, one.row, facts.readings)
+        ]
+    elif single and len(found) == 1:
+        spread.seed_vertex(found[0].number)
+        return
+    _plant_any(spread, item, row, found)
+
+
+def _then(spread: Spread, loaded: Loaded, row: EventRow) -> list[Vertex]:
+    """Return the stocks that may have been where an event was, then; else those anywhere then, else all sources."""
+    facts, vertices = spread.graph.facts, spread.graph.vertices
+    names = names_of(facts.custody.holder_of(row))
+    slack_ms = 2 * facts.readings.clock_tolerance_ms
+    lo_ms, hi_ms = row.event.time.lo_ms - slack_ms, row.event.time.hi_ms + slack_ms
+    states = [state for chain in loaded.chains.values() for state in _within(chain, lo_ms, hi_ms)]
+    here = [state for state in states if names & names_of(state.portion.holder)]
+    every = [vertices[loaded.vertex(portion)] for portion in loaded.ledger.portions]
+    return here or states or [one for one in every if not spread.graph.into[one.number]]
+
+
+def _plant_any(spread: Spread, item: str, row: EventRow, found: Iterable[Vertex]) -> None:
+    """What may be seed material, any of it and for all that is known none: nothing of it is certain."""
+    hubs: dict[str | None, int] = {}
+    for vertex in found:
+        uom, holder = vertex.portion.uom, vertex.portion.holder
+        if uom not in hubs:
+            hub = Portion(-1, PortionKind.WAY, row, holder, "", Decimal(0), None, uom)
+            hubs[uom] = spread.graph.add_vertex(item, hub).number
+            spread.seed_vertex(hubs[uom])
+        spread.graph.add_edge(hubs[uom], vertex.number, None, uom, Link.READING)
 
 
 def _plant_run(spread: Spread, run: str) -> None:

@@ -219,7 +219,9 @@ class Spread:
         facts = read_item(item)
         if facts.kind is ItemKind.LOT and portion.kind is PortionKind.POOL:
             self._to_pieces(vertex)
-        elif facts.kind is ItemKind.SERIAL and portion.kind in (PortionKind.MADE, PortionKind.OUTPUT):
+        elif facts.kind is ItemKind.SERIAL and (
+            portion.kind in (PortionKind.MADE, PortionKind.OUTPUT) or vertex.number in self.seeds
+        ):
             self._to_lot(vertex)
         is_stock = portion.kind in (PortionKind.POOL, PortionKind.IN_TRANSIT)
         if facts.product is not None and is_stock and facts.kind is not ItemKind.CLASS:
@@ -247,8 +249,10 @@ class Spread:
 
     def _to_lot(self, vertex: Vertex) -> None:
         """A piece is part of its lot's stock: what draws on the lot by its code may have drawn it."""
-        row = vertex.portion.row
-        lot = lot_of_serial(row.event, vertex.item)
+        row, timeline = vertex.portion.row, self.graph.facts.timelines.of_item(vertex.item)
+        # A seed may begin where the piece was moved: only its making tells its lot.
+        told = (lot_of_serial(one.event, vertex.item) for one in (row, *(entry.row for entry in timeline.entries)))
+        lot = next((one for one in told if one is not None), None)
         if lot is None or lot in self.label_items:
             return
         loaded = self._load(lot)
