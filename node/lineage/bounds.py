@@ -6,7 +6,7 @@ as large as the whole draw that it helped to fill; so does what lies on a loop. 
 own, in which other units bound nothing.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ from node.lineage.portions import Portion, PortionKind
 from node.lineage.readings import Readings
 from node.lineage.runs import Run
 from node.lineage.spread import OPEN, Spread
-from node.lineage.spread_graph import Edge, Link, Vertex
+from node.lineage.spread_graph import Edge, Link, Swap, Vertex
 from node.lineage.timeline import is_before
 
 _SCALE: Final = 10**9
@@ -40,20 +40,23 @@ class Bound(NamedTuple):
 class Intervals(NamedTuple):
     """For each vertex the most tainted, known tainted and clean material, in billionths; infinite: without bound.
 
-    told: what may hold some for certain."""
+    told: what may hold some for certain. swaps: of what was never received, what may stand in its place."""
 
     tainted: list[int]
     known: list[int]
     clean: list[int]
     infinite: int
     told: Set[int]
+    swaps: Mapping[int, Swap]
 
     def bound(self, vertex: Vertex, uom: str | None) -> Bound:
         """Return the bound of one vertex. uom: the unit that the intervals are in."""
         number, portion = vertex.number, vertex.portion
         least = 0
         if portion.uom == uom and number in self.told:
-            least = max(0, int(portion.lo * _SCALE) - self.clean[number])
+            swap = self.swaps.get(number)
+            others = 0 if swap is None else min(int(swap.most_of(portion) * _SCALE), self.clean[swap.hub])
+            least = max(0, int(portion.lo * _SCALE) - self.clean[number] - others)
         if least > self.tainted[number]:
             return Bound(Decimal(0), portion.hi, portion.hi)  # As above: amounts that contradict each other.
         return Bound(Decimal(least) / _SCALE, self.most(number), self._amount(self.known[number]))
@@ -287,7 +290,14 @@ class Bounds:
         if len(last) > 1:
             clean += [(2 * number, self._infinite) for number in self.doubtful]
         network = self._network(uom, self._least_view, affected=False)
-        return max(0, amount - network.flow(clean, self._sinks(last, uom)))
+        sinks = self._sinks(last, uom)
+        for number in last:
+            # What was never received may have been drawn all the same, and others' goods be what is left of it.
+            swap = self._graph.swaps.get(number)
+            if swap is not None:
+                most = swap.most_of(self._graph.vertices[number].portion)
+                sinks.append((2 * swap.hub + 1, int(most * _SCALE)))
+        return max(0, amount - network.flow(clean, sinks))
 
     def last_of(self, numbers: Sequence[int]) -> Sequence[int]:
         """Return those that may not have become part of another one of them.
@@ -313,10 +323,10 @@ class Bounds:
         view = self._most_view
         tainted = self._pass(self._tainted_sources(uom, unknown=True, affected=affected), uom, view, affected=affected)
         if affected:
-            return Intervals(tainted, tainted, tainted, self._infinite, self.told)
+            return Intervals(tainted, tainted, tainted, self._infinite, self.told, self._graph.swaps)
         known = self._pass(self._tainted_sources(uom, unknown=False, affected=False), uom, view, affected=False)
         clean = self._pass(self._clean_sources(), uom, self._least_view, affected=False)
-        return Intervals(tainted, known, clean, self._infinite, self.told)
+        return Intervals(tainted, known, clean, self._infinite, self.told, self._graph.swaps)
 
     def _pass(self, sources: list[tuple[int, int]], uom: str | None, view: FlowOrder, *, affected: bool) -> list[int]:
         amounts = [0] * len(self._graph.vertices)
@@ -357,7 +367,8 @@ class Bounds:
         """Return what anything but seed material may have got into."""
         sources = list(self._clean)
         sources += [number for number, level in self._spread.level.items() if level == OPEN]
-        return self._reach(sources, {Link.FACT, Link.READING, Link.OPEN})
+        found = self._reach(sources, {Link.FACT, Link.READING, Link.OPEN})
+        return found | {number for number, swap in self._graph.swaps.items() if swap.hub in found and swap.room != 0}
 
     def _reach_of_facts(self) -> set[int]:
         return self._reach(list(self._spread.seeds), {Link.FACT})

@@ -4,15 +4,17 @@ Ledgers and runs are loaded as they are reached, and joined where a lot's portio
 sure it is: by the record, by our reading, or only by what is unknown.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consensus.types import Digest
 from node.lineage.facts import Facts
 from node.lineage.ledger import build_ledger
+from node.lineage.pace import tick
 from node.lineage.portions import LotLedger, Portion, PortionKind
 from node.lineage.readings import Readings
 from node.lineage.records import EventRow
@@ -98,6 +100,20 @@ def _add(rests: dict[tuple[str, str], Decimal | None], at: Portion, more: Decima
     rests[key] = None if known is None or more is None else known + more
 
 
+class Swap(NamedTuple):
+    """What was drawn where goods that nobody received may have come: those may have been drawn, and others be left.
+
+    hub: the vertex that all of it flows to. room: how much may have been drawn of them so; None: unknown.
+    """
+
+    hub: int
+    room: Decimal | None
+
+    def most_of(self, portion: Portion) -> Decimal:
+        """Return how much of what was never received may be other goods by now."""
+        return portion.lo if self.room is None else min(portion.lo, self.room)
+
+
 class SpreadGraph:
     """Grows as it is walked. `on_edge` is called for each new edge whose source is in the graph already."""
 
@@ -110,6 +126,8 @@ class SpreadGraph:
         self.items: dict[str, Loaded] = {}
         self.runs: dict[RunKey, Run] = {}
         self.fresh_edges: list[int] = []
+        self.swaps: dict[int, Swap] = {}
+        """Of what was never received: what may stand in its place."""
         self._first: dict[RunKey, int] = {}
         self._at: dict[tuple[str, Digest, PortionKind], list[int]] = {}
         self._lines: dict[tuple[str, Digest, PortionKind], int] = {}
@@ -231,6 +249,7 @@ class SpreadGraph:
             key = portion.receiver.key if portion.receiver is not None else ""
             hubs.setdefault(key, []).append(self.vertices[loaded.vertex(portion)])
         for sent in hubs.values():
+            self._link_swaps(loaded, sent)
             since_ms = min(one.portion.row.event.time.lo_ms for one in sent)
             clocks = {one.portion.row.member for one in sent}
             clock = clocks.pop() if len(clocks) == 1 else None
@@ -248,6 +267,43 @@ class SpreadGraph:
             for state in targets:
                 self.add_to_stock(hub.number, state, None, Link.OPEN)
 
+    def _link_swaps(self, loaded: Loaded, sent: Sequence[Vertex]) -> None:
+        """Join what may have been drawn of goods that were never received, though the ledger drew other stock for it.
+
+        Each draw flows to the hub of the last shipment that it is not before, and each hub to that of the one before.
+        """
+        ordered = sorted(sent, key=_begin_of)
+        draws: list[list[Portion]] = [[] for _ in ordered]
+        slack_ms = 2 * self.facts.readings.clock_tolerance_ms
+        is_there: dict[str, bool] = {}
+        for draw, source in _draws_of(loaded.ledger):
+            tick()
+            key = source.holder.key
+            if key not in is_there:
+                is_there[key] = any(may_come_to(one.portion, source) for one in ordered)
+            place = bisect_right(ordered, draw.row.event.time.hi_ms + slack_ms, key=_begin_of)
+            if is_there[key] and place:
+                draws[place - 1].append(draw)
+        came_of = _read_of(loaded.ledger)
+        later: int | None = None
+        total: Decimal | None = Decimal(0)
+        drawn: set[int] = set()
+        for one, ones in reversed(list(zip(ordered, draws, strict=True))):
+            for draw in ones:
+                drawn.add(draw.number)
+                is_known = total is not None and draw.hi is not None and draw.uom == one.portion.uom
+                total = total + draw.hi if is_known and total is not None and draw.hi is not None else None
+            if not drawn:
+                continue
+            hub = self.add_vertex(loaded.ledger.item, _hub(one.portion)).number
+            for draw in ones:
+                self.add_edge(loaded.vertex(draw), hub, None, None, Link.READING)
+            if later is not None:
+                self.add_edge(later, hub, None, None, Link.READING)
+            later = hub
+            read = sum((moved.lo for moved, to in came_of.get(one.portion.number, ()) if to <= drawn), Decimal(0))
+            self.swaps[one.number] = Swap(hub, None if total is None else max(Decimal(0), total - read))
+
     def add_to_stock(self, source: int, state: Vertex, uom: str | None, link: Link) -> None:
         """Let goods come to a stock, and to what was drawn of it: of an unknown amount, which the stock bounds.
 
@@ -258,6 +314,42 @@ class SpreadGraph:
             drawn = self.vertices[edge.target].portion
             if drawn.hi is None and drawn.kind is not PortionKind.HELD:
                 self.add_edge(source, edge.target, None, None, link)
+
+
+_DRAWN: Final = (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED, PortionKind.PACKED)
+
+
+def _draws_of(ledger: LotLedger) -> Iterable[tuple[Portion, Portion]]:
+    """Return what was drawn of a lot, each with a portion that says where: also what only a reading moved on."""
+    for portion in ledger.of_kind(*_DRAWN):
+        yield portion, portion
+    for flow in ledger.flows:
+        source, target = ledger.portions[flow.source], ledger.portions[flow.target]
+        if target.kind is PortionKind.MOVED and source.kind is PortionKind.POOL:
+            yield target, source
+
+
+def _read_of(ledger: LotLedger) -> dict[int, list[tuple[Portion, set[int]]]]:
+    """Return, for what was never received, what our reading took of the same shipments, and for which draws."""
+    onward: dict[int, set[int]] = {}
+    ways: dict[int, list[int]] = {}
+    for flow in ledger.flows:
+        kind = ledger.portions[flow.target].kind
+        if ledger.portions[flow.source].kind is PortionKind.MOVED:
+            onward.setdefault(flow.source, set()).add(flow.target)
+        elif kind is PortionKind.IN_TRANSIT:
+            ways.setdefault(flow.source, []).append(flow.target)
+    found: dict[int, list[tuple[Portion, set[int]]]] = {}
+    for flow in ledger.flows:
+        moved = ledger.portions[flow.target]
+        if moved.kind is PortionKind.MOVED:
+            for left in ways.get(flow.source, ()):
+                found.setdefault(left, []).append((moved, onward.get(moved.number, set())))
+    return found
+
+
+def _begin_of(vertex: Vertex) -> int:
+    return vertex.portion.row.event.time.lo_ms
 
 
 def states_since(chain: Sequence[Vertex], since_ms: int, clock: str | None, readings: Readings) -> Iterable[Vertex]:

@@ -226,3 +226,37 @@ def test_draw_of_unknown_amount_is_not_bounded_by_the_stock_where_more_came_by_t
     story.run({A: None}, {M: None}, at(1, "11:00"), at=2)
     asked = Asked(story, of_event(A, made))
     assert asked.content(asked.find(A, "used")) == ("0", "115")
+
+
+@pytest.mark.parametrize(
+    ("used", "left", "least"),
+    [(55, "5", "0"), (15, "40", "25"), (20, "40", "20")],
+)
+def test_what_is_left_in_transit_may_be_others_where_its_receiver_drew_of_both(
+    used: int, left: str, least: str
+) -> None:
+    """All 40 may have come, and the receiver's own be what is left of the two."""
+    story = Chronicle()
+    made = story.make({A: 40}, at(1, "08:00"), at=1)
+    story.ship({A: 40}, at(1, "09:00"), at=1, to=3)
+    story.make({A: 20}, at(1, "10:00"), at=3)
+    story.run({A: used}, {M: used}, at(1, "12:00"), at=3)
+    asked = Asked(story, of_event(A, made))
+    rest = asked.find(A, "in_transit")
+    assert asked.content(rest) == (least, left)
+    assert asked.status(rest).startswith("certain" if least != "0" else "possible")
+    by_code = Asked(story, Seed(item=A))
+    assert by_code.content(by_code.find(A, "in_transit")) == (left, left)
+
+
+def test_rest_in_transit_is_certain_where_its_receiver_had_no_others() -> None:
+    """What it drew before the goods were sent it drew of others; what it drew later is off the rest already."""
+    story = Chronicle()
+    story.make({A: 20}, at(1, "06:00"), at=3)
+    story.run({A: 20}, {N: 20}, at(1, "07:00"), at=3)
+    made = story.make({A: 40}, at(1, "08:00"), at=1)
+    story.ship({A: 40}, at(1, "09:00"), at=1, to=3)
+    story.run({A: 35}, {M: 35}, at(1, "12:00"), at=3)
+    asked = Asked(story, of_event(A, made))
+    assert asked.content(asked.find(A, "in_transit")) == ("5", "5")
+    assert asked.status(asked.find(A, "in_transit")) == "certain"
