@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from node.epcis.identifiers import site_of
 from node.epcis.model import Action, EventType
-from node.lineage.facts import Side
+from node.lineage.facts import Facts, Side
 from node.lineage.holdings import filed_names, with_contents
 from node.lineage.indexing import lot_of_serial, roles_in
 from node.lineage.items import ItemKind, read_item
@@ -86,9 +86,13 @@ def _plant_event(spread: Spread, item: str, digest: bytes) -> None:
         row = _named_by(spread, one, digest)
         before = spread.seedings
         if one == item or row is not None:
-            _plant_recorded(spread, one, digest)
+            _plant_portions(spread, one, digest, is_inside=False)
         if row is not None and spread.seedings == before:
             _plant_there(spread, one, row)
+        if read_item(one).kind in (ItemKind.UNIT, ItemKind.ASSET):
+            _plant_contents_by(spread, one, digest)
+            if row is not None:
+                _plant_inside(spread, one, row)
     product = read_item(item).product
     if spread.seedings == planted and product is not None:
         # Goods that an event names by their product alone may be of any of its lots.
@@ -97,23 +101,17 @@ def _plant_event(spread: Spread, item: str, digest: bytes) -> None:
             _plant_any(spread, item, row, _then(spread, spread.graph.load_item(item), row))
 
 
-def _plant_recorded(spread: Spread, item: str, digest: bytes) -> None:
-    """The portion that one event made, moved or took; of a unit, all that it packed or moved of what is in it."""
-    _plant_portions(spread, item, digest, is_inside=False)
-    if read_item(item).kind in (ItemKind.UNIT, ItemKind.ASSET):
-        for child in sorted(with_contents(spread.graph.facts, [item])):
-            if child != item:
-                _plant_portions(spread, child, digest, is_inside=True)
+def _plant_contents_by(spread: Spread, unit: str, digest: bytes) -> None:
+    """All that one event packed or moved of what is in a unit."""
+    for child in sorted(with_contents(spread.graph.facts, [unit])):
+        if child != unit:
+            _plant_portions(spread, child, digest, is_inside=True)
 
 
 def _plant_portions(spread: Spread, item: str, digest: bytes, *, is_inside: bool) -> None:
+    """The portions of an item that one event made, moved or took. is_inside: that it packed or moved in a unit."""
     loaded = spread.graph.load_item(item)
-    named = [
-        portion
-        for portion in loaded.ledger.portions
-        # Loading, then departing: one shipment, whichever of them is named.
-        if any(row.event.event_digest == digest for row in (portion.row, *portion.reports))
-    ]
+    named = _stated(loaded, digest)
     if is_inside:
         meant = [one for one in named if one.unit and (one.kind in _BY_EVENT or one.kind is PortionKind.PACKED)]
     else:
@@ -186,16 +184,81 @@ def _plant_there(spread: Spread, item: str, row: EventRow) -> None:
     _plant_any(spread, item, row, found)
 
 
-def _then(spread: Spread, loaded: Loaded, row: EventRow) -> list[Vertex]:
-    """Return the stocks that may have been where an event was, then; else those anywhere then, else all sources."""
+def _then(spread: Spread, loaded: Loaded, row: EventRow, unit: str | None = None) -> list[Vertex]:
+    """Return the stocks that may have been where an event was, then; else those anywhere then, else all sources.
+
+    unit: only what was in it.
+    """
     facts, vertices = spread.graph.facts, spread.graph.vertices
     names = names_of(facts.custody.holder_of(row))
     slack_ms = 2 * facts.readings.clock_tolerance_ms
     lo_ms, hi_ms = row.event.time.lo_ms - slack_ms, row.event.time.hi_ms + slack_ms
-    states = [state for chain in loaded.chains.values() for state in _within(chain, lo_ms, hi_ms)]
+    chains = [chain for key, chain in loaded.chains.items() if unit in (None, key[1])]
+    states = [state for chain in chains for state in _within(chain, lo_ms, hi_ms)]
+    if read_item(loaded.ledger.item).single:
+        left = [one for one in states if any(is_before(out, row, facts.readings) for out in _drawn(spread, one))]
+        states = [one for one in states if one not in left] or states
     here = [state for state in states if names & names_of(state.portion.holder)]
-    every = [vertices[loaded.vertex(portion)] for portion in loaded.ledger.portions]
-    return here or states or [one for one in every if not spread.graph.into[one.number]]
+    every = [vertices[loaded.vertex(one)] for one in loaded.ledger.portions if unit is None or unit == one.unit]
+    return here or states or [one for one in every if unit is not None or not spread.graph.into[one.number]]
+
+
+def _drawn(spread: Spread, state: Vertex) -> list[EventRow]:
+    """Return the events that took goods from a stock."""
+    graph = spread.graph
+    edges = [graph.edges[number] for number in graph.out[state.number]]
+    taken = [graph.vertices[edge.target] for edge in edges if edge.link is Link.FACT and edge.hi != 0]
+    return [one.portion.row for one in taken if one.kind not in (PortionKind.HELD, PortionKind.POOL)]
+
+
+def _plant_inside(spread: Spread, unit: str, row: EventRow) -> None:
+    """What was in a unit at an event, and in the units in it, but what the event itself moved.
+
+    It is certain where by the clocks all of a stock in the unit had come by then, and none had gone.
+    """
+    facts, vertices = spread.graph.facts, spread.graph.vertices
+    digest, slack_ms = row.event.event_digest, 2 * facts.readings.clock_tolerance_ms
+    lo_ms, hi_ms = row.event.time.lo_ms - slack_ms, row.event.time.hi_ms + slack_ms
+    pending, seen = [(unit, True)], {unit}
+    while pending:
+        parent, is_sure = pending.pop()
+        for child, stays in sorted(facts.containment.contents_of(parent).stays.items()):
+            if child in seen or not any(stay.lo_ms <= hi_ms and stay.hi_ms >= lo_ms for stay in stays):
+                continue
+            loaded = spread.graph.load_item(child)
+            found = _then(spread, loaded, row, parent)
+            came = [
+                vertices[spread.graph.edges[edge].source] for one in found for edge in spread.graph.into[one.number]
+            ]
+            is_sure_here = (
+                is_sure
+                and [one.kind for one in found] == [PortionKind.POOL]
+                and all(_is_by(one.portion.row, row, facts) and not one.portion.reading for one in came)
+                and all(_is_by(row, one, facts) for one in _drawn(spread, found[0]))
+            )
+            if read_item(child).kind in (ItemKind.UNIT, ItemKind.ASSET):
+                seen.add(child)
+                pending.append((child, is_sure_here))
+            if any(one.unit and one.kind in _BY_EVENT for one in _stated(loaded, digest)):
+                continue
+            if is_sure_here:
+                spread.seed_vertex(found[0].number)
+            else:
+                _plant_any(spread, child, row, found)
+
+
+def _is_by(row: EventRow, other: EventRow, facts: Facts) -> bool:
+    """Return whether an event is another, or certainly before it."""
+    return row.event.event_digest == other.event.event_digest or is_before(row, other, facts.readings)
+
+
+def _stated(loaded: Loaded, digest: bytes) -> list[Portion]:
+    """Return the portions that an event tells of. Loading, then departing: one shipment, whichever of them is named."""
+    return [
+        portion
+        for portion in loaded.ledger.portions
+        if any(row.event.event_digest == digest for row in (portion.row, *portion.reports))
+    ]
 
 
 def _plant_any(spread: Spread, item: str, row: EventRow, found: Iterable[Vertex]) -> None:

@@ -141,3 +141,48 @@ def test_event_that_names_other_goods_is_said_to_come_to_nothing() -> None:
     asked = Asked(story, of_event(A, other), Seed(item=M))
     assert "seed_came_to_nothing" in asked.scope.answer().warnings
     assert {one.item for one in asked.scope.reached} == {M}
+
+
+CASE, PALLET, TRAILER = unit(1), unit(9), unit(10)
+
+
+def _trailer() -> tuple[Chronicle, dict[str, Event]]:
+    story = Chronicle()
+    story.make({S: 1, T: 1, A: 40}, at(1, "06:00"))
+    story.pack(CASE, {S: 1, A: 10}, at(1, "07:00"))
+    story.pack(PALLET, {CASE: 1}, at(1, "08:00"))
+    story.pack(TRAILER, {PALLET: 1}, at(1, "09:00"))
+    events = {"packed": story.pack(TRAILER, {T: 1}, at(1, "10:00"))}
+    events["shipped"] = story.ship([TRAILER], at(1, "11:00"), to=2)
+    events["received"] = story.receive([TRAILER], at(2, "08:00"), at=2)
+    events["inspected"] = story.see([TRAILER], at(2, "09:00"), at=2)
+    events["unpacked"] = story.unpack(TRAILER, {}, at(2, "10:00"), at=2)
+    story.unpack(PALLET, {}, at(2, "11:00"), at=2)
+    story.unpack(CASE, {S: 1, A: 10}, at(2, "12:00"), at=2)
+    return story, events
+
+
+@pytest.mark.parametrize("hazard", HAZARDS)
+@pytest.mark.parametrize("kind", ["packed", "shipped", "received", "inspected", "unpacked"])
+def test_event_of_a_unit_names_all_that_was_in_it_then_at_every_depth(kind: str, hazard: Hazard) -> None:
+    story, events = _trailer()
+    asked = Asked(story, of_event(TRAILER, events[kind]), hazard=hazard)
+    for item in (A, S, T, CASE, PALLET, TRAILER):
+        assert asked.status(asked.find(item, "held", place=place(2))) == "certain"
+    assert asked.content(asked.find(A, "held", place=place(2))) == ("10", "10")
+    assert asked.status(asked.find(A, "held", place=place(1))).startswith("excluded")
+
+
+@pytest.mark.parametrize("hazard", HAZARDS)
+def test_event_of_a_unit_names_not_what_had_left_it_nor_what_came_later(hazard: Hazard) -> None:
+    story = Chronicle()
+    story.make({S: 1, T: 1, A: 40}, at(1, "06:00"))
+    story.pack(CASE, {S: 1, A: 30}, at(1, "07:00"))
+    story.unpack(CASE, {S: 1, A: 10}, at(1, "08:00"))
+    seen = story.see([CASE], at(1, "10:00"))
+    story.pack(CASE, {T: 1}, at(1, "12:00"))
+    asked = Asked(story, of_event(CASE, seen), hazard=hazard)
+    assert {one.item for one in asked.scope.reached} >= {A, CASE}
+    assert not {S, T} & {one.item for one in asked.scope.reached}
+    inside = next(one for one in asked.scope.reached if one.kind.value == "held" and one.portion.unit == CASE)
+    assert asked.status(inside) != "certain"  # Some of what was packed had left again: which, nobody recorded.
