@@ -261,6 +261,15 @@ class Balance:
             # A unit begins where it is first packed, and an asset is brought: nobody records their making.
             self.findings.append(Finding("no_source", row, holder, amount=lack, uom=uom))
 
+    def begin(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> None:
+        """Goods are first seen at a holder: they come from nowhere, and not from where they went from there."""
+        found = self.portion(PortionKind.FOUND, row, holder, amount, uom)
+        source = self.portion(PortionKind.UNKNOWN, row, holder, amount, uom, reading=True)
+        self.flow(source, found, amount, uom, reading=True)
+        if not self._is_unit:
+            self.findings.append(Finding("no_source", row, holder, amount=amount, uom=uom))
+        self.credit(found, holder)
+
     def _take_pieces(self, lack: Decimal | None, uom: str | None, key: str) -> bool:
         """Return whether what lacks may be pieces that were made at a holder: any of them that are left."""
         left = self.pieces.get(key)

@@ -87,7 +87,7 @@ class _Builder:
             last = there.since.event.type is EventType.TRANSFORMATION
             if last and (self._single or _is_amount(there, amount, uom)):
                 return
-        if self._single:
+        if self._single and not self._matching.has_landed_early(holder):
             elsewhere = stocks.any_pool()
             if elsewhere is not None:
                 self._balance.findings.append(Finding("made_twice", row, holder, elsewhere.since, elsewhere.holder))
@@ -160,7 +160,9 @@ class _Builder:
             return
         was_there = self._balance.sightings.was_there(row.event.event_digest, "")
         if not self._balance.stocks.has(holder):
-            if not was_there:
+            if not was_there and self._single and self._matching.has_landed_early(holder):
+                self._balance.begin(row, holder, amount, uom)  # It is about to leave, so it was not brought back.
+            elif not was_there:
                 self._matching.find(row, holder, amount, uom)
             return
         pools = self._balance.stocks.all_at(holder)

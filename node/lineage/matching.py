@@ -49,6 +49,8 @@ class Matching:
         self._to_match: dict[bytes, Portion] = {}
         self._drawn: dict[int, Decimal] = {}
         self._doubted: set[int] = set()
+        self._leaving: dict[str, dict[int, Way]] = {}
+        """Shipments that are yet to be drawn from their sender, by it."""
 
     def send(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None, unit: str) -> None:
         """Open a shipment to receipts, or add to the one that another step of the same hand-over opened."""
@@ -62,7 +64,13 @@ class Matching:
             self._sendings[key] = _Sending(shipped, way)
             return
         way = self._open(row, holder, amount, uom, unit)
-        self._sendings[key] = _Sending(way.shipped[-1], way)
+        shipped = way.shipped[-1]
+        self._sendings[key] = _Sending(shipped, way)
+        self._leaving.setdefault(holder.key, {})[shipped.number] = way
+
+    def has_landed_early(self, holder: Holder) -> bool:
+        """Return whether what is yet to leave a holder has been received: wide times, or two clocks, put that first."""
+        return any(way.is_empty or self._is_landing(way) for way in self._leaving.get(holder.key, {}).values())
 
     def _open(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None, unit: str) -> Way:
         receiver = self._custody.receiver_of(row.event)
@@ -117,6 +125,7 @@ class Matching:
         if sending is None:
             return
         shipped = sending.shipped
+        self._leaving.get(shipped.holder.key, {}).pop(shipped.number, None)
         drawn = self._drawn.get(shipped.number)
         if drawn is not None:
             if shipped.hi is not None and shipped.hi > drawn:
@@ -142,9 +151,10 @@ class Matching:
 
     def _has_landed(self, way: Way) -> bool:
         """Return whether a shipment has been received, perhaps by a receipt that is yet to be matched to it."""
-        return way.is_touched or any(
-            way is fit for one in self._to_match.values() for fit in self._fits(one.row, one.holder)[0]
-        )
+        return way.is_touched or self._is_landing(way)
+
+    def _is_landing(self, way: Way) -> bool:
+        return any(way is fit for one in self._to_match.values() for fit in self._fits(one.row, one.holder)[0])
 
     def take_back(self, row: EventRow, holder: Holder, amount: Decimal | None, uom: str | None) -> bool:
         """Return to its sender what is on its way by a shipment that is void; False where nothing is."""
