@@ -5,6 +5,7 @@ drawn of the lot there, recorded to have arrived or not. All of it is only our r
 what is in scope may go that way, and what is not may fill a draw that else only seed material could fill.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -17,6 +18,8 @@ from node.lineage.timeline import is_before
 from node.lineage.whereabouts import names_of
 
 _DRAWN: Final = (PortionKind.USED, PortionKind.SHIPPED, PortionKind.ENDED)
+
+_TURNED_OVER: Final = (*_DRAWN, PortionKind.RECEIVED, PortionKind.FOUND)
 
 
 class _Stock:
@@ -34,16 +37,54 @@ class _Stock:
         return self.portion.holder.key == state.holder.key
 
 
+class _Turnover:
+    """How much one holder took in, and drew, by a product's name. at: a portion there, that says where."""
+
+    def __init__(self, at: Portion) -> None:
+        self.at = at
+        self._ones: list[Portion] = []
+        self._until_ms: list[int] = []
+        self._since: list[Decimal | None] = []
+
+    def add(self, portion: Portion) -> None:
+        """Count a portion."""
+        self._ones.append(portion)
+
+    def settle(self) -> None:
+        """Sum it, once all is counted. Amounts in several units have no sum."""
+        self._ones.sort(key=lambda one: one.row.event.time.hi_ms)
+        is_one_unit = len({one.uom for one in self._ones}) == 1
+        total: Decimal | None = ZERO if is_one_unit else None
+        for one in reversed(self._ones):
+            total = None if total is None or one.hi is None else total + one.hi
+            self._since.append(total)
+        self._since.reverse()
+        self._until_ms = [one.row.event.time.hi_ms for one in self._ones]
+
+    def since(self, time_ms: int, uom: str | None) -> Decimal | None:
+        """Return how much that was from a time on; None: unknown."""
+        first = bisect_left(self._until_ms, time_ms)
+        if first == len(self._ones):
+            return ZERO
+        return self._since[first] if self.at.uom == uom else None
+
+
 class _Class:
-    """A product's name in the graph. drawn: how much each holder drew by it, by unit of measure; None: unknown."""
+    """A product's name in the graph. drawn: how much each holder drew by it, by unit of measure; None: unknown.
+
+    turnovers: by holder.
+    """
 
     def __init__(self, loaded: Loaded, graph: SpreadGraph) -> None:
         self.loaded = loaded
         self.lots: dict[str, None] = {}
         self.stocks: dict[str, _Stock] = {}
         self.drawn: dict[str, tuple[frozenset[str], dict[str | None, Decimal | None]]] = {}
+        self.turnovers: dict[str, _Turnover] = {}
         for portion in loaded.ledger.portions:
             tick()
+            if portion.kind in _TURNED_OVER:
+                self.turnovers.setdefault(portion.holder.key, _Turnover(portion)).add(portion)
             number = loaded.vertex(portion)
             if portion.kind is PortionKind.POOL:
                 self._add(f"at {portion.holder.key}", portion, number, Link.READING, graph)
@@ -55,6 +96,8 @@ class _Class:
                 _names, amounts = self.drawn.setdefault(portion.holder.key, (names_of(portion.holder), {}))
                 before = amounts.get(portion.uom, ZERO)
                 amounts[portion.uom] = None if before is None or portion.hi is None else before + portion.hi
+        for turnover in self.turnovers.values():
+            turnover.settle()
 
     def _add(self, where: str, portion: Portion, number: int, link: Link, graph: SpreadGraph) -> None:
         stock = self.stocks.get(where)
@@ -112,10 +155,23 @@ class Classes:
                 ):
                     self._graph.add_to_stock(stock.hub, state, at.uom, Link.READING)
         for held in lot.ledger.of_kind(PortionKind.HELD):
-            less = _drawn_at(held, found.drawn.values())
-            if less is None or less > 0:
-                vertex = self._graph.vertices[lot.vertex(held)]
-                vertex.portion = replace(held, lo=ZERO if less is None else max(ZERO, held.lo - less))
+            self._lessen(lot.vertex(held), _drawn_at(held, found.drawn.values()))
+        slack_ms = 2 * self._graph.facts.readings.clock_tolerance_ms
+        for sent in lot.ledger.of_kind(PortionKind.IN_TRANSIT):
+            tick()
+            since_ms = sent.row.event.time.lo_ms - slack_ms
+            came = [one.since(since_ms, sent.uom) for one in found.turnovers.values() if may_come_to(sent, one.at)]
+            known = [amount for amount in came if amount is not None]
+            self._lessen(lot.vertex(sent), sum(known, ZERO) if len(known) == len(came) else None)
+
+    def _lessen(self, number: int, less: Decimal | None) -> None:
+        """Let so much of what is left of a lot be gone by its product's name. less: None if nobody knows how much."""
+        vertex = self._graph.vertices[number]
+        portion = vertex.portion
+        if less is None or less > 0:
+            vertex.portion = replace(portion, lo=ZERO if less is None else max(ZERO, portion.lo - less))
+            if vertex.portion.lo == 0:
+                self._graph.perhaps_gone.add(number)
 
     def _to_drawn(self, vertex: Vertex, loaded: Loaded, product: str) -> None:
         way, since, readings = vertex.portion, vertex.portion.row, self._graph.facts.readings

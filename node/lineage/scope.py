@@ -190,7 +190,7 @@ class Scope:
         number = vertex.number
         if number in self.spread.seeds or number in self._assigned:
             return True
-        if number not in self.bounds.told:
+        if number not in self.bounds.told or number in self.graph.perhaps_gone:
             return False
         return content.lo > 0 or number not in self.bounds.clean_reach
 

@@ -128,6 +128,8 @@ class SpreadGraph:
         self.fresh_edges: list[int] = []
         self.swaps: dict[int, Swap] = {}
         """Of what was never received: what may stand in its place."""
+        self.perhaps_gone: set[int] = set()
+        """What is left by the record, and may all be gone by its product's name."""
         self._first: dict[RunKey, int] = {}
         self._at: dict[tuple[str, Digest, PortionKind], list[int]] = {}
         self._lines: dict[tuple[str, Digest, PortionKind], int] = {}

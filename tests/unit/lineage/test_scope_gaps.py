@@ -260,3 +260,31 @@ def test_rest_in_transit_is_certain_where_its_receiver_had_no_others() -> None:
     asked = Asked(story, of_event(A, made))
     assert asked.content(asked.find(A, "in_transit")) == ("5", "5")
     assert asked.status(asked.find(A, "in_transit")) == "certain"
+
+
+@pytest.mark.parametrize("by_code", [False, True])
+@pytest.mark.parametrize(
+    ("received", "used", "least", "status"),
+    [
+        (27, CLASS, "0", "possible"),
+        (27, A, "0", "possible"),
+        (10, None, "17", "certain"),
+        (None, CLASS, "0", "possible"),
+    ],
+)
+def test_what_was_received_by_its_products_name_may_be_what_is_less_in_transit(
+    received: int | None, used: str | None, least: str, status: str, by_code: bool
+) -> None:
+    """A shop scans no lot: what it took in so is no longer on its way, though no receipt names the lot."""
+    story = Chronicle()
+    story.receive({CLASS: 500}, at(1, "06:00"), at=3, source=7)
+    made = story.make({A: 40}, at(1, "08:00"), at=1)
+    story.ship({A: 27}, at(1, "10:00"), at=1, to=3)
+    if received is not None:
+        story.receive({CLASS: received}, at(1, "12:00"), at=3, source=1)
+    if used is not None:
+        story.run({used: 27}, {M: 27}, at(1, "14:00"), at=3)
+    story.run({CLASS: 400}, {N: 400}, at(1, "14:00"), at=4)
+    asked = Asked(story, Seed(item=A) if by_code else of_event(A, made))
+    rest = asked.find(A, "in_transit")
+    assert (asked.content(rest), asked.status(rest)) == ((least, "27"), status)
