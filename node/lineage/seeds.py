@@ -144,20 +144,25 @@ def _parts_of(spread: Spread, item: str) -> list[str]:
 
 
 def _named_by(spread: Spread, item: str, digest: bytes) -> EventRow | None:
-    """Return the event if it names the item, or a unit that it was in, at any depth."""
+    """Return the event if it names the item, or a unit that it may have been in then, at any depth."""
     facts = spread.graph.facts
-    pending, seen = [item], {item}
+    slack_ms = 2 * facts.readings.clock_tolerance_ms
+    pending = [(item, -FOREVER_MS, FOREVER_MS)]
+    seen = set(pending)
     while pending:
-        one = pending.pop()
+        one, lo_ms, hi_ms = pending.pop()
         timeline = facts.timelines.of_item(one)
         for row, role in timeline.entries:
+            time = row.event.time
             # The making of its pieces is theirs.
-            if row.event.event_digest == digest and role & ~ROLE_INSTANCES:
+            is_named = row.event.event_digest == digest and role & ~ROLE_INSTANCES
+            if is_named and time.hi_ms + slack_ms >= lo_ms and time.lo_ms - slack_ms <= hi_ms:
                 return row
         for stay in facts.containment.stays_of(one, timeline):
-            if stay.parent not in seen:
-                seen.add(stay.parent)
-                pending.append(stay.parent)
+            within = (stay.parent, max(lo_ms, stay.lo_ms), min(hi_ms, stay.hi_ms))
+            if within not in seen and within[1] <= within[2] + slack_ms:
+                seen.add(within)
+                pending.append(within)
     return None
 
 
@@ -178,7 +183,7 @@ def _plant_there(spread: Spread, item: str, row: EventRow) -> None:
         found += [
             spread.graph.vertices[loaded.vertex(one)] for one in given if not is_before(row, one.row, facts.readings)
         ]
-    elif single and len(found) == 1:
+    elif single and len(found) == 1 and item in roles_in(row.event):
         spread.seed_vertex(found[0].number)
         return
     _plant_any(spread, item, row, found)

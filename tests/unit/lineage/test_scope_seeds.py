@@ -186,3 +186,17 @@ def test_event_of_a_unit_names_not_what_had_left_it_nor_what_came_later(hazard: 
     assert not {S, T} & {one.item for one in asked.scope.reached}
     inside = next(one for one in asked.scope.reached if one.kind.value == "held" and one.portion.unit == CASE)
     assert asked.status(inside) != "certain"  # Some of what was packed had left again: which, nobody recorded.
+
+
+@pytest.mark.parametrize("hazard", HAZARDS)
+def test_event_of_a_unit_is_not_about_a_piece_that_had_left_it(hazard: Hazard) -> None:
+    story = Chronicle()
+    story.make({S: 1, T: 1}, at(1, "06:00"), lot_code="A")
+    story.pack(CASE, {S: 1, T: 1}, at(1, "07:00"))
+    story.unpack(CASE, {T: 1}, at(1, "08:00"))
+    seen = story.see([CASE], at(1, "10:00"))
+    asked = Asked(story, of_event(A, seen), Seed(item=M), hazard=hazard)
+    assert {one.item for one in asked.scope.reached} == {S}
+    asked = Asked(story, of_event(T, seen), Seed(item=M), hazard=hazard)
+    assert not asked.scope.reached
+    assert "seed_came_to_nothing" in asked.scope.answer().warnings
