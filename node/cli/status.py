@@ -8,6 +8,7 @@ import msgspec
 from node.api.client import RpcClient
 from node.api.schema.network import StatusResult
 from node.cli.options import call_node, home_option, json_option, write_lines
+from node.query.one_line import count_words
 
 
 @click.command("status")
@@ -29,7 +30,7 @@ def command(home: Path, *, as_json: bool) -> None:
 def _describe_lapsed(count: int) -> list[str]:
     if count == 0:
         return []
-    what = "1 accepted transaction" if count == 1 else f"{count} accepted transactions"
+    what = count_words(count, "accepted transaction")
     why = "the member became an observer or was removed first, which ended its feed"
     return [f"  {what} will never be final: {why}; enter the same documents again once it may submit"]
 
@@ -37,12 +38,13 @@ def _describe_lapsed(count: int) -> list[str]:
 def render_status(status: StatusResult) -> list[str]:
     """Return the lines of a status in words."""
     connected = sum(peer.connected for peer in status.peers)
-    lag = "caught up" if status.lag == 0 else f"{status.lag} blocks behind"
+    lag = "caught up" if status.lag == 0 else f"{count_words(status.lag, 'block')} behind"
+    entered = f"{count_words(status.transactions, 'transaction')}, {count_words(status.events, 'event')}"
     state = "ready" if status.ready else "not ready"
     lines = [
         f"{status.member} ({status.role}) in network {status.network}, {status.network_id[:16]}…",
         f"  {state}, height {status.executed_height}, {lag}, view {status.view}, epoch {status.epoch}",
-        f"  {status.transactions} transactions, {status.events} events; {status.pending} waiting to be final",
+        f"  {entered}; {status.pending} waiting to be final",
         *_describe_lapsed(status.lapsed),
         f"  {status.tolerance}",
         *(f"  waits: {words}" for words in status.waiting_for),
